@@ -1,0 +1,8 @@
+/** Where the server is and who asks. The password never appears in messages. */
+export interface ConnectionSettings {
+  /** With protocol, `http://` or `https://`. */
+  readonly url: string;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}

@@ -1,0 +1,41 @@
+/** The run failed: server, network or data. The message names the step, the table, the key range and the server's own error. */
+export class RunError extends Error {
+  override readonly name: string = "RunError";
+}
+
+/** The command line or the configuration is wrong. The message is one line that names the option, the value and what is accepted. */
+export class UsageError extends Error {
+  override readonly name: string = "UsageError";
+}
+
+/** The checkpoint or its lock forbids this run. The message names the difference and what to do. */
+export class CheckpointError extends Error {
+  override readonly name: string = "CheckpointError";
+}
+
+/** The signals that end a run gracefully. */
+export type StopSignal = "SIGINT" | "SIGTERM";
+
+/** The run was stopped by a signal; what is finished is in the checkpoint. */
+export class InterruptedError extends Error {
+  override readonly name: string = "InterruptedError";
+  readonly signal: StopSignal;
+
+  constructor(signal: StopSignal) {
+    super(signal === "SIGINT" ? "Interrupted" : "Terminated");
+    this.signal = signal;
+  }
+}
+
+/** Exit codes as documented in the README; scripts rely on them. */
+export const EXIT_CODES = { done: 0, failed: 1, usage: 2, checkpoint: 3, sigint: 130, sigterm: 143 } as const;
+
+/** The exit code that an error ends the program with; anything unforeseen counts as a failed run. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return EXIT_CODES.usage;
+  if (error instanceof CheckpointError) return EXIT_CODES.checkpoint;
+  if (error instanceof InterruptedError) {
+    return error.signal === "SIGINT" ? EXIT_CODES.sigint : EXIT_CODES.sigterm;
+  }
+  return EXIT_CODES.failed;
+}

@@ -1,0 +1,47 @@
+/**
+ * A position in the sorting key `(project_id, type, toDate(start_time), id)` of the source table.
+ * Every field is valid UTF-8, since the checkpoint stores keys as JSON.
+ */
+export interface SortingKey {
+  readonly projectId: string;
+  readonly type: string;
+  /** `YYYY-MM-DD`. */
+  readonly date: string;
+  readonly id: string;
+}
+
+/** The keys `after < key <= upTo`; `null` leaves that side open. */
+export interface KeyRange {
+  readonly after: SortingKey | null;
+  readonly upTo: SortingKey | null;
+}
+
+/** The whole key space. */
+export const WHOLE_KEY_SPACE: KeyRange = { after: null, upTo: null };
+
+/** Compares two keys as ClickHouse orders them: field by field, strings by their UTF-8 bytes. */
+export function compareKeys(a: SortingKey, b: SortingKey): number {
+  return (
+    compareUtf8(a.projectId, b.projectId) ||
+    compareUtf8(a.type, b.type) ||
+    compareUtf8(a.date, b.date) ||
+    compareUtf8(a.id, b.id)
+  );
+}
+
+/** Compares strings by their UTF-8 bytes, which differs from `<` for characters beyond U+FFFF. */
+export function compareUtf8(a: string, b: string): number {
+  return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** A key as text for messages; control characters are escaped. */
+export function describeKey(key: SortingKey): string {
+  return JSON.stringify([key.projectId, key.type, key.date, key.id]);
+}
+
+/** A range as text for messages. */
+export function describeRange(range: KeyRange): string {
+  const after = range.after === null ? "the beginning" : `after ${describeKey(range.after)}`;
+  const upTo = range.upTo === null ? "the end" : describeKey(range.upTo);
+  return `${after} to ${upTo}`;
+}
