@@ -1,0 +1,76 @@
+import type { ColumnLayout, Step } from "./layout.ts";
+
+/** A column as the header of a block announces it. */
+export interface ColumnHeader {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** A step of a column, with its place among all the steps of the block. */
+export interface IndexedStep {
+  readonly step: Step;
+  readonly index: number;
+}
+
+/** A column of every block of an answer. */
+export interface BlockColumn extends ColumnHeader {
+  readonly layout: ColumnLayout;
+  readonly steps: readonly IndexedStep[];
+  /** Name and type as they stand in the block, length prefixes included. */
+  readonly headerBytes: Buffer;
+}
+
+/** The columns of an answer; the same for all of its blocks. */
+export interface BlockSchema {
+  readonly columns: readonly BlockColumn[];
+  readonly stepCount: number;
+}
+
+/** Where the bytes of every step of a block are: positions in the block's buffer, by the step's index. */
+export class StepPositions {
+  readonly start: Int32Array;
+  readonly end: Int32Array;
+  /** How many values the step has. */
+  readonly count: Int32Array;
+  /** For `lowCardinality` steps that have values: the number of keys, where they stand, and the indexes. */
+  readonly keyCount: Int32Array;
+  readonly keysStart: Int32Array;
+  readonly keysEnd: Int32Array;
+  readonly indexStart: Int32Array;
+  readonly indexWidth: Int32Array;
+  readonly steps: number;
+
+  constructor(steps: number) {
+    this.steps = steps;
+    this.start = new Int32Array(steps);
+    this.end = new Int32Array(steps);
+    this.count = new Int32Array(steps);
+    this.keyCount = new Int32Array(steps);
+    this.keysStart = new Int32Array(steps);
+    this.keysEnd = new Int32Array(steps);
+    this.indexStart = new Int32Array(steps);
+    this.indexWidth = new Int32Array(steps);
+  }
+
+  /** These positions, with room for more steps. */
+  extended(moreSteps: number): StepPositions {
+    const extended = new StepPositions(this.steps + moreSteps);
+    extended.start.set(this.start);
+    extended.end.set(this.end);
+    extended.count.set(this.count);
+    extended.keyCount.set(this.keyCount);
+    extended.keysStart.set(this.keysStart);
+    extended.keysEnd.set(this.keysEnd);
+    extended.indexStart.set(this.indexStart);
+    extended.indexWidth.set(this.indexWidth);
+    return extended;
+  }
+}
+
+/** One Native block, found but not decoded: `at` says where the bytes of each step of each column are in `bytes`. */
+export interface Block {
+  readonly schema: BlockSchema;
+  readonly bytes: Buffer;
+  readonly rows: number;
+  readonly at: StepPositions;
+}
