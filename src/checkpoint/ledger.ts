@@ -1,0 +1,124 @@
+import { readFileSync } from "node:fs";
+import { CheckpointError, RunError } from "../errors.ts";
+import type { PageLedger } from "../pipeline/ledger.ts";
+import { compareKeys, type SortingKey } from "../plan/key-range.ts";
+import { addPage, NOTHING_DONE, remainingRanges } from "./done-keys.ts";
+import { removeIfThere, replaceDurably, temporariesOf } from "./durable-file.ts";
+import { describeFileError } from "./file-error.ts";
+import { describeDifferences, type Fingerprint } from "./fingerprint.ts";
+import { statePath } from "./paths.ts";
+import { type CheckpointState, parseState, serializeState, UnreadableStateError } from "./state.ts";
+
+/** Which checkpoint a run belongs to. */
+export interface LedgerOptions {
+  readonly directory: string;
+  readonly partition: string;
+  readonly fingerprint: Fingerprint;
+}
+
+/**
+ * Opens the checkpoint of a partition for a run that writes it; the caller holds the lock. A partition without a file
+ * starts afresh, and the file comes into being with the first finished page.
+ * @throws {CheckpointError} when there is a file that this run must not continue; it is left untouched. The ledger's own
+ * methods throw {@link RunError} when the file can't be written.
+ */
+export function openLedger(options: LedgerOptions, now: () => Date = () => new Date()): PageLedger {
+  const path = statePath(options.directory, options.partition);
+  const state = readState(path, options);
+  // Whoever wrote these held the lock that is now ours, so they are nobody's.
+  for (const temporary of temporariesOf(path)) removeIfThere(temporary);
+  return createLedger(state, (next) => {
+    try {
+      replaceDurably(path, serializeState({ ...next, fingerprint: options.fingerprint }, now()));
+    } catch (error) {
+      throw new RunError(describeFileError(`The checkpoint ${path} could not be written`, error));
+    }
+  });
+}
+
+/**
+ * A ledger for a dry run: it starts where a real run would start now, and writes nothing.
+ * @throws {CheckpointError} as {@link openLedger} does.
+ */
+export function openReadOnlyLedger(options: LedgerOptions): PageLedger {
+  return createLedger(readState(statePath(options.directory, options.partition), options), () => {});
+}
+
+function readState(path: string, { partition, fingerprint }: LedgerOptions): CheckpointState {
+  const json = readIfThere(path);
+  if (json === null) {
+    return { partition, done: NOTHING_DONE, rowsProcessed: 0, finished: false, fingerprint };
+  }
+  const state = parseOrRefuse(path, json);
+  if (state.partition !== partition) {
+    throw refusal(path, `is of partition ${JSON.stringify(state.partition)}, this run is of "${partition}"`);
+  }
+  const differences = state.fingerprint === null ? [] : describeDifferences(state.fingerprint, fingerprint);
+  if (differences.length > 0) {
+    throw refusal(path, `belongs to another run: ${differences.join("; ")}`);
+  }
+  return state;
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
+  } catch (error) {
+    if (error instanceof TypeError) throw refusal(path, "is corrupt: not valid UTF-8");
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw new CheckpointError(describeFileError(`The checkpoint ${path} could not be read`, error));
+  }
+}
+
+function parseOrRefuse(path: string, json: string): CheckpointState {
+  try {
+    return parseState(json);
+  } catch (error) {
+    if (error instanceof UnreadableStateError) throw refusal(path, error.message);
+    throw error;
+  }
+}
+
+function refusal(path: string, reason: string): CheckpointError {
+  return new CheckpointError(
+    `The checkpoint ${path} ${reason}\n` +
+      "It is left as it is. Delete it to start afresh, or use another --cursor-state-dir to keep it.",
+  );
+}
+
+/** The ledger's rules over a state; `save` makes each new state durable before it counts. */
+function createLedger(initial: CheckpointState, save: (state: CheckpointState) => void): PageLedger {
+  let state = initial;
+  const advance = (next: CheckpointState): void => {
+    save(next);
+    state = next;
+  };
+  return {
+    finished: initial.finished,
+    rowsProcessed: initial.rowsProcessed,
+    remaining: () => (state.finished ? [] : remainingRanges(state.done)),
+    finishPage: ({ after, upTo }, rows) => {
+      if (state.finished) throw new Error("A page of a partition that is finished");
+      const done = addPage(state.done, { after, upTo, rows });
+      advance({ ...state, done, rowsProcessed: state.rowsProcessed + rows });
+    },
+    finishPartition: (lastKey) => {
+      // Marked finished with ranges left, they would never be copied.
+      if (!state.finished && remainingRanges(state.done).length > 0) {
+        throw new Error("The partition cannot be finished: key ranges of it remain");
+      }
+      const cursor = greater(greater(state.done.cursor, lastKey), lastUpperBound(state));
+      advance({ ...state, done: { cursor, beyondCursor: [] }, finished: true });
+    },
+  };
+}
+
+function greater(a: SortingKey | null, b: SortingKey | null): SortingKey | null {
+  if (a === null || b === null) return a ?? b;
+  return compareKeys(a, b) >= 0 ? a : b;
+}
+
+/** The greatest key that is known to be done: where the listed page that is open above begins. */
+function lastUpperBound(state: CheckpointState): SortingKey | null {
+  return state.done.beyondCursor.at(-1)?.after ?? null;
+}

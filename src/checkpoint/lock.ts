@@ -1,0 +1,187 @@
+import { linkSync, readFileSync, renameSync } from "node:fs";
+import * as v from "valibot";
+import { CheckpointError } from "../errors.ts";
+import { removeIfThere, temporariesOf, temporaryName, writeNewFile } from "./durable-file.ts";
+import { describeFileError } from "./file-error.ts";
+import { currentProcess, livenessOf, type ProcessIdentity } from "./process-identity.ts";
+
+const ownerSchema = v.object({
+  pid: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  host: v.string(),
+  started_at: v.string(),
+  process_start: v.nullable(v.string()),
+  boot_id: v.nullable(v.string()),
+  pid_namespace: v.nullable(v.string()),
+});
+
+type LockOwner = v.InferOutput<typeof ownerSchema>;
+
+/** A held lock. */
+export interface Lock {
+  /** What the user should know about how it was acquired, such as a take-over. */
+  readonly notice: string | null;
+  /** Removes the lock if it is still this run's. Safe to call twice, and from an exit handler. */
+  release(): void;
+}
+
+/** A take-over is itself under a lock, whose dead owner is in turn taken over; each level needs another untimely death. */
+const MAX_TAKEOVER_DEPTH = 3;
+
+/**
+ * Acquires the lock file at `path`, or takes it over from a dead owner. Of several processes that try at once exactly one
+ * succeeds. The file appears with its content, so a crash leaves no empty lock behind.
+ * @throws {CheckpointError} while another run may live, or when the file can't be written.
+ */
+export function acquireLock(path: string, identity: ProcessIdentity = currentProcess()): Lock {
+  try {
+    return acquire(path, identity, 0);
+  } catch (error) {
+    if (error instanceof CheckpointError) throw error;
+    throw new CheckpointError(describeFileError(`The lock ${path} could not be written`, error));
+  }
+}
+
+function acquire(path: string, identity: ProcessIdentity, depth: number): Lock {
+  removeDeadTemporaries(path, identity);
+  const content = `${JSON.stringify({ ...identity, started_at: new Date().toISOString() })}\n`;
+  if (createWhole(path, content)) return heldLock(path, content, null);
+
+  const found = readOwner(path);
+  // Its owner finished between the two looks.
+  if (found === null) return retry(path, identity, depth);
+  refuseUnlessDead(path, found, identity);
+  return takeOver(path, content, identity, depth);
+}
+
+/**
+ * Replaces a dead owner's lock. Deleting and creating would let two processes delete each other's new lock, so whoever
+ * wants to replace it first acquires a second lock, looks again, and then renames its own over the old one.
+ */
+function takeOver(path: string, content: string, identity: ProcessIdentity, depth: number): Lock {
+  if (depth >= MAX_TAKEOVER_DEPTH) {
+    throw new CheckpointError(`The lock ${path} is in a state that nothing explains\n${deleteHint(path)}`);
+  }
+  const takeover = acquire(`${path}.takeover`, identity, depth + 1);
+  try {
+    const found = readOwner(path);
+    if (found === null) return retry(path, identity, depth + 1);
+    refuseUnlessDead(path, found, identity);
+    const temporary = temporaryName(path);
+    writeNewFile(temporary, content);
+    renameSync(temporary, path);
+    return heldLock(
+      path,
+      content,
+      `Took over the lock ${path} of process ${found.pid}, which is gone (it started at ${found.started_at})`,
+    );
+  } finally {
+    takeover.release();
+  }
+}
+
+function retry(path: string, identity: ProcessIdentity, depth: number): Lock {
+  if (depth >= MAX_TAKEOVER_DEPTH) {
+    throw new CheckpointError(
+      `The lock ${path} changes hands all the time\nSee what starts runs of this partition.`,
+    );
+  }
+  return acquire(path, identity, depth + 1);
+}
+
+function refuseUnlessDead(path: string, owner: LockOwner, identity: ProcessIdentity): void {
+  const liveness = livenessOf(owner, identity);
+  if (liveness === "alive") {
+    throw new CheckpointError(
+      `Another run of this partition is going on: process ${owner.pid}, started at ${owner.started_at} (${path})\n` +
+        "Wait for it or stop it; a run for another partition or with another --cursor-state-dir may go on beside it.",
+    );
+  }
+  if (liveness === "elsewhere") {
+    throw new CheckpointError(
+      `The lock ${path} belongs to process ${owner.pid} on ${owner.host} (another machine or container), started at ` +
+        `${owner.started_at}; whether it still runs can't be seen from ${identity.host}\n${deleteHint(path)}`,
+    );
+  }
+}
+
+function deleteHint(path: string): string {
+  return `If you are sure that no other run of this partition goes on, delete ${path} and run the same command again.`;
+}
+
+/** Creates the file with its content in one step; `false` when it exists. */
+function createWhole(path: string, content: string): boolean {
+  const temporary = temporaryName(path);
+  writeNewFile(temporary, content);
+  try {
+    linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return false;
+    if (code !== "EPERM" && code !== "ENOTSUP" && code !== "EOPNOTSUPP" && code !== "ENOSYS") throw error;
+  } finally {
+    removeIfThere(temporary);
+  }
+  return createWithoutLinks(path, content);
+}
+
+/** For filesystems without hard links, such as exFAT: here a crash may leave an empty file, which has to be deleted by hand. */
+function createWithoutLinks(path: string, content: string): boolean {
+  try {
+    writeNewFile(path, content);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** The owner that the file names, or `null` when there is no file. */
+function readOwner(path: string): LockOwner | null {
+  const json = readIfThere(path);
+  if (json === null) return null;
+  const owner = parseOwner(json);
+  if (owner !== null) return owner;
+  throw new CheckpointError(`The lock ${path} does not say who holds it\n${deleteHint(path)}`);
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function parseOwner(json: string): LockOwner | null {
+  try {
+    const result = v.safeParse(ownerSchema, JSON.parse(json));
+    return result.success ? result.output : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+function heldLock(path: string, content: string, notice: string | null): Lock {
+  let isHeld = true;
+  return {
+    notice,
+    release: () => {
+      if (!isHeld) return;
+      isHeld = false;
+      // Somebody may have deleted the file by hand, and another run may have created its own.
+      if (readIfThere(path) === content) removeIfThere(path);
+    },
+  };
+}
+
+/** Removes what processes left that died between writing a temporary file and giving it its name. */
+function removeDeadTemporaries(path: string, identity: ProcessIdentity): void {
+  for (const temporary of temporariesOf(path)) {
+    const json = readIfThere(temporary);
+    const owner = json === null ? null : parseOwner(json);
+    if (owner !== null && livenessOf(owner, identity) === "dead") removeIfThere(temporary);
+  }
+}

@@ -1,0 +1,26 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { CheckpointError } from "../errors.ts";
+import { describeFileError } from "./file-error.ts";
+
+/** The state file of a partition. Its name is relied upon by people's scripts. */
+export function statePath(directory: string, partition: string): string {
+  return join(directory, `cursor_state_${partition}.json`);
+}
+
+/** The lock that keeps a second run off the same partition and state directory. */
+export function lockPath(directory: string, partition: string): string {
+  return join(directory, `cursor_state_${partition}.lock`);
+}
+
+/**
+ * Makes the state directory if it is missing.
+ * @throws {CheckpointError} when that fails.
+ */
+export function ensureStateDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (error) {
+    throw new CheckpointError(describeFileError(`The state directory ${directory} could not be made`, error));
+  }
+}

@@ -1,0 +1,160 @@
+import * as v from "valibot";
+import type { SortingKey } from "../plan/key-range.ts";
+import type { DoneKeys } from "./done-keys.ts";
+import { isConsistent } from "./done-keys.ts";
+import { type Fingerprint, fingerprintSchema } from "./fingerprint.ts";
+
+/** The version that this program writes; it must change with any change of the file's fields or their meaning. */
+export const FORMAT_VERSION = 1;
+
+/** The whole resume state of a partition. */
+export interface CheckpointState {
+  readonly partition: string;
+  readonly done: DoneKeys;
+  /** Observations of all finished pages. */
+  readonly rowsProcessed: number;
+  readonly finished: boolean;
+  /** `null` in a file of an older deployment, which does not say what it copied. */
+  readonly fingerprint: Fingerprint | null;
+}
+
+/** The text is no checkpoint that can be trusted; the message says why, in words that follow the file's name. */
+export class UnreadableStateError extends Error {
+  override readonly name = "UnreadableStateError";
+}
+
+const text = v.pipe(
+  v.string(),
+  v.check((value) => value.isWellFormed(), "Invalid Unicode"),
+);
+
+const key = v.pipe(
+  v.strictObject({ project_id: text, type: text, date: v.pipe(v.string(), v.isoDate()), id: text }),
+  v.check(({ date }) => isRealDate(date), "No such day"),
+  v.transform(
+    (fields): SortingKey => ({
+      projectId: fields.project_id,
+      type: fields.type,
+      date: fields.date,
+      id: fields.id,
+    }),
+  ),
+);
+
+const rowCount = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+const legacyFields = {
+  partition: v.string(),
+  cursor: v.nullable(key),
+  rows_processed: rowCount,
+  last_updated: v.pipe(v.string(), v.isoTimestamp()),
+};
+
+const legacyFile = v.strictObject(legacyFields);
+
+const currentFile = v.strictObject({
+  ...legacyFields,
+  format_version: v.literal(FORMAT_VERSION),
+  finished: v.boolean(),
+  pages_beyond_cursor: v.array(
+    v.strictObject({ after: v.nullable(key), up_to: v.nullable(key), rows: rowCount }),
+  ),
+  fingerprint: fingerprintSchema,
+});
+
+/**
+ * Reads the text of a state file: this program's format, or the four fields of an older deployment, of which everything
+ * up to the cursor is done.
+ * @throws {UnreadableStateError} for anything else.
+ */
+export function parseState(json: string): CheckpointState {
+  const document = parseJson(json);
+  const version = formatVersionOf(document);
+  if (version === undefined) {
+    const file = check(legacyFile, document);
+    return {
+      partition: file.partition,
+      done: { cursor: file.cursor, beyondCursor: [] },
+      rowsProcessed: file.rows_processed,
+      finished: false,
+      fingerprint: null,
+    };
+  }
+  if (version !== FORMAT_VERSION) {
+    throw new UnreadableStateError(
+      `has format version ${JSON.stringify(version)}; this program knows version ${FORMAT_VERSION}`,
+    );
+  }
+  const file = check(currentFile, document);
+  const beyondCursor = file.pages_beyond_cursor.map(({ after, up_to, rows }) => ({
+    after,
+    upTo: up_to,
+    rows,
+  }));
+  const done: DoneKeys = { cursor: file.cursor, beyondCursor };
+  if (!isConsistent(done)) {
+    throw new UnreadableStateError("is corrupt: pages_beyond_cursor overlap or are out of order");
+  }
+  const { finished, fingerprint } = file;
+  return {
+    partition: file.partition,
+    done,
+    rowsProcessed: file.rows_processed,
+    finished,
+    fingerprint,
+  };
+}
+
+/** The text of a state file, the fields that older deployments know first. */
+export function serializeState(
+  state: CheckpointState & { readonly fingerprint: Fingerprint },
+  now: Date,
+): string {
+  const file: v.InferInput<typeof currentFile> = {
+    partition: state.partition,
+    cursor: keyToJson(state.done.cursor),
+    rows_processed: state.rowsProcessed,
+    last_updated: now.toISOString(),
+    format_version: FORMAT_VERSION,
+    finished: state.finished,
+    pages_beyond_cursor: state.done.beyondCursor.map(({ after, upTo, rows }) => ({
+      after: keyToJson(after),
+      up_to: keyToJson(upTo),
+      rows,
+    })),
+    fingerprint: state.fingerprint,
+  };
+  return `${JSON.stringify(file, null, 2)}\n`;
+}
+
+function keyToJson(value: SortingKey | null): v.InferInput<typeof key> | null {
+  if (value === null) return null;
+  return { project_id: value.projectId, type: value.type, date: value.date, id: value.id };
+}
+
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    throw new UnreadableStateError(`is corrupt: not valid JSON (${(error as Error).message})`);
+  }
+}
+
+function formatVersionOf(document: unknown): unknown {
+  if (typeof document !== "object" || document === null) return undefined;
+  return "format_version" in document ? document.format_version : undefined;
+}
+
+function check<Schema extends v.GenericSchema>(schema: Schema, document: unknown): v.InferOutput<Schema> {
+  const result = v.safeParse(schema, document, { abortEarly: true });
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const at = v.getDotPath(issue);
+  throw new UnreadableStateError(`is corrupt: ${at === null ? "" : `${at}: `}${issue.message}`);
+}
+
+/** `YYYY-MM-DD` in form says nothing of 2025-02-30. */
+function isRealDate(date: string): boolean {
+  const parsed = new Date(`${date}T00:00:00Z`);
+  return !Number.isNaN(parsed.getTime()) && parsed.toISOString().startsWith(date);
+}

@@ -1,0 +1,54 @@
+import { type ArgsDef, type CommandDef, defineCommand, runCommand } from "citty";
+import { OPTION_LIST } from "../config/options.ts";
+import { readArgv } from "./argv.ts";
+import type { Host } from "./host.ts";
+import { PROGRAM, versionLine } from "./version.ts";
+
+/**
+ * Does what the arguments (without runtime and script) ask for. What a command needs is imported when it runs: `--help`
+ * and a wrong flag answer without loading the ClickHouse client.
+ * @throws the error that decides the exit code; see `exitCodeOf`.
+ */
+export async function runCli(argv: readonly string[], host: Host): Promise<void> {
+  const invocation = readArgv(argv);
+  switch (invocation.kind) {
+    case "help": {
+      const { helpText } = await import("./help.ts");
+      return host.stdout.write(helpText());
+    }
+    case "version":
+      return host.stdout.write(`${versionLine()}\n`);
+    case "command":
+      await runCommand(rootCommand(host), { rawArgs: [invocation.name, ...invocation.args] });
+  }
+}
+
+function rootCommand(host: Host): CommandDef {
+  const run = defineCommand({
+    meta: { name: "run" },
+    args: optionArgs(),
+    run: async ({ args }) => {
+      const { run } = await import("./run.ts");
+      await run(flagsOf(args), host);
+    },
+  });
+  return defineCommand({ meta: { name: PROGRAM }, subCommands: { run } });
+}
+
+/** All strings: citty takes any value of a boolean but `false` for true, and defaults are not its business. */
+function optionArgs(): ArgsDef {
+  return Object.fromEntries(
+    OPTION_LIST.flatMap(([, spec]) =>
+      spec.flag === null ? [] : [[spec.flag, { type: "string", description: spec.description }]],
+    ),
+  );
+}
+
+function flagsOf(args: Readonly<Record<string, unknown>>): Map<string, string> {
+  const flags = new Map<string, string>();
+  for (const [, { flag }] of OPTION_LIST) {
+    const value = flag === null ? undefined : args[flag];
+    if (flag !== null && typeof value === "string") flags.set(flag, value);
+  }
+  return flags;
+}

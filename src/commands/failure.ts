@@ -1,0 +1,35 @@
+import {
+  CheckpointError,
+  EXIT_CODES,
+  exitCodeOf,
+  InterruptedError,
+  RunError,
+  UsageError,
+} from "../errors.ts";
+
+/** What stderr says of the error that ended the program, newline included; stacks only where they are asked for. */
+export function renderFailure(error: unknown, withStack: boolean): string {
+  const lines = [messageOf(error)];
+  if (exitCodeOf(error) === EXIT_CODES.usage) lines[0] = lines[0]?.replaceAll("\n", " ") ?? "";
+  if (withStack && error instanceof Error) lines.push(...stacksOf(error));
+  return `${lines.join("\n")}\n`;
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof InterruptedError) {
+    return `${error.message} (${error.signal}). Run the same command again to continue.`;
+  }
+  if (error instanceof UsageError || error instanceof CheckpointError || error instanceof RunError) {
+    return error.message;
+  }
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return `Unexpected failure: ${text.replaceAll("\n", " ")} (LOG_LEVEL=debug shows where)`;
+}
+
+function stacksOf(error: Error): string[] {
+  const stacks: string[] = [];
+  for (let at: unknown = error; at instanceof Error && stacks.length < 5; at = at.cause) {
+    stacks.push(at.stack ?? String(at));
+  }
+  return stacks;
+}

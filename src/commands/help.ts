@@ -1,0 +1,70 @@
+import type { AnyOptionSpec } from "../config/option-spec.ts";
+import { OPTION_LIST } from "../config/options.ts";
+import { PROGRAM } from "./version.ts";
+
+const WIDTH = 80;
+const LABEL_WIDTH = 32;
+
+const EXIT_CODE_LINES: readonly (readonly [string, string])[] = [
+  ["0", "done, or nothing to do"],
+  ["1", "the run failed (server, network, data)"],
+  ["2", "usage or configuration"],
+  ["3", "the checkpoint or its lock forbids the run"],
+  ["130, 143", "interrupted (SIGINT, SIGTERM); run again to continue"],
+];
+
+/** The text of `--help`; no line is wider than 80 columns. */
+export function helpText(): string {
+  const specs = OPTION_LIST.map(([, spec]) => spec);
+  return [
+    "Copies one month of Langfuse's ClickHouse table observations into events,",
+    "enriching every observation with attributes of its trace.",
+    "",
+    `Usage: ${PROGRAM} [run] [OPTIONS]`,
+    "",
+    "Options [variable, default]:",
+    ...specs.filter((spec) => spec.flag !== null).flatMap(optionLines),
+    ...entry("  -h, --help", "Print this text"),
+    ...entry("      --version", "Print version and commit"),
+    "",
+    "Environment only:",
+    ...specs.filter((spec) => spec.flag === null).flatMap(variableLines),
+    "",
+    "A flag beats the environment, the environment beats .env in the working",
+    "directory, .env beats the default. An empty variable counts as not set.",
+    "",
+    "Exit codes:",
+    ...EXIT_CODE_LINES.map(([code, meaning]) => `  ${code.padEnd(10)}${meaning}`),
+    "",
+  ].join("\n");
+}
+
+function optionLines(spec: AnyOptionSpec): string[] {
+  const value = spec.placeholder === null ? "" : ` <${spec.placeholder}>`;
+  return entry(`  --${spec.flag}${value}`, `${spec.description} ${facts(spec, spec.variable)}`);
+}
+
+function variableLines(spec: AnyOptionSpec): string[] {
+  const also = spec.borrowed === undefined ? "" : `also ${spec.borrowed.name}`;
+  return entry(`  ${spec.variable}`, `${spec.description} ${facts(spec, also)}`);
+}
+
+function facts(spec: AnyOptionSpec, variable: string): string {
+  const unit = spec.unit === undefined ? "" : ` ${spec.unit}`;
+  const value = spec.default === null ? "required" : `${spec.default || "empty"}${unit}`;
+  return `[${variable}, ${value}]`;
+}
+
+/** A label with its text wrapped beside it. The bracket with variable and default stays in one piece. */
+function entry(label: string, text: string): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/ (?![^[]*\])/)) {
+    if (line !== "" && line.length + 1 + word.length > WIDTH - LABEL_WIDTH) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  lines.push(line);
+  return lines.map((part, index) => (index === 0 ? label : "").padEnd(LABEL_WIDTH) + part);
+}

@@ -1,0 +1,18 @@
+import type { Output } from "../report/output.ts";
+import type { SignalSource } from "./stop-signals.ts";
+
+/** What a command sees of the process it runs in. */
+export interface Host {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Absolute; `.env` is looked for here. */
+  readonly workingDirectory: string;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly signals: SignalSource;
+  /** Entry point of the page workers. */
+  readonly workerUrl: URL;
+  /** Runs `clean`, which must be synchronous, when the process exits by itself. */
+  onExit(clean: () => void): void;
+  /** Whether a failure is told with its stack. */
+  showStacks: boolean;
+}

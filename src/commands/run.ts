@@ -1,0 +1,113 @@
+import type { ConsolaInstance } from "consola/core";
+import { fingerprintOf } from "../checkpoint/fingerprint.ts";
+import { type LedgerOptions, openLedger, openReadOnlyLedger } from "../checkpoint/ledger.ts";
+import { acquireLock } from "../checkpoint/lock.ts";
+import { ensureStateDirectory, lockPath, statePath } from "../checkpoint/paths.ts";
+import { readDotenv } from "../config/dotenv.ts";
+import { resolveSettings } from "../config/resolve.ts";
+import { type RunConfig, toRunConfig } from "../config/run-config.ts";
+import { type BackfillReport, runBackfill } from "../pipeline/backfill.ts";
+import type { PageLedger } from "../pipeline/ledger.ts";
+import { renderFinalReport } from "../report/final-report.ts";
+import { createLogger, isLevelShown, wantsColor } from "../report/logger.ts";
+import { type ProgressTarget, startProgressDisplay } from "../report/progress-display.ts";
+import { createTerminal, type Terminal } from "../report/terminal.ts";
+import { logEvent } from "./event-log.ts";
+import type { Host } from "./host.ts";
+import { GRACE_PERIOD_MS, listenForStop, unlessAborted } from "./stop-signals.ts";
+
+interface Session {
+  readonly config: RunConfig;
+  readonly host: Host;
+  readonly terminal: Terminal;
+  readonly logger: ConsolaInstance;
+}
+
+/**
+ * The command `run`: configuration, lock, checkpoint, backfill, final report.
+ * @throws the error that decides the exit code.
+ */
+export async function run(
+  flags: ReadonlyMap<string, string>,
+  host: Host,
+  backfill: typeof runBackfill = runBackfill,
+): Promise<void> {
+  const session = openSession(flags, host);
+  const { backfill: options, cursorStateDir } = session.config;
+  const report = await copy(session, openSessionLedger(session), backfill);
+  host.stdout.write(
+    renderFinalReport(report, {
+      partition: options.partition,
+      tables: options.tables,
+      checkpointPath: statePath(cursorStateDir, options.partition),
+    }),
+  );
+}
+
+function openSession(flags: ReadonlyMap<string, string>, host: Host): Session {
+  const { environment, stderr } = host;
+  const dotenv = readDotenv(host.workingDirectory);
+  const config = toRunConfig(resolveSettings({ flags, environment, dotenv }));
+  host.showStacks = isLevelShown("debug", config.logLevel);
+  const terminal = createTerminal(stderr);
+  const logger = createLogger(terminal, {
+    level: config.logLevel,
+    isTTY: stderr.isTTY,
+    isColored: wantsColor(stderr.isTTY, environment),
+    now: () => new Date(),
+  });
+  return { config, host, terminal, logger };
+}
+
+/** The lock is held until the process exits: after a stop at once workers may still insert until then. */
+function openSessionLedger({ config, host, logger }: Session): PageLedger {
+  const { cursorStateDir: directory, backfill } = config;
+  const { partition } = backfill;
+  const options: LedgerOptions = { directory, partition, fingerprint: fingerprintOf(backfill) };
+  if (backfill.dryRun) return openReadOnlyLedger(options);
+
+  ensureStateDirectory(directory);
+  const lock = acquireLock(lockPath(directory, partition));
+  host.onExit(lock.release);
+  if (lock.notice !== null) logger.warn(lock.notice);
+  return openLedger(options);
+}
+
+async function copy(
+  session: Session,
+  ledger: PageLedger,
+  backfill: typeof runBackfill,
+): Promise<BackfillReport> {
+  const { config, host, logger } = session;
+  const stop = listenForStop(host.signals, (signal) =>
+    logger.warn(
+      `${signal}: no new pages are begun, the batches in flight finish (at most ${GRACE_PERIOD_MS / 1000} s). ` +
+        "A second signal stops at once; nothing is lost by it.",
+    ),
+  );
+  const progress = startProgressDisplay(progressTarget(session), () => performance.now());
+  try {
+    const work = backfill(
+      { ...config.backfill, workerUrl: host.workerUrl },
+      ledger,
+      (event) => {
+        progress.onEvent(event);
+        logEvent(logger, event);
+      },
+      stop.graceful,
+    );
+    return await unlessAborted(work, stop.atOnce);
+  } finally {
+    progress.stop();
+    stop.dispose();
+  }
+}
+
+function progressTarget({ config, host, terminal, logger }: Session): ProgressTarget {
+  const { stderr, environment } = host;
+  // A bar belongs to what level info shows, as the lines do.
+  if (stderr.isTTY && environment["TERM"] !== "dumb" && isLevelShown("info", config.logLevel)) {
+    return { kind: "bar", columns: stderr.columns, setStatus: terminal.setStatus };
+  }
+  return { kind: "lines", writeLine: (line) => logger.info(line) };
+}

@@ -1,0 +1,34 @@
+import type * as v from "valibot";
+
+/** A variable that another convention defines: `read` takes from its value what is meant for this program, if anything. */
+export interface BorrowedVariable {
+  readonly name: string;
+  readonly read: (value: string) => string | null;
+}
+
+/**
+ * One option of the program, wherever it is given.
+ * The default is text and passes the same schema as a given value; `null` means that the option is required.
+ */
+export interface OptionSpec<Value> {
+  /** Without the dashes; `null` for an option that only the environment sets. */
+  readonly flag: string | null;
+  readonly variable: string;
+  /** Consulted where `variable` is not set. */
+  readonly borrowed?: BorrowedVariable;
+  readonly default: string | null;
+  /** Follows the default in the help text. */
+  readonly unit?: string;
+  readonly description: string;
+  /** Stands for the value in the help text; `null` for a switch. */
+  readonly placeholder: string | null;
+  /** The value must not appear in any message. */
+  readonly secret?: true;
+  /** What messages show of a value that may hold credentials. */
+  readonly redact?: (text: string) => string;
+  /** Its messages say what is accepted: they follow the word "expected". */
+  readonly schema: v.GenericSchema<string, Value>;
+}
+
+/** An option whose value's type does not matter. */
+export type AnyOptionSpec = OptionSpec<unknown>;

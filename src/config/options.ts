@@ -1,0 +1,164 @@
+import { levelFromRustLog, logLevel } from "./log-level.ts";
+import type { AnyOptionSpec, OptionSpec } from "./option-spec.ts";
+import { redactUrl } from "./quote-value.ts";
+import * as schema from "./schemas.ts";
+
+/** Lets each option's value type follow from its schema. */
+function option<Value>(spec: OptionSpec<Value>): OptionSpec<Value> {
+  return spec;
+}
+
+/**
+ * Every option of a run, in the order of the help text.
+ * Flags, variables, validation, `--help` and `.env.example` all come from here or are checked against it.
+ */
+export const OPTIONS = {
+  partition: option({
+    flag: "partition",
+    variable: "PARTITION",
+    default: null,
+    description: "The month to backfill",
+    placeholder: "YYYYMM",
+    schema: schema.partition,
+  }),
+  clickhouseUrl: option({
+    flag: "clickhouse-url",
+    variable: "CLICKHOUSE_URL",
+    default: "http://localhost:8123",
+    description: "ClickHouse server, with protocol (http or https)",
+    placeholder: "URL",
+    redact: redactUrl,
+    schema: schema.serverUrl,
+  }),
+  clickhouseUser: option({
+    flag: "clickhouse-user",
+    variable: "CLICKHOUSE_USER",
+    default: "default",
+    description: "User",
+    placeholder: "USER",
+    schema: schema.name,
+  }),
+  clickhousePassword: option({
+    flag: "clickhouse-password",
+    variable: "CLICKHOUSE_PASSWORD",
+    default: "",
+    description: "Password; the variable keeps it out of the process list",
+    placeholder: "PASS",
+    secret: true,
+    schema: schema.anyText,
+  }),
+  clickhouseDb: option({
+    flag: "clickhouse-db",
+    variable: "CLICKHOUSE_DB",
+    default: "default",
+    description: "Database that holds the tables",
+    placeholder: "DB",
+    schema: schema.name,
+  }),
+  batchSize: option({
+    flag: "batch-size",
+    variable: "BATCH_SIZE",
+    default: "10000",
+    unit: "events",
+    description: "Events per insert, at most",
+    placeholder: "N",
+    schema: schema.wholeNumber(1, 1_000_000),
+  }),
+  streamBlockSize: option({
+    flag: "stream-block-size",
+    variable: "STREAM_BLOCK_SIZE",
+    default: "50000",
+    unit: "rows",
+    description: "Observations fetched per page query",
+    placeholder: "N",
+    schema: schema.wholeNumber(1, 10_000_000),
+  }),
+  dryRun: option({
+    flag: "dry-run",
+    variable: "DRY_RUN",
+    default: "false",
+    description: "Read, enrich, validate and report, but insert nothing and write no checkpoint",
+    placeholder: null,
+    schema: schema.toggle,
+  }),
+  maxRetries: option({
+    flag: "max-retries",
+    variable: "MAX_RETRIES",
+    default: "3",
+    description: "Attempts after the first, per page and per insert",
+    placeholder: "N",
+    schema: schema.wholeNumber(0, 100),
+  }),
+  cursorStateDir: option({
+    flag: "cursor-state-dir",
+    variable: "CURSOR_STATE_DIR",
+    default: ".",
+    description: "Directory of the checkpoint; made if missing",
+    placeholder: "PATH",
+    schema: schema.path,
+  }),
+  parallelWorkers: option({
+    flag: "parallel-workers",
+    variable: "PARALLEL_WORKERS",
+    default: "4",
+    description: "Pipelines that fetch, enrich and insert at the same time",
+    placeholder: "N",
+    schema: schema.wholeNumber(1, 256),
+  }),
+  traceWindowDays: option({
+    flag: "trace-window-days",
+    variable: "TRACE_WINDOW_DAYS",
+    default: "2",
+    unit: "days",
+    description: "Also load traces this long before and after the month (0 to 31)",
+    placeholder: "DAYS",
+    schema: schema.wholeNumber(0, 31),
+  }),
+  sourceTable: option({
+    flag: "source-table",
+    variable: "SOURCE_TABLE",
+    default: "observations",
+    description: "Table to copy from",
+    placeholder: "TABLE",
+    schema: schema.name,
+  }),
+  tracesTable: option({
+    flag: "traces-table",
+    variable: "TRACES_TABLE",
+    default: "traces",
+    description: "Table of the traces",
+    placeholder: "TABLE",
+    schema: schema.name,
+  }),
+  targetTable: option({
+    flag: "target-table",
+    variable: "TARGET_TABLE",
+    default: "events",
+    description: "Table to insert into",
+    placeholder: "TABLE",
+    schema: schema.name,
+  }),
+  logLevel: option({
+    flag: null,
+    variable: "LOG_LEVEL",
+    borrowed: { name: "RUST_LOG", read: levelFromRustLog },
+    default: "info",
+    description: "trace, debug, info, warn or error",
+    placeholder: "LEVEL",
+    schema: logLevel,
+  }),
+};
+
+/** The options' names in code. */
+export type OptionName = keyof typeof OPTIONS;
+
+/** The validated value of every option. */
+export type Settings = {
+  readonly [Name in OptionName]: (typeof OPTIONS)[Name] extends OptionSpec<infer Value> ? Value : never;
+};
+
+/** The table as a list, in its order. */
+export const OPTION_LIST: readonly (readonly [OptionName, AnyOptionSpec])[] = Object.entries(OPTIONS) as [
+  OptionName,
+  AnyOptionSpec,
+][];

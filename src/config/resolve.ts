@@ -1,0 +1,90 @@
+import * as v from "valibot";
+import { UsageError } from "../errors.ts";
+import type { DotenvFile } from "./dotenv.ts";
+import type { AnyOptionSpec } from "./option-spec.ts";
+import { OPTION_LIST, OPTIONS, type Settings } from "./options.ts";
+import { quoteValue } from "./quote-value.ts";
+
+/** Everything that can set an option; an earlier member beats a later one, and all beat the defaults. */
+export interface Sources {
+  /** Values by flag name, without the dashes. */
+  readonly flags: ReadonlyMap<string, string>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly dotenv: DotenvFile;
+}
+
+interface Given {
+  readonly text: string;
+  /** How messages name the place that the value came from. */
+  readonly origin: string;
+}
+
+/**
+ * The settings of a run: flag before environment before `.env` before default.
+ * An empty variable counts as not set; an empty flag is a value.
+ * @throws {UsageError} for a missing or invalid value: one line that names its origin, the value and what is accepted.
+ */
+export function resolveSettings(sources: Sources): Settings {
+  const values: Record<string, unknown> = {};
+  const origins: Record<string, string> = {};
+  for (const [name, spec] of OPTION_LIST) {
+    const given = find(spec, sources);
+    values[name] = validate(spec, given);
+    origins[name] = given.origin;
+  }
+  const settings = values as Settings;
+  checkTablesDiffer(settings, origins);
+  return settings;
+}
+
+function find(spec: AnyOptionSpec, sources: Sources): Given {
+  const flagged = spec.flag === null ? undefined : sources.flags.get(spec.flag);
+  if (flagged !== undefined) return { text: flagged, origin: `--${spec.flag}` };
+  const given =
+    findVariable(spec, sources.environment, () => null) ??
+    findVariable(spec, sources.dotenv.values, sources.dotenv.lineOf);
+  if (given !== null) return given;
+  if (spec.default !== null) return { text: spec.default, origin: `--${spec.flag}` };
+  throw new UsageError(`--${spec.flag} (or ${spec.variable}) is missing: expected ${acceptedBy(spec)}`);
+}
+
+function findVariable(
+  spec: AnyOptionSpec,
+  values: Sources["environment"],
+  lineOf: DotenvFile["lineOf"],
+): Given | null {
+  const own = values[spec.variable];
+  if (own) return { text: own, origin: originOf(spec.variable, lineOf) };
+  const borrowed = spec.borrowed && values[spec.borrowed.name];
+  const text = borrowed ? spec.borrowed?.read(borrowed) : undefined;
+  return text && spec.borrowed ? { text, origin: originOf(spec.borrowed.name, lineOf) } : null;
+}
+
+function originOf(variable: string, lineOf: DotenvFile["lineOf"]): string {
+  const line = lineOf(variable);
+  return line === null ? variable : `${variable} (.env:${line})`;
+}
+
+function validate(spec: AnyOptionSpec, { text, origin }: Given): unknown {
+  const result = v.safeParse(spec.schema, text, { abortPipeEarly: true });
+  if (result.success) return result.output;
+  const shown = spec.secret ? "" : ` ${quoteValue(spec.redact?.(text) ?? text)}`;
+  throw new UsageError(`${origin}${shown}: expected ${result.issues[0].message}`);
+}
+
+function acceptedBy(spec: AnyOptionSpec): string {
+  return v.safeParse(spec.schema, "", { abortPipeEarly: true }).issues?.[0].message ?? "a value";
+}
+
+function checkTablesDiffer(settings: Settings, origins: Readonly<Record<string, string>>): void {
+  const { sourceTable, tracesTable, targetTable } = settings;
+  for (const [name, table, spec] of [
+    ["targetTable", sourceTable, OPTIONS.sourceTable],
+    ["targetTable", tracesTable, OPTIONS.tracesTable],
+  ] as const) {
+    if (table !== targetTable) continue;
+    throw new UsageError(
+      `${origins[name]} ${quoteValue(targetTable)}: expected another table than --${spec.flag}`,
+    );
+  }
+}

@@ -1,0 +1,38 @@
+import type { BackfillOptions } from "../pipeline/backfill.ts";
+import type { LogLevel } from "./log-level.ts";
+import type { Settings } from "./options.ts";
+
+/** The settings in the shape in which the run's parts take them. */
+export interface RunConfig {
+  readonly backfill: Omit<BackfillOptions, "workerUrl">;
+  readonly cursorStateDir: string;
+  readonly logLevel: LogLevel;
+}
+
+/** Sorts the settings by who needs them. */
+export function toRunConfig(settings: Settings): RunConfig {
+  return {
+    backfill: {
+      partition: settings.partition,
+      connection: {
+        url: settings.clickhouseUrl,
+        user: settings.clickhouseUser,
+        password: settings.clickhousePassword,
+        database: settings.clickhouseDb,
+      },
+      tables: {
+        source: settings.sourceTable,
+        traces: settings.tracesTable,
+        target: settings.targetTable,
+      },
+      batchSizeRows: settings.batchSize,
+      streamBlockSizeRows: settings.streamBlockSize,
+      dryRun: settings.dryRun,
+      maxRetries: settings.maxRetries,
+      parallelWorkers: settings.parallelWorkers,
+      traceWindowDays: settings.traceWindowDays,
+    },
+    cursorStateDir: settings.cursorStateDir,
+    logLevel: settings.logLevel,
+  };
+}

@@ -1,0 +1,61 @@
+import * as v from "valibot";
+
+const YEAR_AND_MONTH = /^(19|20|21|22)\d\d(0[1-9]|1[0-2])$/;
+
+/** A month partition, as `toYYYYMM` writes it. ClickHouse's DateTime64 covers the years 1900 to 2299. */
+export const partition = v.pipe(v.string(), v.regex(YEAR_AND_MONTH, "a month as YYYYMM, such as 202501"));
+
+/** Any text that is not empty. */
+export const name = v.pipe(v.string(), v.minLength(1, "a name that is not empty"));
+
+/** Any text, the empty one included. */
+export const anyText = v.string();
+
+/** A path that is not empty. */
+export const path = v.pipe(v.string(), v.minLength(1, "a path that is not empty"));
+
+/** Digits only: `1e3`, `0x10`, `1_000`, signs and fractions are refused rather than guessed at. */
+export function wholeNumber(min: number, max: number): v.GenericSchema<string, number> {
+  const accepted = `a whole number from ${min} to ${max}`;
+  return v.pipe(
+    v.string(),
+    v.regex(/^\d{1,15}$/, accepted),
+    v.transform(Number),
+    v.minValue(min, accepted),
+    v.maxValue(max, accepted),
+  );
+}
+
+/** A switch as variables and `--flag=value` spell it. */
+export const toggle = v.pipe(
+  v.string(),
+  v.regex(/^(true|false|1|0)$/i, "true, false, 1 or 0"),
+  v.transform((text) => text === "1" || text.toLowerCase() === "true"),
+);
+
+/**
+ * The server's HTTP interface, normalised to `protocol://host[:port]`.
+ * Credentials, path and query are refused: the client would take a path for the database and a query for settings, and
+ * credentials in a URL end up in messages.
+ */
+export const serverUrl = v.pipe(
+  v.string(),
+  v.regex(
+    /^https?:\/\/[^/?#\s]+/i,
+    "a URL that begins with http:// or https://, such as http://localhost:8123",
+  ),
+  v.check(
+    (text) => !text.includes("@"),
+    "a URL without credentials; give them with --clickhouse-user and --clickhouse-password (or their variables)",
+  ),
+  v.check((text) => URL.canParse(text), "a valid URL, such as http://localhost:8123"),
+  v.check(
+    (text) => isOriginOnly(new URL(text)),
+    "protocol, host and port only, such as http://localhost:8123; the database goes into --clickhouse-db",
+  ),
+  v.transform((text) => new URL(text).origin),
+);
+
+function isOriginOnly(url: URL): boolean {
+  return url.pathname === "/" && url.search === "" && url.hash === "";
+}

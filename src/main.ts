@@ -1,0 +1,39 @@
+import { runCli } from "./commands/cli.ts";
+import { renderFailure } from "./commands/failure.ts";
+import type { Host } from "./commands/host.ts";
+import { EXIT_CODES, exitCodeOf } from "./errors.ts";
+import { openOutput } from "./report/output.ts";
+
+/** How long the end waits for a reader of stdout or stderr that does not read. */
+const FLUSH_TIMEOUT_MS = 2_000;
+
+const host: Host = {
+  environment: process.env,
+  workingDirectory: process.cwd(),
+  stdout: openOutput(process.stdout),
+  stderr: openOutput(process.stderr),
+  signals: process,
+  // Compiled, a worker is found relative to the main module only; see Bun's documentation on standalone executables.
+  workerUrl: new URL("./worker.ts", import.meta.url),
+  onExit: (clean) => {
+    process.on("exit", clean);
+  },
+  showStacks: false,
+};
+
+process.on("uncaughtException", fail);
+process.on("unhandledRejection", fail);
+runCli(process.argv.slice(2), host).then(() => exit(EXIT_CODES.done), fail);
+
+async function fail(error: unknown): Promise<void> {
+  host.stderr.write(renderFailure(error, host.showStacks));
+  await exit(exitCodeOf(error));
+}
+
+async function exit(code: number): Promise<void> {
+  await Promise.race([
+    Promise.all([host.stdout.settled(), host.stderr.settled()]),
+    new Promise((resolve) => setTimeout(resolve, FLUSH_TIMEOUT_MS)),
+  ]);
+  process.exit(code);
+}

@@ -1,0 +1,51 @@
+import type { BackfillOptions, BackfillReport } from "../pipeline/backfill.ts";
+import { formatByteRate, formatCount, formatDuration, formatRowRate } from "./format.ts";
+
+/** What the report says besides the figures. */
+export type ReportSubject = Pick<BackfillOptions, "partition" | "tables"> & {
+  /** Path of the state file. */
+  readonly checkpointPath: string;
+};
+
+/** The text for stdout at the end of a run, newline included. */
+export function renderFinalReport(report: BackfillReport, subject: ReportSubject): string {
+  return `${[...heading(report, subject), ...figures(report)].join("\n")}\n`;
+}
+
+function heading(report: BackfillReport, subject: ReportSubject): string[] {
+  const { partition, tables, checkpointPath } = subject;
+  switch (report.outcome) {
+    case "done":
+      return [`Partition ${partition} is done: ${tables.source} copied into ${tables.target}.`];
+    case "dry-run":
+      return [
+        `Dry run of partition ${partition}: nothing was inserted into ${tables.target}, no checkpoint was written.`,
+      ];
+    case "nothing-to-do":
+      return [`Nothing to do: ${tables.source} has no observations in partition ${partition}.`];
+    case "already-finished":
+      return [
+        `Partition ${partition} was finished by an earlier run; nothing was inserted.`,
+        `To copy it again, delete ${checkpointPath}.`,
+      ];
+  }
+}
+
+function figures(report: BackfillReport): string[] {
+  if (report.outcome === "nothing-to-do" || report.outcome === "already-finished") return [];
+  const seconds = report.durationMs / 1000;
+  const perSecond = (amount: number): number => (seconds > 0 ? amount / seconds : 0);
+  const rows: readonly (readonly [string, string])[] = [
+    ["Observations read", formatCount(report.observationsRead)],
+    ["Events inserted", formatCount(report.eventsInserted)],
+    ["Traces loaded", formatCount(report.tracesLoaded)],
+    ["Observations whose trace was not found", formatCount(report.observationsWithoutTrace)],
+    ["Retries", formatCount(report.retries)],
+    ["Duration", formatDuration(report.durationMs)],
+    ["Observations per second", formatRowRate(perSecond(report.observationsRead))],
+    ["Data per second", formatByteRate(perSecond(report.bytesRead))],
+  ];
+  const labelWidth = Math.max(...rows.map(([label]) => label.length));
+  const valueWidth = Math.max(...rows.map(([, value]) => value.length));
+  return rows.map(([label, value]) => `  ${label.padEnd(labelWidth)}  ${value.padStart(valueWidth)}`);
+}

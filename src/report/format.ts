@@ -1,0 +1,61 @@
+const LOCALE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
+/** `12345678` as `12,345,678`. */
+export function formatCount(count: number): string {
+  return LOCALE.format(count);
+}
+
+/** A count in at most five characters or so, for narrow terminals: `12.3M`, `2.50B`. */
+export function formatCompactCount(count: number): string {
+  return scale(count, ["", "k", "M", "B", "T"], "");
+}
+
+/** Bytes in decimal units: `512 B`, `1.40 GB`. */
+export function formatBytes(bytes: number): string {
+  return scale(bytes, ["B", "kB", "MB", "GB", "TB", "PB"], " ");
+}
+
+/** Three significant digits with the greatest unit that leaves at least 1 before the point. */
+function scale(value: number, units: readonly string[], space: string): string {
+  let scaled = value;
+  let unit = 0;
+  // 999.5 would be rounded to 1000.
+  while (scaled >= 999.5 && unit < units.length - 1) {
+    scaled /= 1000;
+    unit += 1;
+  }
+  const digits = unit === 0 || scaled >= 99.95 ? 0 : scaled >= 9.995 ? 1 : 2;
+  return `${scaled.toFixed(digits)}${space}${units[unit] ?? ""}`;
+}
+
+/** Bytes per second in MB, the unit of every progress line: `123.4 MB/s`. */
+export function formatByteRate(bytesPerSecond: number): string {
+  return `${(bytesPerSecond / 1e6).toFixed(1)} MB/s`;
+}
+
+/** Rows per second in full: `85,123 rows/s`. */
+export function formatRowRate(rowsPerSecond: number): string {
+  return `${formatCount(rowsPerSecond)} rows/s`;
+}
+
+/** `850 ms` below a second, `4.2s` below ten, then as {@link formatSeconds}. */
+export function formatDuration(durationMs: number): string {
+  if (durationMs < 1000) return `${Math.round(durationMs)} ms`;
+  if (durationMs < 10_000) return `${(Math.floor(durationMs / 100) / 10).toFixed(1)}s`;
+  return formatSeconds(durationMs);
+}
+
+/** Whole seconds: `5s`, `2m 05s`, `1h 02m 03s`; days are counted as hours. */
+export function formatSeconds(durationMs: number): string {
+  const seconds = Math.floor(durationMs / 1000);
+  const two = (part: number): string => String(part).padStart(2, "0");
+  if (seconds < 60) return `${seconds}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}m ${two(seconds % 60)}s`;
+  return `${Math.floor(minutes / 60)}h ${two(minutes % 60)}m ${two(seconds % 60)}s`;
+}
+
+/** A share of 1 as `45.3%`; cut, not rounded, so that 100.0% means all. */
+export function formatPercent(fraction: number): string {
+  return `${(Math.floor(fraction * 1000) / 10).toFixed(1)}%`;
+}

@@ -1,0 +1,56 @@
+import type { BackfillEvent } from "../pipeline/backfill.ts";
+import { advanceProgress, INITIAL_PROGRESS, type ProgressState, snapshotProgress } from "./progress.ts";
+import { renderProgressBar, renderProgressLine } from "./progress-line.ts";
+
+/** Where progress goes: a status line that is redrawn, or lines of a log. */
+export type ProgressTarget =
+  | {
+      readonly kind: "bar";
+      readonly columns: () => number;
+      readonly setStatus: (status: string | null) => void;
+    }
+  | { readonly kind: "lines"; readonly writeLine: (line: string) => void };
+
+/** Shows the progress of a run from its events. */
+export interface ProgressDisplay {
+  onEvent(event: BackfillEvent): void;
+  /** Shows the last figures and stops. Safe to call twice. */
+  stop(): void;
+}
+
+const BAR_INTERVAL_MS = 100;
+const LINE_INTERVAL_MS = 10_000;
+
+/** Starts showing progress; `nowMs` is monotonic. A phase's last figures are always shown, however short it was. */
+export function startProgressDisplay(target: ProgressTarget, nowMs: () => number): ProgressDisplay {
+  let state: ProgressState = INITIAL_PROGRESS;
+  let shown = state;
+
+  const show = (): void => {
+    const snapshot = snapshotProgress(state, nowMs());
+    if (snapshot === null) return;
+    shown = state;
+    if (target.kind === "bar") target.setStatus(renderProgressBar(snapshot, target.columns()));
+    else target.writeLine(renderProgressLine(snapshot));
+  };
+  let timer: ReturnType<typeof setInterval> | null = setInterval(
+    show,
+    target.kind === "bar" ? BAR_INTERVAL_MS : LINE_INTERVAL_MS,
+  );
+
+  return {
+    onEvent: (event) => {
+      const next = advanceProgress(state, event, nowMs());
+      const isPhaseOver = state.phase !== null && next.phase !== state.phase;
+      if (isPhaseOver && target.kind === "lines") show();
+      state = next;
+    },
+    stop: () => {
+      if (timer === null) return;
+      clearInterval(timer);
+      timer = null;
+      if (target.kind === "bar") target.setStatus(null);
+      else if (state !== shown) show();
+    },
+  };
+}

@@ -1,0 +1,107 @@
+import type { BackfillEvent } from "../pipeline/backfill.ts";
+
+/** What is being counted at the moment. */
+export type Phase = "traces" | "observations";
+
+/** The figures of one moment, for any renderer. */
+export interface ProgressSnapshot {
+  readonly phase: Phase;
+  /** Rows done, those of earlier runs included. */
+  readonly position: number;
+  /** Never below `position`: rows may arrive while the run goes on. */
+  readonly total: number;
+  /** Over the last seconds; 0 until there is something to measure. */
+  readonly rowsPerSecond: number;
+  readonly bytesPerSecond: number;
+  /** `null` while nothing moves. */
+  readonly remainingMs: number | null;
+}
+
+interface Sample {
+  readonly atMs: number;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** What the events of a run have told so far. */
+export interface ProgressState {
+  readonly totalRows: number;
+  readonly doneRows: number;
+  /** `null` until a phase has begun. */
+  readonly phase: Phase | null;
+  readonly phaseTotal: number;
+  /** Oldest first, the last one is the newest figure. Rows and bytes of this run in this phase. */
+  readonly samples: readonly Sample[];
+}
+
+/** The rate is measured over this window: long enough to smooth pages, short enough to follow a change. */
+const WINDOW_MS = 30_000;
+/** Samples are kept this far apart, which bounds their number. */
+const SAMPLE_SPACING_MS = 500;
+
+export const INITIAL_PROGRESS: ProgressState = {
+  totalRows: 0,
+  doneRows: 0,
+  phase: null,
+  phaseTotal: 0,
+  samples: [],
+};
+
+/** The state after one more event. */
+export function advanceProgress(state: ProgressState, event: BackfillEvent, nowMs: number): ProgressState {
+  switch (event.kind) {
+    case "planned":
+      return { ...state, totalRows: event.totalRows, doneRows: event.doneRows };
+    case "traces":
+      return enter(state, "traces", event.total, { atMs: nowMs, rows: event.loaded, bytes: event.bytes });
+    case "rows":
+      return enter(state, "observations", state.totalRows, {
+        atMs: nowMs,
+        rows: event.rows,
+        bytes: event.bytes,
+      });
+    default:
+      return state;
+  }
+}
+
+function enter(state: ProgressState, phase: Phase, phaseTotal: number, sample: Sample): ProgressState {
+  const samples = state.phase === phase ? addSample(state.samples, sample) : [sample];
+  return { ...state, phase, phaseTotal, samples };
+}
+
+function addSample(samples: readonly Sample[], sample: Sample): readonly Sample[] {
+  const beforeLast = samples.at(-2);
+  const replacesLast = beforeLast !== undefined && sample.atMs - beforeLast.atMs < SAMPLE_SPACING_MS;
+  const kept = replacesLast ? samples.slice(0, -1) : samples;
+  return [...kept.slice(windowStart(kept, sample.atMs)), sample];
+}
+
+/** Index of the newest sample that is at least a window old, or 0. */
+function windowStart(samples: readonly Sample[], nowMs: number): number {
+  return Math.max(
+    0,
+    samples.findLastIndex((sample) => sample.atMs <= nowMs - WINDOW_MS),
+  );
+}
+
+/** The figures at `nowMs`, or `null` before the first phase. A stall lets the rates sink although no event comes. */
+export function snapshotProgress(state: ProgressState, nowMs: number): ProgressSnapshot | null {
+  const newest = state.samples.at(-1);
+  const oldest = state.samples[windowStart(state.samples, nowMs)];
+  if (state.phase === null || newest === undefined || oldest === undefined) return null;
+
+  const elapsedSeconds = (nowMs - oldest.atMs) / 1000;
+  const perSecond = (amount: number): number => (elapsedSeconds > 0 ? amount / elapsedSeconds : 0);
+  const rowsPerSecond = perSecond(newest.rows - oldest.rows);
+  const position = newest.rows + (state.phase === "observations" ? state.doneRows : 0);
+  const total = Math.max(state.phaseTotal, position);
+  return {
+    phase: state.phase,
+    position,
+    total,
+    rowsPerSecond,
+    bytesPerSecond: perSecond(newest.bytes - oldest.bytes),
+    remainingMs: rowsPerSecond > 0 ? ((total - position) / rowsPerSecond) * 1000 : null,
+  };
+}
