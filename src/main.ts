@@ -7,6 +7,8 @@ import { openOutput } from "./report/output.ts";
 /** How long the end waits for a reader of stdout or stderr that does not read. */
 const FLUSH_TIMEOUT_MS = 2_000;
 
+const cleaners: (() => void)[] = [];
+
 const host: Host = {
   environment: process.env,
   workingDirectory: process.cwd(),
@@ -16,7 +18,7 @@ const host: Host = {
   // Compiled, a worker is found relative to the main module only; see Bun's documentation on standalone executables.
   workerUrl: new URL("./worker.ts", import.meta.url),
   onExit: (clean) => {
-    process.on("exit", clean);
+    cleaners.push(clean);
   },
   showStacks: false,
 };
@@ -31,9 +33,21 @@ async function fail(error: unknown): Promise<void> {
 }
 
 async function exit(code: number): Promise<void> {
-  await Promise.race([
+  await flush();
+  for (const clean of cleaners) {
+    try {
+      clean();
+    } catch (error) {
+      host.stderr.write(renderFailure(error, host.showStacks));
+      await flush();
+    }
+  }
+  process.exit(code);
+}
+
+function flush(): Promise<unknown> {
+  return Promise.race([
     Promise.all([host.stdout.settled(), host.stderr.settled()]),
     new Promise((resolve) => setTimeout(resolve, FLUSH_TIMEOUT_MS)),
   ]);
-  process.exit(code);
 }

@@ -9,11 +9,21 @@ import { describeDifferences, type Fingerprint } from "./fingerprint.ts";
 import { statePath } from "./paths.ts";
 import { type CheckpointState, parseState, serializeState, UnreadableStateError } from "./state.ts";
 
+const LEGACY_NOTICE =
+  "The checkpoint is of an older version and does not say which server and tables it is about; " +
+  "it is taken to be about this run's";
+
 /** Which checkpoint a run belongs to. */
 export interface LedgerOptions {
   readonly directory: string;
   readonly partition: string;
   readonly fingerprint: Fingerprint;
+}
+
+/** The ledger over a checkpoint. */
+export interface CheckpointLedger extends PageLedger {
+  /** What the user should know about the file, if anything. */
+  readonly notice: string | null;
 }
 
 /**
@@ -22,7 +32,7 @@ export interface LedgerOptions {
  * @throws {CheckpointError} when there is a file that this run must not continue; it is left untouched. The ledger's own
  * methods throw {@link RunError} when the file can't be written.
  */
-export function openLedger(options: LedgerOptions, now: () => Date = () => new Date()): PageLedger {
+export function openLedger(options: LedgerOptions, now: () => Date = () => new Date()): CheckpointLedger {
   const path = statePath(options.directory, options.partition);
   const state = readState(path, options);
   // Whoever wrote these held the lock that is now ours, so they are nobody's.
@@ -40,7 +50,7 @@ export function openLedger(options: LedgerOptions, now: () => Date = () => new D
  * A ledger for a dry run: it starts where a real run would start now, and writes nothing.
  * @throws {CheckpointError} as {@link openLedger} does.
  */
-export function openReadOnlyLedger(options: LedgerOptions): PageLedger {
+export function openReadOnlyLedger(options: LedgerOptions): CheckpointLedger {
   return createLedger(readState(statePath(options.directory, options.partition), options), () => {});
 }
 
@@ -87,13 +97,14 @@ function refusal(path: string, reason: string): CheckpointError {
 }
 
 /** The ledger's rules over a state; `save` makes each new state durable before it counts. */
-function createLedger(initial: CheckpointState, save: (state: CheckpointState) => void): PageLedger {
+function createLedger(initial: CheckpointState, save: (state: CheckpointState) => void): CheckpointLedger {
   let state = initial;
   const advance = (next: CheckpointState): void => {
     save(next);
     state = next;
   };
   return {
+    notice: initial.fingerprint === null ? LEGACY_NOTICE : null,
     finished: initial.finished,
     rowsProcessed: initial.rowsProcessed,
     remaining: () => (state.finished ? [] : remainingRanges(state.done)),

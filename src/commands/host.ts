@@ -11,7 +11,7 @@ export interface Host {
   readonly signals: SignalSource;
   /** Entry point of the page workers. */
   readonly workerUrl: URL;
-  /** Runs `clean`, which must be synchronous, when the process exits by itself. */
+  /** Runs `clean` as the last thing before the process exits by itself. */
   onExit(clean: () => void): void;
   /** Whether a failure is told with its stack. */
   showStacks: boolean;

@@ -59,18 +59,23 @@ function openSession(flags: ReadonlyMap<string, string>, host: Host): Session {
   return { config, host, terminal, logger };
 }
 
-/** The lock is held until the process exits: after a stop at once workers may still insert until then. */
-function openSessionLedger({ config, host, logger }: Session): PageLedger {
-  const { cursorStateDir: directory, backfill } = config;
-  const { partition } = backfill;
+/** A dry run leaves no trace on the disk: neither directory nor lock. */
+function openSessionLedger(session: Session): PageLedger {
+  const { cursorStateDir: directory, backfill } = session.config;
+  const { partition, dryRun } = backfill;
   const options: LedgerOptions = { directory, partition, fingerprint: fingerprintOf(backfill) };
-  if (backfill.dryRun) return openReadOnlyLedger(options);
+  if (!dryRun) lock(session, directory, partition);
+  const ledger = dryRun ? openReadOnlyLedger(options) : openLedger(options);
+  if (ledger.notice !== null) session.logger.warn(ledger.notice);
+  return ledger;
+}
 
+/** The lock is held until the process exits: after a stop at once workers may still insert until then. */
+function lock({ host, logger }: Session, directory: string, partition: string): void {
   ensureStateDirectory(directory);
-  const lock = acquireLock(lockPath(directory, partition));
-  host.onExit(lock.release);
-  if (lock.notice !== null) logger.warn(lock.notice);
-  return openLedger(options);
+  const { notice, release } = acquireLock(lockPath(directory, partition));
+  host.onExit(release);
+  if (notice !== null) logger.warn(notice);
 }
 
 async function copy(

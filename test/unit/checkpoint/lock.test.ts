@@ -1,0 +1,183 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { acquireLock } from "../../../src/checkpoint/lock.ts";
+import { lockPath } from "../../../src/checkpoint/paths.ts";
+import {
+  currentProcess,
+  livenessOf,
+  type ProcessIdentity,
+} from "../../../src/checkpoint/process-identity.ts";
+import { CheckpointError } from "../../../src/errors.ts";
+
+let directory = "";
+let path = "";
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "lock-"));
+  path = lockPath(directory, "202501");
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const ME = currentProcess();
+/** Beyond the greatest pid that Linux (2^22) or macOS (99999) gives. */
+const NO_SUCH_PID = 2 ** 30;
+const DEAD: ProcessIdentity = { ...ME, pid: NO_SUCH_PID };
+
+function writeLock(owner: ProcessIdentity, at = path): void {
+  writeFileSync(at, JSON.stringify({ ...owner, started_at: "2025-02-01T00:00:00.000Z" }));
+}
+
+describe("acquireLock", () => {
+  test("writes who holds it, for the owner's eyes only", () => {
+    const lock = acquireLock(path);
+    expect(lock.notice).toBeNull();
+    expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ pid: process.pid, host: ME.host });
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readdirSync(directory)).toEqual(["cursor_state_202501.lock"]);
+  });
+
+  test("refuses while the owner lives, naming it, and touches nothing", () => {
+    const first = acquireLock(path);
+    const before = readFileSync(path, "utf8");
+    expect(() => acquireLock(path)).toThrow(CheckpointError);
+    expect(() => acquireLock(path)).toThrow(`process ${process.pid}`);
+    expect(readFileSync(path, "utf8")).toBe(before);
+    first.release();
+    expect(acquireLock(path).notice).toBeNull();
+  });
+
+  test("takes over from a dead owner and says so", () => {
+    writeLock(DEAD);
+    expect(acquireLock(path).notice).toContain(`process ${NO_SUCH_PID}, which is gone`);
+    expect(JSON.parse(readFileSync(path, "utf8")).pid).toBe(process.pid);
+    expect(readdirSync(directory)).toEqual(["cursor_state_202501.lock"]);
+  });
+
+  test("takes over from a dead owner after somebody died while doing so", () => {
+    writeLock(DEAD);
+    writeLock(DEAD, `${path}.takeover`);
+    writeLock(DEAD, `${path}.${NO_SUCH_PID}.abc.1.tmp`);
+    acquireLock(path);
+    expect(readdirSync(directory)).toEqual(["cursor_state_202501.lock"]);
+  });
+
+  test("refuses while another process takes over", () => {
+    writeLock(DEAD);
+    writeLock(ME, `${path}.takeover`);
+    expect(() => acquireLock(path)).toThrow(CheckpointError);
+    expect(JSON.parse(readFileSync(path, "utf8")).pid).toBe(NO_SUCH_PID);
+  });
+
+  test("refuses another machine's lock and says how to get rid of it", () => {
+    writeLock({ ...DEAD, host: "elsewhere" });
+    expect(() => acquireLock(path)).toThrow(/on elsewhere .*\nIf you are sure .* delete/s);
+  });
+
+  test.each(["", "{", "[]", '{"pid":"x"}', '{"pid":0}'])(
+    "refuses a lock that does not name an owner: %p",
+    (text) => {
+      writeFileSync(path, text);
+      expect(() => acquireLock(path)).toThrow("does not say who holds it");
+      expect(readFileSync(path, "utf8")).toBe(text);
+    },
+  );
+
+  test("says that the directory takes no files", () => {
+    expect(() => acquireLock(lockPath(join(directory, "missing"), "202501"))).toThrow(CheckpointError);
+  });
+
+  test("of processes that find a dead owner's lock at once, exactly one takes it over", async () => {
+    writeLock(DEAD);
+    const contenders = Array.from({ length: 6 }, () =>
+      Bun.spawn([process.execPath, join(import.meta.dir, "lock-contender.ts"), path], {
+        stdin: "pipe",
+        stdout: "pipe",
+      }),
+    );
+    const outputs = contenders.map(({ stdout }) => linesOf(stdout));
+    for (const output of outputs) expect(await output.next()).toBe("ready");
+    writeFileSync(`${path}.go`, "");
+    const results: string[] = [];
+    for (const output of outputs) results.push(await output.next());
+    for (const contender of contenders) contender.stdin.end();
+    await Promise.all(contenders.map(({ exited }) => exited));
+    expect(results.sort()).toEqual([...Array(5).fill("CheckpointError"), "acquired by take-over"]);
+  });
+});
+
+describe("release", () => {
+  test("removes the lock, once", () => {
+    const lock = acquireLock(path);
+    lock.release();
+    expect(existsSync(path)).toBe(false);
+    writeLock(ME);
+    lock.release();
+    expect(existsSync(path)).toBe(true);
+  });
+
+  test("leaves a lock that has become another run's", () => {
+    const lock = acquireLock(path);
+    writeLock(DEAD);
+    lock.release();
+    expect(existsSync(path)).toBe(true);
+  });
+
+  test("bears that the lock is gone", () => {
+    const lock = acquireLock(path);
+    rmSync(path);
+    lock.release();
+  });
+});
+
+describe("livenessOf", () => {
+  test.each<[string, Partial<ProcessIdentity>, string]>([
+    ["this process", {}, "alive"],
+    ["a pid that is free", { pid: NO_SUCH_PID }, "dead"],
+    ["a pid of before the last boot", { boot_id: "another" }, "dead"],
+    ["another machine's pid", { host: "elsewhere", boot_id: "another" }, "elsewhere"],
+    ["another container's pid", { pid_namespace: "pid:[1]", pid: NO_SUCH_PID }, "elsewhere"],
+    [
+      "a process of which only the pid is known",
+      { boot_id: null, process_start: null, pid_namespace: null },
+      "alive",
+    ],
+    ["somebody else's process", { pid: 1, process_start: null }, "alive"],
+  ])("%s", (_, recorded, expected) => {
+    expect(
+      livenessOf(
+        { ...ME, pid_namespace: ME.pid_namespace ?? "pid:[0]", ...recorded },
+        {
+          ...ME,
+          boot_id: ME.boot_id ?? "this",
+          pid_namespace: ME.pid_namespace ?? "pid:[0]",
+        },
+      ),
+    ).toBe(expected as never);
+  });
+
+  test.skipIf(ME.process_start === null)("a pid that a later process has", () => {
+    expect(livenessOf({ ...ME, process_start: "1" }, ME)).toBe("dead");
+  });
+});
+
+/** Reads a stream line by line. */
+function linesOf(stream: ReadableStream<Uint8Array>): { next(): Promise<string> } {
+  const reader = stream.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  return {
+    next: async () => {
+      while (!text.includes("\n")) {
+        const { value, done } = await reader.read();
+        if (done) throw new Error(`The process ended after ${JSON.stringify(text)}`);
+        text += decoder.decode(value, { stream: true });
+      }
+      const end = text.indexOf("\n");
+      const line = text.slice(0, end);
+      text = text.slice(end + 1);
+      return line;
+    },
+  };
+}
