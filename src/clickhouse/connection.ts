@@ -5,4 +5,6 @@ export interface ConnectionSettings {
   readonly user: string;
   readonly password: string;
   readonly database: string;
+  /** How long a server may stay silent in the midst of a request; 5 minutes unless told. */
+  readonly stallTimeoutMs?: number;
 }

@@ -38,6 +38,9 @@ export class StepPositions {
   readonly keysEnd: Int32Array;
   readonly indexStart: Int32Array;
   readonly indexWidth: Int32Array;
+  /** For `strings` steps: the last value whose position was sought, and that position. */
+  readonly soughtValue: Int32Array;
+  readonly soughtPosition: Int32Array;
   readonly steps: number;
 
   constructor(steps: number) {
@@ -50,9 +53,11 @@ export class StepPositions {
     this.keysEnd = new Int32Array(steps);
     this.indexStart = new Int32Array(steps);
     this.indexWidth = new Int32Array(steps);
+    this.soughtValue = new Int32Array(steps);
+    this.soughtPosition = new Int32Array(steps);
   }
 
-  /** These positions, with room for more steps. */
+  /** These positions, with room for more steps; for a block that is still being parsed. */
   extended(moreSteps: number): StepPositions {
     const extended = new StepPositions(this.steps + moreSteps);
     extended.start.set(this.start);
@@ -73,4 +78,17 @@ export interface Block {
   readonly bytes: Buffer;
   readonly rows: number;
   readonly at: StepPositions;
+}
+
+/**
+ * The index of the first step of a kind in a column. Throws a TypeError when there is none: the server answered with
+ * another type than it was asked for.
+ */
+export function stepOf(schema: BlockSchema, columnName: string, kind: Step["kind"]): number {
+  const column = schema.columns.find(({ name }) => name === columnName);
+  const found = column?.steps.find(({ step }) => step.kind === kind);
+  if (found === undefined) {
+    throw new TypeError(`Column ${columnName} ${column?.type ?? "is missing"}: its values have no ${kind}`);
+  }
+  return found.index;
 }

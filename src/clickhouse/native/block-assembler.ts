@@ -3,28 +3,10 @@ import type { BufferPool } from "./buffer-pool.ts";
 import { NativeFormatError, type ParseCursor, parseBlock } from "./parser.ts";
 
 /**
- * The blocks of an answer in ClickHouse's Native format, as they arrive.
- * Each block's buffer comes from `buffers` and belongs to the caller, who releases it. No bytes at all are an answer
- * without rows. Throws NativeFormatError when the bytes are no blocks or end in the middle of one, and passes on the
- * errors of `chunks`; blocks that were whole have been handed out by then.
+ * Puts the chunks of an answer in ClickHouse's Native format together to blocks; no bytes at all are an answer without
+ * rows. Each block's buffer comes from the pool and belongs to the caller, who releases it.
+ * Throws NativeFormatError when the bytes are no blocks or end in the middle of one.
  */
-export async function* readBlocks(
-  chunks: AsyncIterable<Uint8Array>,
-  buffers: BufferPool,
-): AsyncGenerator<Block, void, void> {
-  const assembler = new BlockAssembler(buffers);
-  try {
-    for await (const chunk of chunks) {
-      assembler.add(chunk);
-      for (let block = assembler.next(); block !== null; block = assembler.next()) yield block;
-    }
-    assembler.end();
-  } finally {
-    assembler.close();
-  }
-}
-
-/** Puts chunks together to blocks; the only state between chunks is one half-arrived block. */
 export class BlockAssembler {
   readonly #buffers: BufferPool;
   #schema: BlockSchema | null = null;

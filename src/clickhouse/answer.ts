@@ -1,0 +1,98 @@
+import type { Readable } from "node:stream";
+import { ServerError, TransportError } from "./errors.ts";
+
+/**
+ * The chunks of an answer as they arrive. Throws a TransportError when it breaks off or when nothing arrives for
+ * `stallTimeoutMs` although somebody waits, and the signal's reason when that fires.
+ */
+export async function* readChunks(
+  stream: Readable,
+  stallTimeoutMs: number,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, void> {
+  let waitingSinceMs = performance.now();
+  // One timer for the whole answer: arming one per chunk would cost more than the chunks.
+  const watch = setInterval(() => {
+    if (performance.now() - waitingSinceMs > stallTimeoutMs) stream.destroy(stalled(stallTimeoutMs));
+  }, stallTimeoutMs / 4);
+  const abort = (): void => void stream.destroy();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    for await (const chunk of stream) {
+      // The consumer's time is not the server's.
+      waitingSinceMs = Number.POSITIVE_INFINITY;
+      yield chunk as Uint8Array;
+      waitingSinceMs = performance.now();
+    }
+    signal.throwIfAborted();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof TransportError) throw error;
+    throw new TransportError(`The answer broke off: ${describeNetworkError(error)}`, { cause: error });
+  } finally {
+    clearInterval(watch);
+    signal.removeEventListener("abort", abort);
+    stream.destroy();
+  }
+}
+
+/** The error of a server that fell silent. */
+export function stalled(timeoutMs: number): TransportError {
+  return new TransportError(`The server sent nothing for ${Math.round(timeoutMs / 1000)} s`);
+}
+
+/** The whole answer as text, or its first `maxBytes` bytes. */
+export async function readText(
+  chunks: AsyncIterable<Uint8Array>,
+  maxBytes = Number.POSITIVE_INFINITY,
+): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    parts.push(chunk);
+    bytes += chunk.length;
+    if (bytes >= maxBytes) break;
+  }
+  return Buffer.concat(parts).toString("utf8", 0, Math.min(bytes, maxBytes));
+}
+
+/** The lines of an answer, empty ones left out. */
+export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of chunks) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line !== "") yield line;
+  }
+  rest += decoder.decode();
+  if (rest !== "") yield rest;
+}
+
+/**
+ * The exception that the server wrote into an answer it had already begun, if `bytes` - what follows the last whole
+ * block - hold one. Servers from 25.11 on frame it with a tag that they announce in a header; older ones write
+ * `Code: N. DB::Exception: …` as plain text.
+ */
+export function exceptionIn(bytes: Buffer, tag: string | undefined): ServerError | null {
+  const text = tag === undefined ? bytes.toString("utf8", 0, 65_536) : taggedException(bytes, tag);
+  const code = /^\s*Code: (\d+)\. /.exec(text)?.[1];
+  return code === undefined ? null : new ServerError(Number(code), 200, text.trim());
+}
+
+function taggedException(bytes: Buffer, tag: string): string {
+  const opening = `\r\n__exception__\r\n${tag}\r\n`;
+  const start = bytes.lastIndexOf(opening);
+  if (start < 0) return "";
+  const text = bytes.toString("utf8", start + opening.length);
+  // The message is followed by "<length> <tag>\r\n__exception__\r\n".
+  const closing = text.lastIndexOf(` ${tag}\r\n__exception__`);
+  return closing < 0 ? text : text.slice(0, closing).replace(/\n?\d+$/, "");
+}
+
+/** What went wrong on the way, as Node and Bun tell it: `ECONNREFUSED: connect ECONNREFUSED 127.0.0.1:8123`. */
+export function describeNetworkError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  return code === "" || error.message.includes(code) ? error.message : `${code}: ${error.message}`;
+}

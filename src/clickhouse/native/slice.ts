@@ -1,0 +1,193 @@
+import type { Block, BlockColumn, IndexedStep } from "./block.ts";
+import { LOW_CARDINALITY_FLAGS } from "./parser.ts";
+import { readVarint } from "./varint.ts";
+
+/** The rows `from` to `to` (exclusive) of a block. */
+export interface BlockSlice {
+  readonly block: Block;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Values `from` to `to` (exclusive) of one level of a column. */
+interface ValueRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Appends to `parts` the data of one column, without its header, for the rows of all the slices as one block has them.
+ * Bytes are referred to, not copied; only array offsets that no longer begin at 0 and LowCardinality columns whose keys
+ * come from several blocks are written anew. The slices' blocks have one schema; slices of a block ascend.
+ */
+export function appendColumn(parts: Buffer[], slices: readonly BlockSlice[], columnIndex: number): void {
+  const ranges: ValueRange[][] = slices.map((slice) => [{ from: slice.from, to: slice.to }]);
+  const column = columnOf(slices[0] as BlockSlice, columnIndex);
+  column.steps.forEach((_, stepIndex) => {
+    appendStep(parts, slices, ranges, columnIndex, stepIndex);
+  });
+}
+
+const LOW_CARDINALITY_VERSION = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+
+function appendStep(
+  parts: Buffer[],
+  slices: readonly BlockSlice[],
+  ranges: readonly ValueRange[][],
+  columnIndex: number,
+  stepIndex: number,
+): void {
+  // The blocks' schemas are equal, but each answer has its own, so every slice is asked for its own step.
+  const stepOf = (i: number): IndexedStep =>
+    columnOf(slices[i] as BlockSlice, columnIndex).steps[stepIndex] as IndexedStep;
+  const { step } = stepOf(0);
+  switch (step.kind) {
+    case "version":
+      parts.push(LOW_CARDINALITY_VERSION);
+      return;
+    case "fixed":
+      slices.forEach(({ block }, i) => {
+        const { from, to } = rangeOf(ranges, i, step.level);
+        const start = block.at.start[stepOf(i).index] as number;
+        push(parts, block.bytes, start + from * step.width, start + to * step.width);
+      });
+      return;
+    case "strings":
+      slices.forEach(({ block }, i) => {
+        const { from, to } = rangeOf(ranges, i, step.level);
+        const { index } = stepOf(i);
+        const start = seekString(block, index, from);
+        push(parts, block.bytes, start, seekString(block, index, to));
+      });
+      return;
+    case "offsets": {
+      let elements = 0;
+      slices.forEach(({ block }, i) => {
+        const range = rangeOf(ranges, i, step.level);
+        const start = block.at.start[stepOf(i).index] as number;
+        const first = range.from === 0 ? 0 : readOffset(block.bytes, start, range.from - 1);
+        const end = range.to === 0 ? 0 : readOffset(block.bytes, start, range.to - 1);
+        (ranges[i] as ValueRange[])[step.child] = { from: first, to: end };
+        if (elements === first) push(parts, block.bytes, start + range.from * 8, start + range.to * 8);
+        else parts.push(shiftedOffsets(block.bytes, start, range, elements - first));
+        elements += end - first;
+      });
+      return;
+    }
+    case "lowCardinality": {
+      const dictionaries = slices.flatMap((slice, i) => {
+        const range = rangeOf(ranges, i, step.level);
+        return range.from === range.to ? [] : [{ block: slice.block, index: stepOf(i).index, range }];
+      });
+      appendLowCardinality(parts, dictionaries);
+      return;
+    }
+  }
+}
+
+interface DictionarySlice {
+  readonly block: Block;
+  readonly index: number;
+  readonly range: ValueRange;
+}
+
+function appendLowCardinality(parts: Buffer[], slices: readonly DictionarySlice[]): void {
+  const [first, ...others] = slices;
+  // Without values not even the flags are written.
+  if (first === undefined) return;
+  const at = first.block.at;
+  const values = slices.reduce((sum, { range }) => sum + range.to - range.from, 0);
+  if (others.length === 0 && values === at.count[first.index]) {
+    push(parts, first.block.bytes, at.start[first.index] as number, at.end[first.index] as number);
+    return;
+  }
+  // Key 0 stands for the default (or NULL) in every dictionary and is kept once.
+  const keys = slices.reduce((sum, { block, index }) => sum + (block.at.keyCount[index] as number) - 1, 1);
+  const widthCode = keys <= 2 ** 8 ? 0 : keys <= 2 ** 16 ? 1 : 2;
+  parts.push(uint64s(LOW_CARDINALITY_FLAGS | widthCode, keys));
+  slices.forEach(({ block, index }, i) => {
+    const start = i === 0 ? (block.at.keysStart[index] as number) : secondKey(block, index);
+    push(parts, block.bytes, start, block.at.keysEnd[index] as number);
+  });
+  parts.push(uint64s(values));
+  let base = 0;
+  for (const slice of slices) {
+    parts.push(shiftedIndexes(slice, 1 << widthCode, base));
+    base += (slice.block.at.keyCount[slice.index] as number) - 1;
+  }
+}
+
+/** The indexes of a slice in a dictionary where its keys, but for key 0, begin at `base + 1`. */
+function shiftedIndexes({ block, index, range }: DictionarySlice, width: number, base: number): Buffer {
+  const shifted = Buffer.allocUnsafe((range.to - range.from) * width);
+  const sourceWidth = block.at.indexWidth[index] as number;
+  let source = (block.at.indexStart[index] as number) + range.from * sourceWidth;
+  for (let target = 0; target < shifted.length; target += width, source += sourceWidth) {
+    const key = block.bytes.readUIntLE(source, sourceWidth);
+    shifted.writeUIntLE(key === 0 ? 0 : key + base, target, width);
+  }
+  return shifted;
+}
+
+function secondKey(block: Block, index: number): number {
+  const cursor = { position: block.at.keysStart[index] as number };
+  const length = readVarint(block.bytes, cursor);
+  return cursor.position + length;
+}
+
+/**
+ * Where value `value` of a step of strings begins; the end of the step for the value after the last.
+ * Goes on from where it was asked last, since slices ascend: cutting a block into many slices stays linear.
+ */
+function seekString(block: Block, index: number, value: number): number {
+  const { at, bytes } = block;
+  if (value === at.count[index]) return at.end[index] as number;
+  let passed = at.soughtValue[index] as number;
+  let position = passed === 0 ? (at.start[index] as number) : (at.soughtPosition[index] as number);
+  if (value < passed) {
+    passed = 0;
+    position = at.start[index] as number;
+  }
+  const cursor = { position };
+  for (; passed < value; passed++) {
+    const length = readVarint(bytes, cursor);
+    cursor.position += length;
+  }
+  at.soughtValue[index] = value;
+  at.soughtPosition[index] = cursor.position;
+  return cursor.position;
+}
+
+function shiftedOffsets(bytes: Buffer, start: number, { from, to }: ValueRange, shift: number): Buffer {
+  const shifted = Buffer.allocUnsafe((to - from) * 8);
+  for (let i = from, target = 0; i < to; i++, target += 8) {
+    shifted.writeUInt32LE(readOffset(bytes, start, i) + shift, target);
+    shifted.writeUInt32LE(0, target + 4);
+  }
+  return shifted;
+}
+
+/** Offsets fit 32 bits: the parser has checked it. */
+function readOffset(bytes: Buffer, start: number, i: number): number {
+  return bytes.readUInt32LE(start + i * 8);
+}
+
+function uint64s(...values: number[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 8);
+  values.forEach((value, i) => {
+    bytes.writeUInt32LE(value, i * 8);
+  });
+  return bytes;
+}
+
+function columnOf({ block }: BlockSlice, columnIndex: number): BlockColumn {
+  return block.schema.columns[columnIndex] as BlockColumn;
+}
+
+function rangeOf(ranges: readonly ValueRange[][], slice: number, level: number): ValueRange {
+  return (ranges[slice] as ValueRange[])[level] as ValueRange;
+}
+
+function push(parts: Buffer[], bytes: Buffer, start: number, end: number): void {
+  if (end > start) parts.push(bytes.subarray(start, end));
+}

@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { isTransient } from "./errors.ts";
+
+/** One failed attempt that will be followed by another. */
+export interface RetryNotice {
+  readonly step: string;
+  /** 1 for the first retry. */
+  readonly attempt: number;
+  readonly maxRetries: number;
+  readonly delayMs: number;
+  readonly message: string;
+}
+
+/** How often to try again, whom to tell, and what ends the trying. */
+export interface RetryPolicy {
+  /** Attempts after the first. */
+  readonly maxRetries: number;
+  readonly onRetry: (notice: RetryNotice) => void;
+  /** Ends the wait between attempts, and the trying, with the signal's reason. */
+  readonly signal: AbortSignal;
+}
+
+const FIRST_DELAY_MS = 250;
+const MAX_DELAY_MS = 30_000;
+
+/**
+ * Runs `attempt` until it succeeds, up to `maxRetries` times after the first, with exponential backoff and jitter.
+ * An error that will not pass by itself ends it at once; so does the signal. Rejects with the last error.
+ */
+export async function withRetry<T>(step: string, policy: RetryPolicy, attempt: () => Promise<T>): Promise<T> {
+  for (let retries = 0; ; retries++) {
+    policy.signal.throwIfAborted();
+    try {
+      return await attempt();
+    } catch (error) {
+      policy.signal.throwIfAborted();
+      if (retries >= policy.maxRetries || !isTransient(error)) throw error;
+      const delayMs = backoffMs(retries, Math.random());
+      const message = error instanceof Error ? error.message : String(error);
+      policy.onRetry({ step, attempt: retries + 1, maxRetries: policy.maxRetries, delayMs, message });
+      await pause(delayMs, policy.signal);
+    }
+  }
+}
+
+/** The wait before retry `retries + 1`: doubled each time, of which `jitter` (0 to 1) sets the upper half. */
+export function backoffMs(retries: number, jitter: number): number {
+  const full = Math.min(FIRST_DELAY_MS * 2 ** retries, MAX_DELAY_MS);
+  return Math.round(full / 2 + (full / 2) * jitter);
+}
+
+async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(delayMs, undefined, { signal });
+  } catch (error) {
+    // The timer wraps the reason in an error of its own.
+    signal.throwIfAborted();
+    throw error;
+  }
+}

@@ -1,0 +1,117 @@
+import type { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import { isEmbeddableJson } from "./json-value.ts";
+import { utf8SequenceBytes } from "./utf8.ts";
+
+/** How a value becomes part of a JSON object. */
+export const EMBED = {
+  /** Between quotes, as it is. */
+  asPlainString: 0,
+  /** As it is. */
+  asJson: 1,
+  /** Between quotes, escaped and repaired. */
+  asEscapedString: 2,
+} as const;
+export type Embed = (typeof EMBED)[keyof typeof EMBED];
+
+/** How the value `bytes[start, end)` goes into a JSON object: valid JSON as that JSON, any other as a JSON string. */
+export function embedOf(bytes: Buffer, start: number, end: number): Embed {
+  if (start < end && mayBeginJson(bytes[start] as number) && isEmbeddableJson(bytes, start, end)) {
+    return EMBED.asJson;
+  }
+  return needsEscape(bytes, start, end) ? EMBED.asEscapedString : EMBED.asPlainString;
+}
+
+/** Whether a JSON value, or the space before one, may begin with this byte: spares most strings a closer look. */
+function mayBeginJson(byte: number): boolean {
+  return (
+    byte === 0x7b || // {
+    byte === 0x5b || // [
+    byte === 0x22 || // "
+    byte === 0x2d || // -
+    (byte >= 0x30 && byte <= 0x39) ||
+    byte === 0x74 || // t
+    byte === 0x66 || // f
+    byte === 0x6e || // n
+    byte === 0x20 ||
+    byte === 0x09 ||
+    byte === 0x0a ||
+    byte === 0x0d
+  );
+}
+
+/** Whether text must be escaped or repaired to stand in a JSON string. */
+export function needsEscape(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; ) {
+    const byte = bytes[at] as number;
+    if (byte < 0x20 || byte === 0x22 || byte === 0x5c) return true;
+    if (byte < 0x80) {
+      at++;
+      continue;
+    }
+    const length = utf8SequenceBytes(bytes, at, end);
+    if (length === 0) return true;
+    at += length;
+  }
+  return false;
+}
+
+const HEX = "0123456789abcdef";
+/** The short escapes of RFC 8259 by control character. */
+const SHORT_ESCAPES: ReadonlyMap<number, number> = new Map([
+  [0x08, 0x62],
+  [0x09, 0x74],
+  [0x0a, 0x6e],
+  [0x0c, 0x66],
+  [0x0d, 0x72],
+]);
+
+/**
+ * Writes text as a JSON string, quotes included. Bytes that are not UTF-8 become U+FFFD, a run of them one, as
+ * ClickHouse's toValidUTF8 does.
+ */
+export function writeJsonString(out: ByteWriter, bytes: Buffer, start: number, end: number): void {
+  out.byte(0x22);
+  let clean = start;
+  let at = start;
+  while (at < end) {
+    const byte = bytes[at] as number;
+    if (byte >= 0x20 && byte !== 0x22 && byte !== 0x5c) {
+      const length = utf8SequenceBytes(bytes, at, end);
+      if (length > 0) {
+        at += length;
+        continue;
+      }
+    }
+    out.copy(bytes, clean, at);
+    if (byte >= 0x80) {
+      while (at < end && utf8SequenceBytes(bytes, at, end) === 0) at++;
+      out.byte(0xef);
+      out.byte(0xbf);
+      out.byte(0xbd);
+    } else {
+      writeEscape(out, byte);
+      at++;
+    }
+    clean = at;
+  }
+  out.copy(bytes, clean, end);
+  out.byte(0x22);
+}
+
+function writeEscape(out: ByteWriter, byte: number): void {
+  out.byte(0x5c);
+  if (byte === 0x22 || byte === 0x5c) {
+    out.byte(byte);
+    return;
+  }
+  const short = SHORT_ESCAPES.get(byte);
+  if (short !== undefined) {
+    out.byte(short);
+    return;
+  }
+  out.byte(0x75);
+  out.byte(0x30);
+  out.byte(0x30);
+  out.byte(HEX.charCodeAt(byte >> 4));
+  out.byte(HEX.charCodeAt(byte & 15));
+}

@@ -1,0 +1,185 @@
+import { utf8SequenceBytes } from "./utf8.ts";
+
+/** Deeper nesting is embedded as a string: parsers differ in how deep they go. */
+const MAX_DEPTH = 100;
+const MAX_UINT64 = "18446744073709551615";
+const MIN_INT64_DIGITS = "9223372036854775808";
+
+const OBJECT = 1;
+const ARRAY = 2;
+
+/** The container kinds around the value under validation. Validation is synchronous, so one stack serves a thread. */
+const containers = new Uint8Array(MAX_DEPTH);
+
+/**
+ * Whether the bytes are one JSON value (RFC 8259) that a ClickHouse JSON column takes as it is: integers fit 64 bits, other
+ * numbers a double, strings are valid UTF-8 without lone surrogates, and nesting is at most `MAX_DEPTH` deep.
+ */
+export function isEmbeddableJson(bytes: Buffer, start: number, end: number): boolean {
+  let at = skipSpace(bytes, start, end);
+  let depth = 0;
+  // Each round begins where a value is expected.
+  for (;;) {
+    if (at >= end) return false;
+    const byte = bytes[at] as number;
+    if (byte === 0x7b || byte === 0x5b) {
+      if (depth === MAX_DEPTH) return false;
+      const isObject = byte === 0x7b;
+      containers[depth++] = isObject ? OBJECT : ARRAY;
+      at = skipSpace(bytes, at + 1, end);
+      if (bytes[at] !== (isObject ? 0x7d : 0x5d) || at >= end) {
+        if (!isObject) continue;
+        at = passMemberName(bytes, at, end);
+        if (at < 0) return false;
+        continue;
+      }
+      at++;
+      depth--;
+    } else {
+      at = passScalar(bytes, at, end);
+      if (at < 0) return false;
+    }
+    // A value has ended: pass what closes around it, up to where the next one is expected.
+    for (;;) {
+      at = skipSpace(bytes, at, end);
+      if (depth === 0) return at === end;
+      if (at >= end) return false;
+      const isObject = containers[depth - 1] === OBJECT;
+      const next = bytes[at++] as number;
+      if (next === 0x2c) {
+        at = skipSpace(bytes, at, end);
+        if (isObject) at = passMemberName(bytes, at, end);
+        if (at < 0) return false;
+        break;
+      }
+      if (next !== (isObject ? 0x7d : 0x5d)) return false;
+      depth--;
+    }
+  }
+}
+
+function skipSpace(bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  while (at < end) {
+    const byte = bytes[at] as number;
+    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) break;
+    at++;
+  }
+  return at;
+}
+
+/** Passes `"name" :` and the space after it; -1 when that is not what stands there. */
+function passMemberName(bytes: Buffer, start: number, end: number): number {
+  if (start >= end || bytes[start] !== 0x22) return -1;
+  const afterName = passString(bytes, start + 1, end);
+  if (afterName < 0) return -1;
+  const colon = skipSpace(bytes, afterName, end);
+  if (colon >= end || bytes[colon] !== 0x3a) return -1;
+  return skipSpace(bytes, colon + 1, end);
+}
+
+/** Passes a string, number or word; -1 when it is none. */
+function passScalar(bytes: Buffer, start: number, end: number): number {
+  const first = bytes[start] as number;
+  if (first === 0x22) return passString(bytes, start + 1, end);
+  if (first === 0x2d || (first >= 0x30 && first <= 0x39)) return passNumber(bytes, start, end);
+  if (first === 0x74) return passWord(bytes, start, end, "true");
+  if (first === 0x66) return passWord(bytes, start, end, "false");
+  if (first === 0x6e) return passWord(bytes, start, end, "null");
+  return -1;
+}
+
+function passWord(bytes: Buffer, start: number, end: number, word: string): number {
+  if (start + word.length > end) return -1;
+  for (let i = 0; i < word.length; i++) {
+    if (bytes[start + i] !== word.charCodeAt(i)) return -1;
+  }
+  return start + word.length;
+}
+
+/** Passes the rest of a string whose opening quote is passed. */
+function passString(bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  while (at < end) {
+    const byte = bytes[at] as number;
+    if (byte === 0x22) return at + 1;
+    if (byte < 0x20) return -1;
+    if (byte === 0x5c) {
+      at = passEscape(bytes, at + 1, end);
+      if (at < 0) return -1;
+    } else if (byte < 0x80) {
+      at++;
+    } else {
+      const length = utf8SequenceBytes(bytes, at, end);
+      if (length === 0) return -1;
+      at += length;
+    }
+  }
+  return -1;
+}
+
+/** Passes an escape whose backslash is passed. */
+function passEscape(bytes: Buffer, start: number, end: number): number {
+  if (start >= end) return -1;
+  const kind = bytes[start] as number;
+  if (kind !== 0x75) return '"\\/bfnrt'.includes(String.fromCharCode(kind)) ? start + 1 : -1;
+  const unit = hexUnit(bytes, start + 1, end);
+  if (unit < 0 || (unit >= 0xdc00 && unit <= 0xdfff)) return -1;
+  if (unit < 0xd800 || unit > 0xdbff) return start + 5;
+  if (bytes[start + 5] !== 0x5c || bytes[start + 6] !== 0x75) return -1;
+  const low = hexUnit(bytes, start + 7, end);
+  return low >= 0xdc00 && low <= 0xdfff ? start + 11 : -1;
+}
+
+/** The number that four hex digits stand for; -1 when they are none. */
+function hexUnit(bytes: Buffer, start: number, end: number): number {
+  if (start + 4 > end) return -1;
+  let unit = 0;
+  for (let i = start; i < start + 4; i++) {
+    const digit = hexDigit(bytes[i] as number);
+    if (digit < 0) return -1;
+    unit = unit * 16 + digit;
+  }
+  return unit;
+}
+
+function hexDigit(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const lower = byte | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
+}
+
+function passNumber(bytes: Buffer, start: number, end: number): number {
+  const digits = bytes[start] === 0x2d ? start + 1 : start;
+  let at = passDigits(bytes, digits, end);
+  if (at === digits || (bytes[digits] === 0x30 && at > digits + 1)) return -1;
+  const integerEnd = at;
+  if (at < end && bytes[at] === 0x2e) {
+    const fraction = at + 1;
+    at = passDigits(bytes, fraction, end);
+    if (at === fraction) return -1;
+  }
+  if (at < end && ((bytes[at] as number) | 0x20) === 0x65) {
+    const sign = bytes[at + 1] as number;
+    const exponent = sign === 0x2b || sign === 0x2d ? at + 2 : at + 1;
+    at = passDigits(bytes, exponent, end);
+    if (at === exponent) return -1;
+  }
+  const fits =
+    at === integerEnd
+      ? fitsUInt64(bytes, digits, at, digits > start)
+      : Number.isFinite(Number(bytes.toString("latin1", start, at)));
+  return fits ? at : -1;
+}
+
+function passDigits(bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  while (at < end && (bytes[at] as number) >= 0x30 && (bytes[at] as number) <= 0x39) at++;
+  return at;
+}
+
+function fitsUInt64(bytes: Buffer, start: number, end: number, isNegative: boolean): boolean {
+  const limit = isNegative ? MIN_INT64_DIGITS : MAX_UINT64;
+  if (end - start !== limit.length) return end - start < limit.length;
+  return bytes.toString("latin1", start, end) <= limit;
+}

@@ -1,0 +1,52 @@
+import type { ValueKind } from "./event-columns.ts";
+
+/** A trace column that the trace store keeps; SQL expressions speak of the trace as `t`. */
+export interface TraceColumn {
+  /** Its name in the answer to the traces query. */
+  readonly name: string;
+  readonly column: string;
+  readonly kind: ValueKind;
+  readonly sql: string;
+  /** What a table without the column counts as, or "required". */
+  readonly missing: string;
+}
+
+const METADATA_TYPE = "Map(LowCardinality(String), String)";
+
+function text(column: string): TraceColumn {
+  return { name: column, column, kind: "nullableString", sql: `ifNull(t.${column}, '')`, missing: "''" };
+}
+
+/** The trace columns, in the order in which the loader reads them. NULL counts as empty. */
+export const TRACE_COLUMNS = [
+  text("user_id"),
+  text("session_id"),
+  text("release"),
+  text("version"),
+  text("name"),
+  { name: "tags", column: "tags", kind: "strings", sql: "t.tags", missing: "CAST([] AS Array(String))" },
+  {
+    name: "metadata",
+    column: "metadata",
+    kind: "stringMap",
+    sql: `CAST(t.metadata AS ${METADATA_TYPE})`,
+    missing: `CAST(map() AS ${METADATA_TYPE})`,
+  },
+  { name: "public", column: "public", kind: "flag", sql: "toUInt8(t.public)", missing: "toUInt8(0)" },
+  {
+    name: "bookmarked",
+    column: "bookmarked",
+    kind: "flag",
+    sql: "toUInt8(t.bookmarked)",
+    missing: "toUInt8(0)",
+  },
+] as const satisfies readonly TraceColumn[];
+
+/** Trace columns without which traces cannot be told from each other. */
+export const REQUIRED_TRACE_COLUMNS: readonly { readonly column: string; readonly kind: ValueKind }[] = [
+  { column: "project_id", kind: "string" },
+  { column: "id", kind: "string" },
+  { column: "timestamp", kind: "time" },
+  { column: "event_ts", kind: "time" },
+  { column: "is_deleted", kind: "flag" },
+];

@@ -1,0 +1,89 @@
+import type { Block } from "../clickhouse/native/block.ts";
+import { encodeColumnHeader } from "../clickhouse/native/parser.ts";
+import { appendColumn, type BlockSlice } from "../clickhouse/native/slice.ts";
+import { varintBytes, writeVarint } from "../clickhouse/native/varint.ts";
+import type { ResolvedMapping } from "../mapping/resolve.ts";
+import type { Enricher } from "./enrich/enricher.ts";
+import { MadeColumns } from "./enrich/made-columns.ts";
+
+/** Parts smaller than this are joined: each part becomes a chunk of the request. */
+const SMALL_PART_BYTES = 64 * 1024;
+
+/** The events of one insert, which are one Native block and so stored all or not at all. Used again after `reset`. */
+export class Batch {
+  readonly #copiedColumns: number;
+  readonly #made: MadeColumns;
+  readonly #slices: BlockSlice[] = [];
+  rows = 0;
+  withoutTrace = 0;
+  /** Bytes of the observations' blocks that the batch takes rows from. */
+  blockBytes = 0;
+
+  constructor(mapping: ResolvedMapping) {
+    this.#copiedColumns = mapping.copied.length;
+    this.#made = new MadeColumns(mapping.made);
+  }
+
+  /** Takes in rows; their block must stay as it is until `reset`. */
+  append(slice: BlockSlice, enricher: Enricher): void {
+    this.withoutTrace += enricher.append(slice, this.#made);
+    this.#slices.push(slice);
+    this.rows += slice.to - slice.from;
+    this.blockBytes += slice.block.bytes.length;
+  }
+
+  /** The blocks that the batch takes rows from. */
+  blocks(): Block[] {
+    return this.#slices.map(({ block }) => block);
+  }
+
+  /** The batch as the body of an insert. */
+  body(): Buffer[] {
+    const first = this.#slices[0];
+    if (first === undefined) return [];
+    const columns = this.#copiedColumns + this.#made.count;
+    const head = Buffer.allocUnsafe(varintBytes(columns) + varintBytes(this.rows));
+    writeVarint(head, writeVarint(head, 0, columns), this.rows);
+    const parts: Buffer[] = [head];
+    for (let i = 0; i < this.#copiedColumns; i++) {
+      const { name, type } = first.block.schema.columns[i] as { name: string; type: string };
+      parts.push(encodeColumnHeader(name, type));
+      appendColumn(parts, this.#slices, i);
+    }
+    this.#made.appendTo(parts, this.rows);
+    return joinSmall(parts);
+  }
+
+  reset(): void {
+    this.#slices.length = 0;
+    this.#made.reset();
+    this.rows = 0;
+    this.withoutTrace = 0;
+    this.blockBytes = 0;
+  }
+}
+
+/** Joins runs of small parts to larger ones. */
+function joinSmall(parts: readonly Buffer[]): Buffer[] {
+  const joined: Buffer[] = [];
+  let run: Buffer[] = [];
+  let runBytes = 0;
+  const endRun = (): void => {
+    if (run.length > 0) joined.push(run.length === 1 ? (run[0] as Buffer) : Buffer.concat(run, runBytes));
+    run = [];
+    runBytes = 0;
+  };
+  for (const part of parts) {
+    if (part.length === 0) continue;
+    if (part.length >= SMALL_PART_BYTES) {
+      endRun();
+      joined.push(part);
+      continue;
+    }
+    run.push(part);
+    runBytes += part.length;
+    if (runBytes >= SMALL_PART_BYTES) endRun();
+  }
+  endRun();
+  return joined;
+}

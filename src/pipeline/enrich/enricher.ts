@@ -1,0 +1,151 @@
+import { type Block, type BlockSchema, stepOf } from "../../clickhouse/native/block.ts";
+import type { ByteWriter } from "../../clickhouse/native/byte-writer.ts";
+import type { Step } from "../../clickhouse/native/layout.ts";
+import type { BlockSlice } from "../../clickhouse/native/slice.ts";
+import { readVarint } from "../../clickhouse/native/varint.ts";
+import { HELPER } from "../../mapping/resolve.ts";
+import { FLAG_BOOKMARKED, FLAG_PUBLIC, KEY_BYTES, RECORD } from "../../traces/record.ts";
+import type { TraceStore } from "../../traces/store.ts";
+import type { MadeColumns } from "./made-columns.ts";
+import { MetadataMerger, type MetadataSteps, type TraceMetadata } from "./metadata-merger.ts";
+
+/** Where the helper columns of an observations query are among the steps of its blocks; -1: not asked for. */
+interface HelperSteps {
+  readonly traceKey: number;
+  readonly metadata: MetadataSteps;
+  readonly ownVersion: number;
+  readonly parentIsEmpty: number;
+}
+
+/**
+ * Makes the columns that come from the trace, for the rows of one block after another. Rows must come in order; a block
+ * may be given in several slices.
+ */
+export class Enricher {
+  readonly #store: TraceStore;
+  readonly #merger: MetadataMerger;
+  readonly #cursor = { position: 0 };
+  readonly #trace: TraceMetadata = { segment: Buffer.alloc(0), position: 0, flags: 0 };
+  #schema: BlockSchema | null = null;
+  #steps: HelperSteps | null = null;
+  #block: Block | null = null;
+  #ownVersionAt = 0;
+  #withoutTrace = 0;
+
+  constructor(store: TraceStore, tagsBecomeMetadata: boolean) {
+    this.#store = store;
+    this.#merger = new MetadataMerger(tagsBecomeMetadata);
+  }
+
+  /** Appends what the slice's rows get of their traces to `out`, and returns how many of them have no trace. */
+  append(slice: BlockSlice, out: MadeColumns): number {
+    if (slice.block !== this.#block) this.#begin(slice.block, out.json !== null);
+    const { bytes } = slice.block;
+    const { traceKey, parentIsEmpty } = this.#steps as HelperSteps;
+    const keysStart = slice.block.at.start[traceKey] as number;
+    const parentsStart = parentIsEmpty < 0 ? -1 : (slice.block.at.start[parentIsEmpty] as number);
+    this.#withoutTrace = 0;
+    for (let row = slice.from; row < slice.to; row++) {
+      const address = this.#store.find(bytes, keysStart + row * KEY_BYTES);
+      if (address === 0) {
+        this.#appendAbsent(out);
+        this.#merger.append(row, null, out);
+        continue;
+      }
+      const segment = this.#store.segmentOf(address);
+      const record = this.#store.positionOf(address);
+      const flags = segment[record + RECORD.flags] as number;
+      this.#trace.position = this.#appendTrace(segment, record + RECORD.attributes, out);
+      this.#trace.segment = segment;
+      this.#trace.flags = flags;
+      out.public?.byte((flags & FLAG_PUBLIC) === 0 ? 0 : 1);
+      out.bookmarked?.byte((flags & FLAG_BOOKMARKED) !== 0 && bytes[parentsStart + row] === 1 ? 1 : 0);
+      this.#merger.append(row, this.#trace, out);
+    }
+    return this.#withoutTrace;
+  }
+
+  #begin(block: Block, withJson: boolean): void {
+    if (block.schema !== this.#schema) {
+      this.#steps = helperSteps(block.schema);
+      this.#schema = block.schema;
+    }
+    const { metadata, ownVersion } = this.#steps as HelperSteps;
+    this.#merger.begin(block, metadata, withJson);
+    this.#ownVersionAt = ownVersion < 0 ? 0 : (block.at.start[ownVersion] as number);
+    this.#block = block;
+  }
+
+  /** Appends the attributes of a trace and returns where its tags begin; they are appended too. */
+  #appendTrace(segment: Buffer, attributes: number, out: MadeColumns): number {
+    let at = attributes;
+    at = this.#appendString(segment, at, out.userId);
+    at = this.#appendString(segment, at, out.sessionId);
+    at = this.#appendString(segment, at, out.release);
+    const versionEnd = this.#stringEnd(segment, at);
+    if (out.version !== null && !this.#appendOwnVersion(out.version))
+      out.version.copy(segment, at, versionEnd);
+    at = this.#appendString(segment, versionEnd, out.traceName);
+    if (out.tags !== null) this.#appendTags(segment, at, out.tags);
+    return at;
+  }
+
+  #appendTags(segment: Buffer, at: number, out: NonNullable<MadeColumns["tags"]>): void {
+    this.#cursor.position = at;
+    const count = readVarint(segment, this.#cursor);
+    const bytes = readVarint(segment, this.#cursor);
+    out.elements.copy(segment, this.#cursor.position, this.#cursor.position + bytes);
+    out.endRow(count);
+  }
+
+  #appendAbsent(out: MadeColumns): void {
+    this.#withoutTrace++;
+    out.userId?.byte(0);
+    out.sessionId?.byte(0);
+    out.release?.byte(0);
+    out.traceName?.byte(0);
+    if (out.version !== null && !this.#appendOwnVersion(out.version)) out.version.byte(0);
+    out.tags?.endRow(0);
+    out.public?.byte(0);
+    out.bookmarked?.byte(0);
+  }
+
+  /** Appends the observation's own version and returns true, unless it is empty. */
+  #appendOwnVersion(out: ByteWriter): boolean {
+    const { bytes } = this.#block as Block;
+    const start = this.#ownVersionAt;
+    this.#ownVersionAt = this.#stringEnd(bytes, start);
+    if (bytes[start] === 0) return false;
+    out.copy(bytes, start, this.#ownVersionAt);
+    return true;
+  }
+
+  #appendString(segment: Buffer, at: number, out: ByteWriter | null): number {
+    const end = this.#stringEnd(segment, at);
+    out?.copy(segment, at, end);
+    return end;
+  }
+
+  #stringEnd(bytes: Buffer, at: number): number {
+    const length = bytes[at] as number;
+    if (length < 128) return at + 1 + length;
+    this.#cursor.position = at;
+    const long = readVarint(bytes, this.#cursor);
+    return this.#cursor.position + long;
+  }
+}
+
+function helperSteps(schema: BlockSchema): HelperSteps {
+  const optional = (name: string, kind: Step["kind"]): number =>
+    schema.columns.some((column) => column.name === name) ? stepOf(schema, name, kind) : -1;
+  return {
+    traceKey: stepOf(schema, HELPER.traceKey, "fixed"),
+    metadata: {
+      offsets: stepOf(schema, HELPER.metadata, "offsets"),
+      keys: stepOf(schema, HELPER.metadata, "lowCardinality"),
+      values: stepOf(schema, HELPER.metadata, "strings"),
+    },
+    ownVersion: optional(HELPER.ownVersion, "strings"),
+    parentIsEmpty: optional(HELPER.parentIsEmpty, "fixed"),
+  };
+}

@@ -1,0 +1,154 @@
+import { ByteWriter } from "../../clickhouse/native/byte-writer.ts";
+import { encodeColumnHeader, LOW_CARDINALITY_FLAGS } from "../../clickhouse/native/parser.ts";
+import type { MadeColumn } from "../../mapping/resolve.ts";
+
+/** Index of each value of the `source` column among the keys that `SOURCE_KEYS` writes. */
+export const SOURCE_INDEX = { ingestionApi: 1, otel: 2 } as const;
+const SOURCE_KEYS = Buffer.from("\0\x0dingestion-api\x04otel", "latin1");
+const SOURCE_KEY_COUNT = 3;
+/** Version of the JSON column's serialization that says: the values follow as strings. */
+const JSON_AS_STRING = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+
+/** An `Array(String)` column under construction. */
+export class StringArrays {
+  readonly offsets = new ByteWriter();
+  readonly elements = new ByteWriter();
+  #count = 0;
+
+  /** Ends the array of a row, which has `count` elements. */
+  endRow(count: number): void {
+    this.#count += count;
+    this.offsets.uint64(this.#count);
+  }
+
+  reset(): void {
+    this.offsets.reset();
+    this.elements.reset();
+    this.#count = 0;
+  }
+}
+
+/** The columns of a batch that a worker makes, in wire form; null where the target has no such column. */
+export class MadeColumns {
+  readonly userId: ByteWriter | null;
+  readonly sessionId: ByteWriter | null;
+  readonly release: ByteWriter | null;
+  readonly traceName: ByteWriter | null;
+  readonly version: ByteWriter | null;
+  readonly tags: StringArrays | null;
+  readonly public: ByteWriter | null;
+  readonly bookmarked: ByteWriter | null;
+  readonly names: StringArrays | null;
+  readonly values: StringArrays | null;
+  readonly json: ByteWriter | null;
+  readonly source: ByteWriter | null;
+  readonly #columns: readonly MadeColumn[];
+  readonly #headers: readonly Buffer[];
+
+  constructor(columns: readonly MadeColumn[]) {
+    const trace = (attribute: string): boolean =>
+      columns.some(({ column: { source } }) => source.from === "trace" && source.attribute === attribute);
+    const metadata = (part: string): boolean =>
+      columns.some(({ column: { source } }) => source.from === "metadata" && source.part === part);
+    const bytes = (wanted: boolean): ByteWriter | null => (wanted ? new ByteWriter() : null);
+    const arrays = (wanted: boolean): StringArrays | null => (wanted ? new StringArrays() : null);
+    this.userId = bytes(trace("userId"));
+    this.sessionId = bytes(trace("sessionId"));
+    this.release = bytes(trace("release"));
+    this.traceName = bytes(trace("traceName"));
+    this.version = bytes(trace("version"));
+    this.tags = arrays(trace("tags"));
+    this.public = bytes(trace("public"));
+    this.bookmarked = bytes(trace("bookmarked"));
+    this.names = arrays(metadata("names"));
+    this.values = arrays(metadata("values"));
+    this.json = bytes(metadata("json"));
+    this.source = bytes(metadata("source"));
+    this.#columns = columns;
+    this.#headers = columns.map((column) => encodeColumnHeader(column.column.name, wireTypeOf(column)));
+  }
+
+  /** How many columns there are. */
+  get count(): number {
+    return this.#columns.length;
+  }
+
+  reset(): void {
+    for (const column of [
+      ...[this.userId, this.sessionId, this.release, this.traceName, this.version, this.tags],
+      ...[this.public, this.bookmarked, this.names, this.values, this.json, this.source],
+    ]) {
+      column?.reset();
+    }
+  }
+
+  /** Appends the columns, headers included, to the parts of a block of `rows` rows. */
+  appendTo(parts: Buffer[], rows: number): void {
+    this.#columns.forEach((column, i) => {
+      parts.push(this.#headers[i] as Buffer);
+      this.#appendData(parts, column, rows);
+    });
+  }
+
+  #appendData(parts: Buffer[], made: MadeColumn, rows: number): void {
+    const { source } = made.column;
+    switch (source.from) {
+      case "constant":
+        parts.push(Buffer.alloc(rows, source.wireByte));
+        return;
+      case "trace": {
+        const column = this[source.attribute];
+        if (column instanceof StringArrays) parts.push(column.offsets.written(), column.elements.written());
+        else if (column !== null) parts.push(column.written());
+        return;
+      }
+      case "metadata":
+        this.#appendMetadata(parts, made, source.part, rows);
+        return;
+      case "observation":
+        throw new Error(`Column ${made.column.name} is copied, not made`);
+    }
+  }
+
+  #appendMetadata(
+    parts: Buffer[],
+    made: MadeColumn,
+    part: "names" | "values" | "json" | "source",
+    rows: number,
+  ): void {
+    const column = this[part];
+    if (column === null) return;
+    if (column instanceof StringArrays) {
+      parts.push(column.offsets.written(), column.elements.written());
+      return;
+    }
+    if (part === "json" && wireTypeOf(made) === "JSON") parts.push(JSON_AS_STRING);
+    if (part === "source") parts.push(sourceDictionary(rows));
+    parts.push(column.written());
+  }
+}
+
+/** The type under which a made column is sent; the server converts it to the target's. */
+function wireTypeOf({ column, targetType }: MadeColumn): string {
+  switch (column.source.from) {
+    case "constant":
+      return "UInt8";
+    case "metadata":
+      if (column.source.part === "json") return targetType === "String" ? "String" : "JSON";
+      if (column.source.part === "source") return "LowCardinality(String)";
+      return "Array(String)";
+    default:
+      return column.kind === "strings" ? "Array(String)" : column.kind === "flag" ? "Bool" : "String";
+  }
+}
+
+/** What precedes the indexes of the `source` column: version, flags for 1-byte indexes, the keys, the number of values. */
+function sourceDictionary(rows: number): Buffer {
+  const bytes = Buffer.alloc(24 + SOURCE_KEYS.length + 8);
+  bytes.writeUInt32LE(1, 0);
+  bytes.writeUInt32LE(LOW_CARDINALITY_FLAGS, 8);
+  bytes.writeUInt32LE(SOURCE_KEY_COUNT, 16);
+  SOURCE_KEYS.copy(bytes, 24);
+  bytes.writeUInt32LE(rows, 24 + SOURCE_KEYS.length);
+  return bytes;
+}

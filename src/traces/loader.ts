@@ -1,0 +1,61 @@
+import { stepOf } from "../clickhouse/native/block.ts";
+import type { BufferPool } from "../clickhouse/native/buffer-pool.ts";
+import { selectBlocks } from "../clickhouse/select-blocks.ts";
+import type { QuerySettings, Server } from "../clickhouse/server.ts";
+import type { SelectItem } from "../mapping/resolve.ts";
+import {
+  TRACE_HELPER,
+  type TraceRange,
+  type TraceScope,
+  traceDeletionsStatement,
+  tracesStatement,
+} from "./queries.ts";
+import { KEY_BYTES } from "./record.ts";
+import type { SegmentWriter } from "./segment-writer.ts";
+import type { TraceStore } from "./store.ts";
+
+/** What loading traces needs. */
+export interface TraceLoading {
+  readonly server: Server;
+  readonly scope: TraceScope;
+  readonly columns: readonly SelectItem[];
+  readonly settings: QuerySettings;
+  readonly buffers: BufferPool;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Writes the traces of a range as records; `onRows` is told the rows and the records' bytes of each block.
+ * On an error what was written of the range is forgotten, so that it may be loaded again.
+ */
+export async function loadTraces(
+  loading: TraceLoading,
+  range: TraceRange,
+  writer: SegmentWriter,
+  onRows: (rows: number, bytes: number) => void,
+): Promise<void> {
+  const { server, scope, columns, settings, buffers, signal } = loading;
+  const mark = writer.mark();
+  const statement = { ...tracesStatement(scope, columns, range), settings };
+  try {
+    for await (const block of selectBlocks(server, statement, buffers, signal)) {
+      onRows(block.rows, writer.append(block));
+      buffers.release(block.bytes);
+    }
+  } catch (error) {
+    writer.rollBack(mark);
+    throw error;
+  }
+}
+
+/** Hides the traces whose newest version is a deletion. */
+export async function applyDeletions(loading: TraceLoading, store: TraceStore): Promise<void> {
+  const { server, scope, settings, buffers, signal } = loading;
+  const statement = { ...traceDeletionsStatement(scope), settings };
+  for await (const { schema, at, bytes, rows } of selectBlocks(server, statement, buffers, signal)) {
+    const keys = at.start[stepOf(schema, TRACE_HELPER.key, "fixed")] as number;
+    const eventTs = at.start[stepOf(schema, TRACE_HELPER.eventTs, "fixed")] as number;
+    for (let row = 0; row < rows; row++) store.delete(bytes, keys + row * KEY_BYTES, eventTs + row * 8);
+    buffers.release(bytes);
+  }
+}

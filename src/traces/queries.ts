@@ -1,0 +1,81 @@
+import { type KeyColumn, keyRangeCondition } from "../clickhouse/key-range-sql.ts";
+import type { QueryParams, Statement } from "../clickhouse/server.ts";
+import { type SelectItem, traceKeySql } from "../mapping/resolve.ts";
+
+/** Names of the columns that a traces query has besides the attributes. */
+export const TRACE_HELPER = { key: "__trace_key", date: "__date", eventTs: "__event_ts" } as const;
+
+/** Which traces belong to a run: those whose timestamp lies in the month or at most `windowDays` days beside it. */
+export interface TraceScope {
+  /** The quoted traces table. */
+  readonly table: string;
+  readonly partition: string;
+  readonly windowDays: number;
+}
+
+/** A bound between trace pages: (project_id, date). */
+export type TraceBound = readonly [projectId: string, date: string];
+
+/** Traces `after < (project_id, date) <= upTo`; null leaves a side open. */
+export interface TraceRange {
+  readonly after: TraceBound | null;
+  readonly upTo: TraceBound | null;
+}
+
+/** The leading columns of the traces' sorting key. */
+const TRACE_KEY: readonly KeyColumn[] = [
+  { sql: "t.project_id", type: "String" },
+  { sql: "toDate(t.timestamp)", type: "Date" },
+];
+
+const KEY_ITEMS = `${traceKeySql("t.project_id", "t.id")} AS ${TRACE_HELPER.key}, toDateTime64(t.event_ts, 6) AS ${TRACE_HELPER.eventTs}`;
+
+/** The condition that selects the window's traces, all versions. */
+const WINDOW = "t.timestamp >= toDateTime({from:Date}) AND t.timestamp < toDateTime({until:Date})";
+
+/** First day of the window and the day after its last, as YYYY-MM-DD. */
+export function windowDates(partition: string, windowDays: number): { from: string; until: string } {
+  const year = Number(partition.slice(0, 4));
+  const month = Number(partition.slice(4)) - 1;
+  const day = (date: number): string => new Date(date).toISOString().slice(0, 10);
+  return {
+    from: day(Date.UTC(year, month, 1 - windowDays)),
+    until: day(Date.UTC(year, month + 1, 1 + windowDays)),
+  };
+}
+
+/** Counts the traces by project and day, in key order. */
+export function traceGroupsStatement(scope: TraceScope): Statement {
+  return {
+    sql: `SELECT t.project_id AS p, toDate(t.timestamp) AS d, count(), isValidUTF8(p) AND length(p) <= 1024
+      FROM ${scope.table} AS t WHERE ${WINDOW} GROUP BY p, d ORDER BY p, d`,
+    params: windowParams(scope),
+  };
+}
+
+/** The newest versions of a range's traces, per sorting key; deleted ones are left out by FINAL. */
+export function tracesStatement(
+  scope: TraceScope,
+  columns: readonly SelectItem[],
+  range: TraceRange,
+): Statement {
+  const condition = keyRangeCondition(TRACE_KEY, range.after, range.upTo);
+  const items = columns.map(({ name, sql }) => `${sql} AS ${name}`).join(", ");
+  return {
+    sql: `SELECT ${KEY_ITEMS}, toDate(t.timestamp) AS ${TRACE_HELPER.date}, ${items}
+      FROM ${scope.table} AS t FINAL WHERE ${WINDOW} AND ${condition.sql}`,
+    params: { ...windowParams(scope), ...condition.params },
+  };
+}
+
+/** All deletions in the window. A newer one under another date ends a trace although FINAL shows the older version. */
+export function traceDeletionsStatement(scope: TraceScope): Statement {
+  return {
+    sql: `SELECT ${KEY_ITEMS} FROM ${scope.table} AS t WHERE ${WINDOW} AND t.is_deleted = 1`,
+    params: windowParams(scope),
+  };
+}
+
+function windowParams(scope: TraceScope): QueryParams {
+  return windowDates(scope.partition, scope.windowDays);
+}

@@ -1,0 +1,61 @@
+/**
+ * How a trace stands in the store: a header of fixed size, then its attributes in wire form (varuint length and bytes),
+ * ready to be copied into a block.
+ *
+ * After the header: user_id, session_id, release, version, name; the number of tags, the tags' bytes, the tags; the number
+ * of metadata entries, one byte of `ENTRY` bits each, the keys' bytes, the keys, the values' bytes, the values. All numbers
+ * there are varuints. Records begin at multiples of 8 bytes.
+ */
+export const RECORD = {
+  /** u32: size of the record, padding included. */
+  bytes: 0,
+  /** u16: toDate(timestamp), which decides between versions with one event_ts. */
+  date: 4,
+  /** u8: the `FLAG_` bits. */
+  flags: 6,
+  /** 16 bytes: sipHash128(project_id, id). */
+  key: 8,
+  /** i64: event_ts as the server has it. */
+  eventTs: 24,
+  attributes: 32,
+} as const;
+
+export const KEY_BYTES = 16;
+
+export const FLAG_PUBLIC = 1;
+export const FLAG_BOOKMARKED = 2;
+/** A newer version of the trace is a deletion. */
+export const FLAG_DELETED = 4;
+/** The metadata has the key `resourceAttributes`. */
+export const FLAG_OTEL = 8;
+/** The metadata has the key `trace_tags`. */
+export const FLAG_TRACE_TAGS = 16;
+
+/** What is known of a metadata entry: how its parts become JSON, and whether its key came before. */
+export const ENTRY = {
+  /** The bits that hold how the value is embedded (`EMBED` in json-string.ts). */
+  embed: 3,
+  /** The key needs escaping. */
+  keyNeedsEscape: 4,
+  /** An earlier entry of the same trace has the same key. */
+  repeatedKey: 8,
+} as const;
+
+/** Whether two 16-byte keys are equal. */
+export function sameKey(a: Buffer, aPosition: number, b: Buffer, bPosition: number): boolean {
+  return (
+    a.readInt32LE(aPosition) === b.readInt32LE(bPosition) &&
+    a.readInt32LE(aPosition + 4) === b.readInt32LE(bPosition + 4) &&
+    a.readInt32LE(aPosition + 8) === b.readInt32LE(bPosition + 8) &&
+    a.readInt32LE(aPosition + 12) === b.readInt32LE(bPosition + 12)
+  );
+}
+
+/** Whether record `a` is a newer version than record `b` of the same trace: by event_ts, then by the date of its timestamp. */
+export function isNewerRecord(a: Buffer, aPosition: number, b: Buffer, bPosition: number): boolean {
+  const high = a.readInt32LE(aPosition + RECORD.eventTs + 4) - b.readInt32LE(bPosition + RECORD.eventTs + 4);
+  if (high !== 0) return high > 0;
+  const low = a.readUInt32LE(aPosition + RECORD.eventTs) - b.readUInt32LE(bPosition + RECORD.eventTs);
+  if (low !== 0) return low > 0;
+  return a.readUInt16LE(aPosition + RECORD.date) > b.readUInt16LE(bPosition + RECORD.date);
+}

@@ -1,0 +1,240 @@
+import { type Block, stepOf } from "../clickhouse/native/block.ts";
+import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import { KeyDictionary } from "../clickhouse/native/key-dictionary.ts";
+import type { Step } from "../clickhouse/native/layout.ts";
+import { readVarint } from "../clickhouse/native/varint.ts";
+import { EMBED, embedOf, needsEscape } from "../json/json-string.ts";
+import { TRACE_HELPER } from "./queries.ts";
+import {
+  ENTRY,
+  FLAG_BOOKMARKED,
+  FLAG_OTEL,
+  FLAG_PUBLIC,
+  FLAG_TRACE_TAGS,
+  KEY_BYTES,
+  RECORD,
+} from "./record.ts";
+import { ADDRESS_UNIT_BYTES, SEGMENT_BYTES } from "./store.ts";
+
+/** A segment and the number of records that follow each other in it. */
+export interface FilledSegment {
+  readonly segment: SharedArrayBuffer;
+  readonly records: number;
+}
+
+/** Where a writer stood; going back to it forgets what was written since. */
+export interface WriterMark {
+  readonly segments: number;
+  readonly position: number;
+  readonly records: number;
+}
+
+/** The attributes that are strings, in the order of the record. */
+const STRINGS = ["user_id", "session_id", "release", "version", "name"] as const;
+/** Repeats the span attributes and can be huge. */
+const LEFT_OUT_KEY = Buffer.from("attributes");
+const RESOURCE_ATTRIBUTES = Buffer.from("resourceAttributes");
+const TRACE_TAGS = Buffer.from("trace_tags");
+
+/** Writes blocks of traces as records into shared segments of its own. One thread's. */
+export class SegmentWriter {
+  readonly #withJson: boolean;
+  readonly #segments: { segment: SharedArrayBuffer; bytes: Buffer; records: number }[] = [];
+  readonly #record = new ByteWriter();
+  readonly #keys = new ByteWriter();
+  readonly #values = new ByteWriter();
+  readonly #kinds = new ByteWriter();
+  readonly #dictionary = new KeyDictionary();
+  #rowOfKey: Int32Array = new Int32Array(64);
+  #position = 0;
+  readonly #cursor = { position: 0 };
+
+  /** `withJson`: the target has a JSON column, so each value's way into it is found out once, here. */
+  constructor(withJson: boolean) {
+    this.#withJson = withJson;
+  }
+
+  /** Everything written so far. */
+  filled(): FilledSegment[] {
+    return this.#segments.map(({ segment, records }) => ({ segment, records }));
+  }
+
+  mark(): WriterMark {
+    const records = this.#segments.at(-1)?.records ?? 0;
+    return { segments: this.#segments.length, position: this.#position, records };
+  }
+
+  /** Forgets what was written since the mark was taken. */
+  rollBack(mark: WriterMark): void {
+    this.#segments.length = mark.segments;
+    this.#position = mark.position;
+    const last = this.#segments.at(-1);
+    if (last !== undefined) last.records = mark.records;
+  }
+
+  /** Adds the traces of a block; returns the bytes that their records take. */
+  append(block: Block): number {
+    const columns = new TraceBlock(block);
+    this.#dictionary.load(block, columns.metadataKeys, false);
+    const keyCount = this.#dictionary.count;
+    if (this.#rowOfKey.length < keyCount) this.#rowOfKey = new Int32Array(keyCount * 2);
+    this.#rowOfKey.fill(0);
+    const leftOut = this.#dictionary.find(LEFT_OUT_KEY, 0, LEFT_OUT_KEY.length);
+    const otel = this.#dictionary.find(RESOURCE_ATTRIBUTES, 0, RESOURCE_ATTRIBUTES.length);
+    const tags = this.#dictionary.find(TRACE_TAGS, 0, TRACE_TAGS.length);
+    let bytes = 0;
+    for (let row = 0; row < block.rows; row++) {
+      this.#record.reset();
+      this.#record.reserve(RECORD.attributes);
+      this.#record.length = RECORD.attributes;
+      for (let i = 0; i < STRINGS.length; i++) this.#appendString(columns, i);
+      this.#appendTags(columns, row);
+      this.#appendMetadata(columns, row, leftOut);
+      let flags = columns.flagsOf(row);
+      if (otel >= 0 && this.#rowOfKey[otel] === row + 1) flags |= FLAG_OTEL;
+      if (tags >= 0 && this.#rowOfKey[tags] === row + 1) flags |= FLAG_TRACE_TAGS;
+      bytes += this.#store(columns, row, flags);
+    }
+    return bytes;
+  }
+
+  #appendString(columns: TraceBlock, i: number): void {
+    const start = columns.stringAt[i] as number;
+    const end = columns.stringEnd(start);
+    this.#record.copy(columns.block.bytes, start, end);
+    columns.stringAt[i] = end;
+  }
+
+  #appendTags(columns: TraceBlock, row: number): void {
+    const count = columns.tagsEnd(row) - columns.nextTag;
+    const start = columns.tagAt;
+    for (let i = 0; i < count; i++) columns.tagAt = columns.stringEnd(columns.tagAt);
+    columns.nextTag += count;
+    this.#record.varint(count);
+    this.#record.varint(columns.tagAt - start);
+    this.#record.copy(columns.block.bytes, start, columns.tagAt);
+  }
+
+  #appendMetadata(columns: TraceBlock, row: number, leftOut: number): void {
+    const { bytes } = columns.block;
+    const dictionary = this.#dictionary;
+    const end = columns.entriesEnd(row);
+    this.#keys.reset();
+    this.#values.reset();
+    this.#kinds.reset();
+    for (; columns.nextEntry < end; columns.nextEntry++) {
+      const key = dictionary.keyAt(columns.block, columns.metadataKeys, columns.nextEntry);
+      this.#cursor.position = columns.valueAt;
+      const length = readVarint(bytes, this.#cursor);
+      const text = this.#cursor.position;
+      const valueStart = columns.valueAt;
+      columns.valueAt = text + length;
+      if (key === leftOut) continue;
+      const keyText = dictionary.textStart[key] as number;
+      const keyEnd = dictionary.end[key] as number;
+      const isRepeated = this.#rowOfKey[key] === row + 1;
+      this.#rowOfKey[key] = row + 1;
+      this.#keys.copy(bytes, dictionary.wireStart[key] as number, keyEnd);
+      this.#values.copy(bytes, valueStart, columns.valueAt);
+      const embed = this.#withJson ? embedOf(bytes, text, columns.valueAt) : EMBED.asPlainString;
+      const keyBits = this.#withJson && needsEscape(bytes, keyText, keyEnd) ? ENTRY.keyNeedsEscape : 0;
+      this.#kinds.byte(embed | keyBits | (isRepeated ? ENTRY.repeatedKey : 0));
+    }
+    this.#record.varint(this.#kinds.length);
+    if (this.#kinds.length === 0) return;
+    this.#record.copy(this.#kinds.bytes, 0, this.#kinds.length);
+    this.#record.varint(this.#keys.length);
+    this.#record.copy(this.#keys.bytes, 0, this.#keys.length);
+    this.#record.varint(this.#values.length);
+    this.#record.copy(this.#values.bytes, 0, this.#values.length);
+  }
+
+  /** Completes the header of the record at hand and puts it into a segment. */
+  #store(columns: TraceBlock, row: number, flags: number): number {
+    const record = this.#record;
+    const size = Math.ceil(record.length / ADDRESS_UNIT_BYTES) * ADDRESS_UNIT_BYTES;
+    const { bytes } = columns.block;
+    const header = record.bytes;
+    header.writeUInt32LE(size, RECORD.bytes);
+    bytes.copy(header, RECORD.date, columns.dates + row * 2, columns.dates + row * 2 + 2);
+    header[RECORD.flags] = flags;
+    header[RECORD.flags + 1] = 0;
+    bytes.copy(header, RECORD.key, columns.keys + row * KEY_BYTES, columns.keys + (row + 1) * KEY_BYTES);
+    bytes.copy(header, RECORD.eventTs, columns.eventTs + row * 8, columns.eventTs + row * 8 + 8);
+    const target = this.#room(size);
+    record.bytes.copy(target.bytes, this.#position, 0, record.length);
+    this.#position += size;
+    target.records++;
+    return size;
+  }
+
+  #room(bytes: number): { bytes: Buffer; records: number } {
+    const last = this.#segments.at(-1);
+    if (last !== undefined && this.#position + bytes <= last.bytes.length) return last;
+    // Address 0 means "none", so nothing begins at the first unit.
+    this.#position = ADDRESS_UNIT_BYTES;
+    const size = Math.max(1, Math.ceil((bytes + ADDRESS_UNIT_BYTES) / SEGMENT_BYTES)) * SEGMENT_BYTES;
+    const segment = new SharedArrayBuffer(size);
+    const added = { segment, bytes: Buffer.from(segment), records: 0 };
+    this.#segments.push(added);
+    return added;
+  }
+}
+
+/** The columns of a block of traces, each with the place that the rows so far have led to. */
+class TraceBlock {
+  readonly block: Block;
+  readonly keys: number;
+  readonly dates: number;
+  readonly eventTs: number;
+  /** Index of the step of the metadata's keys. */
+  readonly metadataKeys: number;
+  readonly stringAt: number[];
+  nextTag = 0;
+  tagAt: number;
+  nextEntry = 0;
+  valueAt: number;
+  readonly #tagOffsets: number;
+  readonly #entryOffsets: number;
+  readonly #public: number;
+  readonly #bookmarked: number;
+  readonly #cursor = { position: 0 };
+
+  constructor(block: Block) {
+    const { schema, at } = block;
+    const start = (name: string, kind: Step["kind"]): number =>
+      at.start[stepOf(schema, name, kind)] as number;
+    this.block = block;
+    this.keys = start(TRACE_HELPER.key, "fixed");
+    this.dates = start(TRACE_HELPER.date, "fixed");
+    this.eventTs = start(TRACE_HELPER.eventTs, "fixed");
+    this.stringAt = STRINGS.map((name) => start(name, "strings"));
+    this.#tagOffsets = start("tags", "offsets");
+    this.tagAt = start("tags", "strings");
+    this.#entryOffsets = start("metadata", "offsets");
+    this.metadataKeys = stepOf(schema, "metadata", "lowCardinality");
+    this.valueAt = start("metadata", "strings");
+    this.#public = start("public", "fixed");
+    this.#bookmarked = start("bookmarked", "fixed");
+  }
+
+  tagsEnd(row: number): number {
+    return this.block.bytes.readUInt32LE(this.#tagOffsets + row * 8);
+  }
+
+  entriesEnd(row: number): number {
+    return this.block.bytes.readUInt32LE(this.#entryOffsets + row * 8);
+  }
+
+  flagsOf(row: number): number {
+    const isPublic = this.block.bytes[this.#public + row] !== 0;
+    const isBookmarked = this.block.bytes[this.#bookmarked + row] !== 0;
+    return (isPublic ? FLAG_PUBLIC : 0) | (isBookmarked ? FLAG_BOOKMARKED : 0);
+  }
+
+  stringEnd(start: number): number {
+    this.#cursor.position = start;
+    const length = readVarint(this.block.bytes, this.#cursor);
+    return this.#cursor.position + length;
+  }
+}

@@ -1,0 +1,154 @@
+import { FLAG_DELETED, isNewerRecord, KEY_BYTES, RECORD, sameKey } from "./record.ts";
+
+/**
+ * The attributes of all traces in shared memory: segments hold the records, an open-addressing index finds them.
+ *
+ * An index slot is two 32-bit words: the record's address (0: free) and a tag from the key that spares most look-ups of
+ * other records' keys. An address counts units of 8 bytes over all segments, so the store holds up to 32 GiB.
+ * The key is a 128-bit hash that the server computes; its bits are as good as random, so slots are chosen by them directly.
+ */
+export const SEGMENT_BYTES = 32 * 2 ** 20;
+export const ADDRESS_UNIT_BYTES = 8;
+const UNITS_PER_SEGMENT = SEGMENT_BYTES / ADDRESS_UNIT_BYTES;
+const SEGMENT_SHIFT = Math.log2(UNITS_PER_SEGMENT);
+const UNIT_MASK = UNITS_PER_SEGMENT - 1;
+const MAX_SEGMENTS = 2 ** 32 / UNITS_PER_SEGMENT;
+/** A third of the slots stay free, so that searches stay short. */
+const MAX_LOAD = 0.67;
+
+/** What threads exchange to share a store. */
+export interface SharedTraceStore {
+  /** In address order; a segment for records larger than `SEGMENT_BYTES` takes several places. */
+  readonly segments: readonly SharedArrayBuffer[];
+  readonly slots: SharedArrayBuffer;
+}
+
+/** The store cannot take all traces of the partition. */
+export class TraceStoreFullError extends Error {
+  override readonly name: string = "TraceStoreFullError";
+}
+
+/** Makes the index for `records` records in `segments`; it is filled by `addRecords`. */
+export function createTraceStore(segments: readonly SharedArrayBuffer[], records: number): SharedTraceStore {
+  const places = segments.flatMap((segment) => {
+    const count = Math.ceil(segment.byteLength / SEGMENT_BYTES);
+    return new Array<SharedArrayBuffer>(count).fill(segment);
+  });
+  if (places.length > MAX_SEGMENTS) {
+    throw new TraceStoreFullError(
+      `The traces' attributes take more than ${(MAX_SEGMENTS * SEGMENT_BYTES) / 2 ** 30} GiB`,
+    );
+  }
+  const slotCount = Math.ceil((records + 1) / MAX_LOAD);
+  return { segments: places, slots: new SharedArrayBuffer(slotCount * 8) };
+}
+
+/** One thread's view of a shared store. */
+export class TraceStore {
+  readonly #segments: readonly Buffer[];
+  readonly #slots: Int32Array;
+  readonly #slotCount: number;
+
+  constructor(shared: SharedTraceStore) {
+    const views = new Map<SharedArrayBuffer, Buffer>();
+    this.#segments = shared.segments.map((segment) => {
+      const view = views.get(segment) ?? Buffer.from(segment);
+      views.set(segment, view);
+      return view;
+    });
+    this.#slots = new Int32Array(shared.slots);
+    this.#slotCount = this.#slots.length / 2;
+  }
+
+  /** The address of the trace whose 16-byte key stands at `position` in `bytes`; 0 when there is none. */
+  find(bytes: Buffer, position: number): number {
+    const slots = this.#slots;
+    const tag = bytes.readInt32LE(position + 4);
+    let slot = this.#firstSlot(bytes, position);
+    for (;;) {
+      const address = slots[slot * 2] as number;
+      if (address === 0) return 0;
+      if (slots[slot * 2 + 1] === tag) {
+        const segment = this.#segments[address >>> SEGMENT_SHIFT] as Buffer;
+        const record = (address & UNIT_MASK) * ADDRESS_UNIT_BYTES;
+        if (sameKey(segment, record + RECORD.key, bytes, position)) {
+          return (segment[record + RECORD.flags] as number) & FLAG_DELETED ? 0 : address;
+        }
+      }
+      if (++slot === this.#slotCount) slot = 0;
+    }
+  }
+
+  /** The segment that holds the record of an address. */
+  segmentOf(address: number): Buffer {
+    return this.#segments[address >>> SEGMENT_SHIFT] as Buffer;
+  }
+
+  /** Where in its segment the record of an address begins. */
+  positionOf(address: number): number {
+    return (address & UNIT_MASK) * ADDRESS_UNIT_BYTES;
+  }
+
+  /**
+   * Enters the `count` records that follow each other from the beginning of the segment at `place`. Of records with one key
+   * the newest stays. Several threads may enter records at the same time.
+   */
+  addRecords(place: number, count: number): void {
+    const segment = this.#segments[place] as Buffer;
+    let position = ADDRESS_UNIT_BYTES;
+    for (let i = 0; i < count; i++) {
+      this.#add(segment, position, (place << SEGMENT_SHIFT) | (position / ADDRESS_UNIT_BYTES) | 0);
+      position += segment.readUInt32LE(position + RECORD.bytes);
+    }
+  }
+
+  /** Hides the trace with this key when its newest version is older than the deletion. */
+  delete(bytes: Buffer, keyPosition: number, eventTsPosition: number): void {
+    const address = this.find(bytes, keyPosition);
+    if (address === 0) return;
+    const segment = this.segmentOf(address);
+    const record = this.positionOf(address);
+    const hi = segment.readInt32LE(record + RECORD.eventTs + 4);
+    const deletedHi = bytes.readInt32LE(eventTsPosition + 4);
+    const lo = segment.readUInt32LE(record + RECORD.eventTs);
+    const isOlder = hi < deletedHi || (hi === deletedHi && lo < bytes.readUInt32LE(eventTsPosition));
+    if (isOlder) segment[record + RECORD.flags] = (segment[record + RECORD.flags] as number) | FLAG_DELETED;
+  }
+
+  #add(segment: Buffer, position: number, address: number): void {
+    const slots = this.#slots;
+    const tag = segment.readInt32LE(position + RECORD.key + 4);
+    let slot = this.#firstSlot(segment, position + RECORD.key);
+    for (;;) {
+      const found = Atomics.compareExchange(slots, slot * 2, 0, address);
+      if (found === 0) {
+        // Nobody reads tags while records are still being entered.
+        slots[slot * 2 + 1] = tag;
+        return;
+      }
+      if (this.#replaceIfSame(slot, found, segment, position, address)) return;
+      if (++slot === this.#slotCount) slot = 0;
+    }
+  }
+
+  /** Settles the contest when the slot's record has the same key; returns false when it has another. */
+  #replaceIfSame(slot: number, found: number, segment: Buffer, position: number, address: number): boolean {
+    let current = found;
+    for (;;) {
+      const other = this.segmentOf(current);
+      const otherPosition = this.positionOf(current);
+      if (!sameKey(other, otherPosition + RECORD.key, segment, position + RECORD.key)) return false;
+      if (!isNewerRecord(segment, position, other, otherPosition)) return true;
+      const before = Atomics.compareExchange(this.#slots, slot * 2, current, address);
+      if (before === current) return true;
+      current = before;
+    }
+  }
+
+  #firstSlot(bytes: Buffer, position: number): number {
+    return Math.floor((bytes.readUInt32LE(position) * this.#slotCount) / 2 ** 32);
+  }
+}
+
+/** The size of a trace's key in bytes. */
+export { KEY_BYTES };
