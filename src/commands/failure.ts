@@ -9,13 +9,13 @@ import {
 
 /** What stderr says of the error that ended the program, newline included; stacks only where they are asked for. */
 export function renderFailure(error: unknown, withStack: boolean): string {
-  const lines = [messageOf(error)];
+  const lines = [messageOf(error, withStack)];
   if (exitCodeOf(error) === EXIT_CODES.usage) lines[0] = lines[0]?.replaceAll("\n", " ") ?? "";
   if (withStack && error instanceof Error) lines.push(...stacksOf(error));
   return `${lines.join("\n")}\n`;
 }
 
-function messageOf(error: unknown): string {
+function messageOf(error: unknown, withStack: boolean): string {
   if (error instanceof InterruptedError) {
     return `${error.message} (${error.signal}). Run the same command again to continue.`;
   }
@@ -23,7 +23,8 @@ function messageOf(error: unknown): string {
     return error.message;
   }
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return `Unexpected failure: ${text.replaceAll("\n", " ")} (LOG_LEVEL=debug shows where)`;
+  const hint = withStack ? "" : " (LOG_LEVEL=debug shows where)";
+  return `Unexpected failure: ${text.replaceAll("\n", " ")}${hint}`;
 }
 
 function stacksOf(error: Error): string[] {

@@ -22,7 +22,7 @@ function heading(report: BackfillReport, subject: ReportSubject): string[] {
         `Dry run of partition ${partition}: nothing was inserted into ${tables.target}, no checkpoint was written.`,
       ];
     case "nothing-to-do":
-      return [`Nothing to do: ${tables.source} has no observations in partition ${partition}.`];
+      return [`Nothing to do: partition ${partition} of ${tables.source} holds no observations.`];
     case "already-finished":
       return [
         `Partition ${partition} was finished by an earlier run; nothing was inserted.`,

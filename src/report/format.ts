@@ -1,36 +1,29 @@
-const LOCALE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const TENTHS = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 /** `12345678` as `12,345,678`. */
 export function formatCount(count: number): string {
-  return LOCALE.format(count);
+  return WHOLE.format(count);
 }
 
-/** A count in at most five characters or so, for narrow terminals: `12.3M`, `2.50B`. */
+const UNITS = ["", "k", "M", "B", "T"] as const;
+
+/** A count in at most five characters or so, for narrow terminals: three significant digits, as in `12.3M`, `2.50B`. */
 export function formatCompactCount(count: number): string {
-  return scale(count, ["", "k", "M", "B", "T"], "");
-}
-
-/** Bytes in decimal units: `512 B`, `1.40 GB`. */
-export function formatBytes(bytes: number): string {
-  return scale(bytes, ["B", "kB", "MB", "GB", "TB", "PB"], " ");
-}
-
-/** Three significant digits with the greatest unit that leaves at least 1 before the point. */
-function scale(value: number, units: readonly string[], space: string): string {
-  let scaled = value;
+  let scaled = count;
   let unit = 0;
   // 999.5 would be rounded to 1000.
-  while (scaled >= 999.5 && unit < units.length - 1) {
+  while (scaled >= 999.5 && unit < UNITS.length - 1) {
     scaled /= 1000;
     unit += 1;
   }
   const digits = unit === 0 || scaled >= 99.95 ? 0 : scaled >= 9.995 ? 1 : 2;
-  return `${scaled.toFixed(digits)}${space}${units[unit] ?? ""}`;
+  return `${scaled.toFixed(digits)}${UNITS[unit] ?? ""}`;
 }
 
 /** Bytes per second in MB, the unit of every progress line: `123.4 MB/s`. */
 export function formatByteRate(bytesPerSecond: number): string {
-  return `${(bytesPerSecond / 1e6).toFixed(1)} MB/s`;
+  return `${TENTHS.format(bytesPerSecond / 1e6)} MB/s`;
 }
 
 /** Rows per second in full: `85,123 rows/s`. */

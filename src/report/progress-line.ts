@@ -27,14 +27,14 @@ export function renderProgressBar(snapshot: ProgressSnapshot, columns: number): 
   const width = columns - 1;
   const wide = layout(snapshot, false);
   const compact = layout(snapshot, true);
-  for (const parts of [wide, compact]) {
-    const room = width - parts.join("  ").length - "[]  ".length;
-    if (room >= MIN_BAR_WIDTH) {
-      const [label = "", ...figures] = parts;
-      return [label, bar(snapshot, Math.min(room, MAX_BAR_WIDTH)), ...figures].join("  ");
-    }
+  for (const [label, ...figures] of [wide, compact, ["", ...compact.slice(1)]]) {
+    const parts = label ? [label, "[]", ...figures] : ["[]", ...figures];
+    const room = width - parts.join("  ").length;
+    if (room < MIN_BAR_WIDTH) continue;
+    parts[parts.indexOf("[]")] = bar(snapshot, Math.min(room, MAX_BAR_WIDTH));
+    return parts.join("  ");
   }
-  // Too narrow for everything: the label goes first, then what can be worked out from the rest.
+  // Too narrow for a bar: what can be worked out from the rest goes first.
   const [, position = "", share = "", rows = "", bytes = "", left = ""] = compact;
   for (const parts of [
     [position, share, rows, bytes, left],

@@ -37,7 +37,7 @@ export interface ProgressState {
 /** The rate is measured over this window: long enough to smooth pages, short enough to follow a change. */
 const WINDOW_MS = 30_000;
 /** Samples are kept this far apart, which bounds their number. */
-const SAMPLE_SPACING_MS = 500;
+const SAMPLE_SPACING_MS = 1_000;
 
 export const INITIAL_PROGRESS: ProgressState = {
   totalRows: 0,

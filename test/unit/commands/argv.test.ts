@@ -1,0 +1,86 @@
+import { describe, expect, test } from "bun:test";
+import { readArgv } from "../../../src/commands/argv.ts";
+import { UsageError } from "../../../src/errors.ts";
+import { messageOf } from "../config/settings.ts";
+
+const run = (...args: string[]) => ({ kind: "command", name: "run", args }) as const;
+
+test.each([
+  [[], run()],
+  [["run"], run()],
+  [["--partition", "202501"], run("--partition=202501")],
+  [["run", "--partition", "202501"], run("--partition=202501")],
+  [["--partition=202501"], run("--partition=202501")],
+  [["--clickhouse-password="], run("--clickhouse-password=")],
+  [["--clickhouse-password", ""], run("--clickhouse-password=")],
+  [["--clickhouse-password=a=b --no-x"], run("--clickhouse-password=a=b --no-x")],
+  [["--clickhouse-password=--dry-run"], run("--clickhouse-password=--dry-run")],
+  [["--clickhouse-password", "-p"], run("--clickhouse-password=-p")],
+  [["--clickhouse-user", "run"], run("--clickhouse-user=run")],
+  [["--batch-size", "-5"], run("--batch-size=-5")],
+  [["--dry-run"], run("--dry-run=true")],
+  [["--no-dry-run"], run("--dry-run=false")],
+  [["--dry-run=false"], run("--dry-run=false")],
+  [["--dry-run=perhaps"], run("--dry-run=perhaps")],
+  [["--dry-run", "--partition", "1"], run("--dry-run=true", "--partition=1")],
+  [["-h"], { kind: "help" }],
+  [["--help"], { kind: "help" }],
+  [["run", "--partition", "202501", "--help"], { kind: "help" }],
+  [["--version"], { kind: "version" }],
+] as const)("%j", (argv, expected) => {
+  expect(readArgv(argv)).toEqual(expected);
+});
+
+describe("one line names what is wrong", () => {
+  test.each<[string[], string]>([
+    [["--partitoin", "202501"], 'unknown option "--partitoin": did you mean --partition?'],
+    [["--dry"], 'unknown option "--dry": did you mean --dry-run?'],
+    [["--batchsize=5"], 'unknown option "--batchsize": did you mean --batch-size?'],
+    [["--frobnicate"], 'unknown option "--frobnicate": see --help'],
+    [["--no-partition"], 'unknown option "--no-partition": did you mean --partition?'],
+    [["--no-dry-run=true"], 'unknown option "--no-dry-run": did you mean --dry-run?'],
+    [["--batchSize", "5"], 'unknown option "--batchSize": did you mean --batch-size?'],
+    [["--PARTITION", "5"], 'unknown option "--PARTITION": see --help'],
+    [["--"], 'unknown option "--": see --help'],
+    [["--=x"], 'unknown option "--": see --help'],
+    [["-p", "202501"], 'unknown option "-p": see --help'],
+    [["--partition"], "--partition has no value: expected --partition <YYYYMM>"],
+    [
+      ["--partition", "--dry-run"],
+      "--partition has no value: expected --partition <YYYYMM> (a value that begins with a dash is written --partition=…)",
+    ],
+    [
+      ["--clickhouse-user", "-h"],
+      "--clickhouse-user has no value: expected --clickhouse-user <USER> (a value",
+    ],
+    [["--partition", "202501", "--partition=202502"], "--partition is given twice: expected once"],
+    [["--dry-run", "--no-dry-run"], "--dry-run is given twice: expected once"],
+    [["rum", "--partition", "1"], 'unknown command "rum": expected "run" or options, did you mean "run"?'],
+    [["202501"], 'unknown command "202501": expected "run" or options; see --help'],
+    [["run", "202501"], 'unexpected argument "202501": expected options only'],
+    [["run", "run"], 'unexpected argument "run": expected options only'],
+    [["--partition", "202501", "run"], 'unexpected argument "run": expected options only'],
+    [
+      ["--dry-run", "false"],
+      'unexpected argument "false": expected options only; a switch takes its value as --dry-run=true or =false',
+    ],
+    [["--partition", "1", "a\nb"], 'unexpected argument "a\\nb": expected options only'],
+  ])("%j", (argv, message) => {
+    expect(() => readArgv(argv)).toThrow(UsageError);
+    expect(messageOf(() => readArgv(argv))).toStartWith(message);
+    expect(messageOf(() => readArgv(argv))).not.toContain("\n");
+  });
+
+  test.each([
+    [["--clickhouse-passwrod=topsecret"]],
+    [["--clickhouse-passwrod", "topsecret"]],
+    [["--clickhouse-password", "--topsecret"]],
+    [["--clickhouse-password", "my", "topsecret"]],
+    [["--clickhouse-password=my", "topsecret"]],
+    [["-ptopsecret"]],
+    [["-p=topsecret"]],
+    [["--clickhouse-password=x", "--clickhouse-password=topsecret"]],
+  ])("and never the password: %j", (argv) => {
+    expect(messageOf(() => readArgv(argv))).not.toContain("topsecret");
+  });
+});

@@ -1,0 +1,34 @@
+import { expect, test } from "bun:test";
+import { renderFailure } from "../../../src/commands/failure.ts";
+import { CheckpointError, InterruptedError, RunError, UsageError } from "../../../src/errors.ts";
+
+test.each<[string, unknown, string]>([
+  [
+    "a failed run: message and hints as they are",
+    new RunError("No server at x\nCheck y"),
+    "No server at x\nCheck y\n",
+  ],
+  ["a checkpoint that forbids", new CheckpointError("Another run\nWait"), "Another run\nWait\n"],
+  ["wrong usage: one line, whatever it quotes", new UsageError("--a\nb"), "--a b\n"],
+  [
+    "an interruption",
+    new InterruptedError("SIGTERM"),
+    "Terminated (SIGTERM). Run the same command again to continue.\n",
+  ],
+  [
+    "anything unforeseen: one line",
+    new TypeError("x is\nundefined"),
+    "Unexpected failure: TypeError: x is undefined (LOG_LEVEL=debug shows where)\n",
+  ],
+  ["no error at all", "text", "Unexpected failure: text (LOG_LEVEL=debug shows where)\n"],
+])("%s", (_, error, text) => {
+  expect(renderFailure(error, false)).toBe(text);
+});
+
+test("stacks are for those who ask, causes included", () => {
+  const error = new RunError("outer", { cause: new Error("inner") });
+  const lines = renderFailure(error, true).split("\n");
+  expect(lines[0]).toBe("outer");
+  expect(lines.filter((line) => /^(RunError: outer|Error: inner)$/.test(line))).toHaveLength(2);
+  expect(lines.some((line) => line.includes("failure.test.ts"))).toBe(true);
+});

@@ -1,0 +1,55 @@
+// A core that copies nothing: FAKE says how it behaves. Type imports only, since it is loaded in another place.
+import type { BackfillEvent, BackfillOptions, BackfillReport } from "../../../src/pipeline/backfill.ts";
+import type { PageLedger } from "../../../src/pipeline/ledger.ts";
+
+const KEY = { projectId: "p", type: "SPAN", date: "2025-01-15", id: "x" };
+
+export async function runBackfill(
+  options: BackfillOptions,
+  ledger: PageLedger,
+  emit: (event: BackfillEvent) => void,
+  stop: AbortSignal,
+): Promise<BackfillReport> {
+  const report: BackfillReport = {
+    outcome: options.dryRun ? "dry-run" : "done",
+    observationsRead: 3,
+    eventsInserted: options.dryRun ? 0 : 3,
+    tracesLoaded: 2,
+    observationsWithoutTrace: 1,
+    retries: 0,
+    durationMs: 1500,
+    bytesRead: 3_000_000,
+  };
+  if (ledger.finished) return { ...report, outcome: "already-finished" };
+  emit({ kind: "connected", serverVersion: "24.8.1", url: options.connection.url });
+  emit({ kind: "planned", totalRows: 6, doneRows: ledger.rowsProcessed });
+  emit({ kind: "rows", rows: 0, bytes: 0 });
+  switch (process.env["FAKE"]) {
+    case "options":
+      emit({ kind: "notice", message: JSON.stringify(options) });
+      break;
+    case "throw-later":
+      setTimeout(() => {
+        throw new Error("a stray failure");
+      }, 1);
+      await new Promise(() => {});
+      break;
+    case "graceful":
+      await new Promise((resolve) => stop.addEventListener("abort", resolve));
+      ledger.finishPage({ after: null, upTo: KEY }, 3);
+      throw stop.reason;
+    case "stubborn":
+      await new Promise(() => {});
+      break;
+    case "chatty":
+      for (let line = 0; line < 50; line += 1) {
+        emit({ kind: "notice", message: "x".repeat(2000) });
+        await Bun.sleep(2);
+      }
+      break;
+  }
+  for (const range of ledger.remaining()) ledger.finishPage(range, 3);
+  ledger.finishPartition(KEY);
+  emit({ kind: "rows", rows: 3, bytes: 3_000_000 });
+  return report;
+}

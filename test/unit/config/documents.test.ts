@@ -1,0 +1,48 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { helpText } from "../../../src/commands/help.ts";
+import { parseDotenv } from "../../../src/config/dotenv.ts";
+import { OPTION_LIST } from "../../../src/config/options.ts";
+import { resolveSettings } from "../../../src/config/resolve.ts";
+import { settingsFrom } from "./settings.ts";
+
+const EXAMPLE = readFileSync(join(import.meta.dir, "../../../.env.example"), "utf8");
+const HELP = helpText();
+
+describe(".env.example", () => {
+  test("sets every variable of the table to its default, and no other", () => {
+    const defaults = Object.fromEntries(OPTION_LIST.map(([, spec]) => [spec.variable, spec.default ?? ""]));
+    expect({ ...parseDotenv(EXAMPLE).values }).toEqual(defaults);
+  });
+
+  test("copied as it is changes nothing", () => {
+    expect(settingsFrom({ dotenv: EXAMPLE })).toEqual(settingsFrom({}));
+  });
+
+  test("needs only the partition to be a working file", () => {
+    const dotenv = parseDotenv(EXAMPLE.replace("PARTITION=", "PARTITION=202501"));
+    expect(resolveSettings({ flags: new Map(), environment: {}, dotenv }).partition).toBe("202501");
+  });
+});
+
+describe("--help", () => {
+  test.each(OPTION_LIST.map(([name, spec]) => [name, spec] as const))("tells all of %s", (_, spec) => {
+    if (spec.flag !== null)
+      expect(HELP).toContain(`  --${spec.flag}${spec.placeholder === null ? " " : " <"}`);
+    for (const variable of [spec.variable, spec.borrowed?.name ?? spec.variable]) {
+      expect(HELP).toMatch(new RegExp(`\\b${variable}\\b`));
+    }
+    expect(HELP).toContain(`, ${spec.default === null ? "required" : spec.default || "empty"}`);
+  });
+
+  test("fits 80 columns", () => {
+    for (const line of HELP.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test("has no flag that the table lacks", () => {
+    const flags = [...HELP.matchAll(/^ {2}(?:-h, | {4})?--([a-z-]+)/gm)].map(([, flag]) => flag);
+    const known = OPTION_LIST.flatMap(([, { flag }]) => (flag === null ? [] : [flag]));
+    expect(flags).toEqual([...known, "help", "version"]);
+  });
+});

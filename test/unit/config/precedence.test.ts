@@ -1,0 +1,194 @@
+import { describe, expect, test } from "bun:test";
+import { parseDotenv } from "../../../src/config/dotenv.ts";
+import { OPTION_LIST, type Settings } from "../../../src/config/options.ts";
+import { resolveSettings } from "../../../src/config/resolve.ts";
+import { withSeed } from "../checkpoint/random.ts";
+import { settingsFrom } from "./settings.ts";
+
+test("without anything but the partition, the defaults that people's scripts rely on", () => {
+  expect(settingsFrom({})).toEqual({
+    partition: "202501",
+    clickhouseUrl: "http://localhost:8123",
+    clickhouseUser: "default",
+    clickhousePassword: "",
+    clickhouseDb: "default",
+    batchSize: 10_000,
+    streamBlockSize: 50_000,
+    dryRun: false,
+    maxRetries: 3,
+    cursorStateDir: ".",
+    parallelWorkers: 4,
+    traceWindowDays: 2,
+    sourceTable: "observations",
+    tracesTable: "traces",
+    targetTable: "events",
+    logLevel: "info",
+  });
+});
+
+/** Different valid texts for each option, and what they mean. */
+const SAMPLES: { readonly [Name in keyof Settings]: readonly (readonly [string, Settings[Name]])[] } = {
+  partition: [
+    ["202401", "202401"],
+    ["202402", "202402"],
+    ["202403", "202403"],
+  ],
+  clickhouseUrl: [
+    ["http://a:1", "http://a:1"],
+    ["https://b/", "https://b"],
+    ["HTTP://C:80", "http://c"],
+  ],
+  clickhouseUser: [
+    ["u1", "u1"],
+    ["ü 2", "ü 2"],
+    ["u'3", "u'3"],
+  ],
+  clickhousePassword: [
+    ["p1", "p1"],
+    ["-p 2=", "-p 2="],
+    ["$p3", "$p3"],
+  ],
+  clickhouseDb: [
+    ["d1", "d1"],
+    ["d-2", "d-2"],
+    ["d.3", "d.3"],
+  ],
+  batchSize: [
+    ["1", 1],
+    ["1000000", 1_000_000],
+    ["007", 7],
+  ],
+  streamBlockSize: [
+    ["1", 1],
+    ["10000000", 10_000_000],
+    ["50", 50],
+  ],
+  dryRun: [
+    ["true", true],
+    ["FALSE", false],
+    ["1", true],
+  ],
+  maxRetries: [
+    ["0", 0],
+    ["100", 100],
+    ["5", 5],
+  ],
+  cursorStateDir: [
+    ["/a", "/a"],
+    ["b c", "b c"],
+    ["../d", "../d"],
+  ],
+  parallelWorkers: [
+    ["1", 1],
+    ["256", 256],
+    ["8", 8],
+  ],
+  traceWindowDays: [
+    ["0", 0],
+    ["31", 31],
+    ["7", 7],
+  ],
+  sourceTable: [
+    ["s1", "s1"],
+    ["s.2", "s.2"],
+    ["s`3", "s`3"],
+  ],
+  tracesTable: [
+    ["t1", "t1"],
+    ["t.2", "t.2"],
+    ["t`3", "t`3"],
+  ],
+  targetTable: [
+    ["e1", "e1"],
+    ["e.2", "e.2"],
+    ["e`3", "e`3"],
+  ],
+  logLevel: [
+    ["debug", "debug"],
+    ["WARN", "warn"],
+    ["error", "error"],
+  ],
+};
+
+const DEFAULTS = settingsFrom({});
+
+test("a flag beats the environment, that beats .env, that beats the default, for every option", () => {
+  withSeed(200, (random) => {
+    const flags = new Map<string, string>();
+    const environment: Record<string, string> = {};
+    const dotenvLines: string[] = [];
+    const expected: Record<string, unknown> = { ...DEFAULTS };
+    for (const [name, spec] of OPTION_LIST) {
+      const [byFlag, byEnvironment, byDotenv] = random.shuffle<readonly [string, unknown]>(SAMPLES[name]);
+      if (byFlag === undefined || byEnvironment === undefined || byDotenv === undefined)
+        throw new Error(name);
+      // A required option must come from somewhere.
+      const places = spec.default === null ? 1 + random.below(7) : random.below(8);
+      if (places & 1) {
+        dotenvLines.push(`${spec.variable}="${byDotenv[0]}"`);
+        expected[name] = byDotenv[1];
+      }
+      if (places & 2) {
+        environment[spec.variable] = byEnvironment[0];
+        expected[name] = byEnvironment[1];
+      } else if (random.below(2) === 0) environment[spec.variable] = "";
+      if (places & 4 && spec.flag !== null) {
+        flags.set(spec.flag, byFlag[0]);
+        expected[name] = byFlag[1];
+      }
+      if (spec.default === null && expected[name] === DEFAULTS.partition) {
+        flags.set("partition", "202501");
+      }
+    }
+    const dotenv = parseDotenv(random.shuffle(dotenvLines).join("\n"));
+    expect(resolveSettings({ flags, environment, dotenv })).toEqual(expected as Settings);
+  });
+});
+
+describe("empty values", () => {
+  test("an empty variable lets the next source speak", () => {
+    expect(
+      settingsFrom({ environment: { CLICKHOUSE_USER: "" }, dotenv: "CLICKHOUSE_USER=file" }),
+    ).toMatchObject({
+      clickhouseUser: "file",
+    });
+    expect(settingsFrom({ dotenv: "CLICKHOUSE_USER=" })).toMatchObject({ clickhouseUser: "default" });
+  });
+
+  test("an empty flag is a value: it takes the password of the environment away", () => {
+    const environment = { CLICKHOUSE_PASSWORD: "secret" };
+    expect(settingsFrom({ flags: { "clickhouse-password": "" }, environment })).toMatchObject({
+      clickhousePassword: "",
+    });
+  });
+});
+
+describe("the log level", () => {
+  test.each([
+    ["debug", "debug"],
+    ["WARN", "warn"],
+    ["off", "error"],
+    ["clickhouse_backfill=debug,info", "debug"],
+    ["info,clickhouse_backfill=debug", "debug"],
+    ["clickhouse_backfill::stream=trace", "trace"],
+    ["clickhouse-backfill=error", "error"],
+    ["clickhouse_backfill", "trace"],
+    ["hyper=debug,warn", "warn"],
+    ["hyper=debug", "info"],
+    ["clickhouse_backfill=loud,warn", "warn"],
+    ["debug/regex,error", "debug"],
+    ["nonsense", "info"],
+    [",,=", "info"],
+  ] as const)("RUST_LOG=%s means %s", (value, level) => {
+    expect(settingsFrom({ environment: { RUST_LOG: value } }).logLevel).toBe(level);
+  });
+
+  test("LOG_LEVEL beats RUST_LOG of the same place, and the environment beats .env", () => {
+    const both = { LOG_LEVEL: "error", RUST_LOG: "debug" };
+    expect(settingsFrom({ environment: both }).logLevel).toBe("error");
+    expect(settingsFrom({ environment: { RUST_LOG: "debug" }, dotenv: "LOG_LEVEL=error" }).logLevel).toBe(
+      "debug",
+    );
+    expect(settingsFrom({ dotenv: "RUST_LOG=debug" }).logLevel).toBe("debug");
+  });
+});

@@ -1,0 +1,28 @@
+import { parseDotenv } from "../../../src/config/dotenv.ts";
+import type { Settings } from "../../../src/config/options.ts";
+import { resolveSettings } from "../../../src/config/resolve.ts";
+
+/** What a test sets, by place; the partition is set by flag unless the test does it. */
+export interface Given {
+  readonly flags?: Readonly<Record<string, string>>;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly dotenv?: string;
+}
+
+export function settingsFrom({ flags = {}, environment = {}, dotenv = "" }: Given): Settings {
+  return resolveSettings({
+    flags: new Map(Object.entries({ partition: "202501", ...flags })),
+    environment,
+    dotenv: parseDotenv(dotenv),
+  });
+}
+
+/** The message of the error that `action` throws. */
+export function messageOf(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  throw new Error("Nothing was thrown");
+}

@@ -1,0 +1,70 @@
+import { expect, test } from "bun:test";
+import type { BackfillReport } from "../../../src/pipeline/backfill.ts";
+import { type ReportSubject, renderFinalReport } from "../../../src/report/final-report.ts";
+
+const SUBJECT: ReportSubject = {
+  partition: "202501",
+  tables: { source: "observations", traces: "traces", target: "events" },
+  checkpointPath: "state/cursor_state_202501.json",
+};
+const REPORT: BackfillReport = {
+  outcome: "done",
+  observationsRead: 12_345_678,
+  eventsInserted: 12_345_678,
+  tracesLoaded: 1_234_567,
+  observationsWithoutTrace: 12,
+  retries: 1,
+  durationMs: 3_723_456,
+  bytesRead: 98_765_432_109,
+};
+
+test("done", () => {
+  expect(renderFinalReport(REPORT, SUBJECT)).toMatchInlineSnapshot(`
+    "Partition 202501 is done: observations copied into events.
+      Observations read                         12,345,678
+      Events inserted                           12,345,678
+      Traces loaded                              1,234,567
+      Observations whose trace was not found            12
+      Retries                                            1
+      Duration                                  1h 02m 03s
+      Observations per second                 3,316 rows/s
+      Data per second                            26.5 MB/s
+    "
+  `);
+});
+
+test("dry run", () => {
+  expect(
+    renderFinalReport({ ...REPORT, outcome: "dry-run", eventsInserted: 0, durationMs: 850 }, SUBJECT),
+  ).toMatchInlineSnapshot(`
+    "Dry run of partition 202501: nothing was inserted into events, no checkpoint was written.
+      Observations read                              12,345,678
+      Events inserted                                         0
+      Traces loaded                                   1,234,567
+      Observations whose trace was not found                 12
+      Retries                                                 1
+      Duration                                           850 ms
+      Observations per second                 14,524,327 rows/s
+      Data per second                            116,194.6 MB/s
+    "
+  `);
+});
+
+test("nothing to do", () => {
+  expect(renderFinalReport({ ...REPORT, outcome: "nothing-to-do" }, SUBJECT)).toMatchInlineSnapshot(`
+    "Nothing to do: partition 202501 of observations holds no observations.
+    "
+  `);
+});
+
+test("finished earlier", () => {
+  expect(renderFinalReport({ ...REPORT, outcome: "already-finished" }, SUBJECT)).toMatchInlineSnapshot(`
+    "Partition 202501 was finished by an earlier run; nothing was inserted.
+    To copy it again, delete state/cursor_state_202501.json.
+    "
+  `);
+});
+
+test("no time at all gives no infinite rate", () => {
+  expect(renderFinalReport({ ...REPORT, durationMs: 0 }, SUBJECT)).toContain(" 0 rows/s\n");
+});

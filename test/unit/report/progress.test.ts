@@ -1,0 +1,145 @@
+import { describe, expect, test } from "bun:test";
+import type { BackfillEvent } from "../../../src/pipeline/backfill.ts";
+import {
+  advanceProgress,
+  INITIAL_PROGRESS,
+  type ProgressSnapshot,
+  type ProgressState,
+  snapshotProgress,
+} from "../../../src/report/progress.ts";
+
+type Timed = readonly [atMs: number, event: BackfillEvent];
+
+const planned = (totalRows: number, doneRows: number): BackfillEvent => ({
+  kind: "planned",
+  totalRows,
+  doneRows,
+});
+const rows = (count: number, bytes = count * 100): BackfillEvent => ({ kind: "rows", rows: count, bytes });
+
+function stateAfter(events: readonly Timed[]): ProgressState {
+  return events.reduce((state, [atMs, event]) => advanceProgress(state, event, atMs), INITIAL_PROGRESS);
+}
+
+function snapshotAfter(events: readonly Timed[], nowMs: number): ProgressSnapshot {
+  const snapshot = snapshotProgress(stateAfter(events), nowMs);
+  if (snapshot === null) throw new Error("No phase has begun");
+  return snapshot;
+}
+
+test("there is nothing to show before a phase begins", () => {
+  expect(snapshotProgress(INITIAL_PROGRESS, 5)).toBeNull();
+  expect(snapshotProgress(stateAfter([[0, planned(10, 0)]]), 5)).toBeNull();
+});
+
+describe("time left", () => {
+  test("follows from the rate of this run; rows of earlier runs count for the position only", () => {
+    expect(
+      snapshotAfter(
+        [
+          [0, planned(10_000, 4_000)],
+          [1000, rows(0)],
+          [3000, rows(2_000)],
+        ],
+        3000,
+      ),
+    ).toEqual({
+      phase: "observations",
+      position: 6_000,
+      total: 10_000,
+      rowsPerSecond: 1_000,
+      bytesPerSecond: 100_000,
+      remainingMs: 4_000,
+    });
+  });
+
+  test("is unknown while nothing moves", () => {
+    expect(
+      snapshotAfter(
+        [
+          [0, planned(10, 0)],
+          [0, rows(0)],
+        ],
+        0,
+      ),
+    ).toMatchObject({ rowsPerSecond: 0, remainingMs: null });
+    expect(
+      snapshotAfter(
+        [
+          [0, planned(10, 0)],
+          [0, rows(0)],
+        ],
+        9000,
+      ),
+    ).toMatchObject({ remainingMs: null });
+  });
+
+  test("is 0 at the end, also when more rows came than were planned", () => {
+    expect(
+      snapshotAfter(
+        [
+          [0, planned(10, 0)],
+          [0, rows(0)],
+          [1000, rows(12)],
+        ],
+        1000,
+      ),
+    ).toMatchObject({
+      position: 12,
+      total: 12,
+      remainingMs: 0,
+    });
+  });
+});
+
+describe("the rate", () => {
+  /** 100 rows/s for a minute, then 1000 rows/s for a minute, told ten times a second. */
+  const twoSpeeds: Timed[] = [[0, planned(1_000_000, 0)]];
+  for (let tick = 0; tick <= 1200; tick += 1) {
+    const second = tick / 10;
+    twoSpeeds.push([tick * 100, rows(second <= 60 ? 100 * second : 6000 + 1000 * (second - 60))]);
+  }
+
+  test("is that of the last 30 s", () => {
+    expect(snapshotAfter(twoSpeeds.slice(0, 602), 60_000).rowsPerSecond).toBeCloseTo(100, 0);
+    expect(snapshotAfter(twoSpeeds, 120_000).rowsPerSecond).toBeCloseTo(1000, 0);
+  });
+
+  test("sinks during a stall, to 0 after the window", () => {
+    expect(snapshotAfter(twoSpeeds, 130_000).rowsPerSecond).toBeCloseTo(667, -1);
+    expect(snapshotAfter(twoSpeeds, 180_000)).toMatchObject({ rowsPerSecond: 0, remainingMs: null });
+  });
+
+  test("needs few samples however many events there are", () => {
+    expect(stateAfter(twoSpeeds).samples.length).toBeLessThan(40);
+  });
+});
+
+test("traces and observations are phases of their own", () => {
+  const events: Timed[] = [
+    [0, planned(100, 50)],
+    [0, { kind: "traces", loaded: 0, total: 40, bytes: 0 }],
+    [2000, { kind: "traces", loaded: 30, total: 40, bytes: 6_000_000 }],
+  ];
+  expect(snapshotAfter(events, 2000)).toEqual({
+    phase: "traces",
+    position: 30,
+    total: 40,
+    rowsPerSecond: 15,
+    bytesPerSecond: 3_000_000,
+    remainingMs: (10 / 15) * 1000,
+  });
+  expect(snapshotAfter([...events, [3000, rows(1)]], 3000)).toMatchObject({
+    phase: "observations",
+    position: 51,
+    rowsPerSecond: 0,
+  });
+});
+
+test("other events change nothing", () => {
+  const state = stateAfter([
+    [0, planned(10, 0)],
+    [0, rows(1)],
+  ]);
+  expect(advanceProgress(state, { kind: "notice", message: "" }, 9)).toBe(state);
+});
