@@ -1,0 +1,132 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Answer, answerEncoding, ClientGone } from "./answer.ts";
+import { readRequestText } from "./body.ts";
+import type { Engine } from "./engine.ts";
+import { EngineException } from "./exception.ts";
+import { FifoPool } from "./fifo.ts";
+import { type RequestParameters, readParameters } from "./parameters.ts";
+import { Query } from "./query.ts";
+
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  /** More queries than this at a time are refused with code 202. */
+  readonly maxConcurrentQueries: number;
+}
+
+/** ClickHouse's HTTP interface in front of an engine. */
+export class DevServer {
+  readonly #engine: Engine;
+  readonly #options: ServerOptions;
+  readonly #version: string;
+  readonly #timezone: string;
+  readonly #fifos = new FifoPool();
+  readonly #server: Server;
+  readonly #running = new Set<Promise<void>>();
+
+  private constructor(engine: Engine, options: ServerOptions, version: string, timezone: string) {
+    this.#engine = engine;
+    this.#options = options;
+    this.#version = version;
+    this.#timezone = timezone;
+    this.#server = createServer((request, response) => {
+      const handled = this.#handle(request, response);
+      this.#running.add(handled);
+      void handled.finally(() => this.#running.delete(handled));
+    });
+    this.#server.requestTimeout = 0;
+    this.#server.keepAliveTimeout = 30_000;
+  }
+
+  /** Resolves when the server listens. @throws {Error} when the address can't be had */
+  static async start(engine: Engine, options: ServerOptions): Promise<DevServer> {
+    const [row] = await engine.ask<{ version: string; timezone: string }>(
+      "SELECT version() AS version, timezone() AS timezone",
+    );
+    if (row === undefined) throw new Error("The engine does not answer");
+    const server = new DevServer(engine, options, row.version, row.timezone);
+    await server.#listen();
+    return server;
+  }
+
+  get url(): string {
+    const { address, port, family } = this.#server.address() as AddressInfo;
+    return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+  }
+
+  /** Cuts the connections, which cancels what runs on them, and resolves when the last query has ended. */
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await Promise.all(this.#running);
+    await closed;
+    this.#fifos.close();
+  }
+
+  #listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(this.#options.port, this.#options.host, resolve);
+    });
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "/", "http://localhost");
+    const answer = new Answer(response, {
+      queryId: url.searchParams.get("query_id") || crypto.randomUUID(),
+      version: this.#version,
+      timezone: this.#timezone,
+      encoding: answerEncoding(request, url.searchParams.get("enable_http_compression") === "1"),
+    });
+    try {
+      if (isHealthCheck(request, url)) return void response.end("Ok.\n");
+      if (url.pathname !== "/")
+        return void response.writeHead(404).end(`There is no handle ${url.pathname}\n`);
+      await this.#run(request, answer, readParameters(request, url));
+    } catch (error) {
+      if (error instanceof ClientGone || answer.gone.aborted) return;
+      await drain(request);
+      await answer.fail(EngineException.from(error));
+    }
+  }
+
+  async #run(request: IncomingMessage, answer: Answer, parameters: RequestParameters): Promise<void> {
+    this.#authenticate(parameters);
+    // The running set holds this request too.
+    if (this.#running.size >= this.#options.maxConcurrentQueries) {
+      const detail = `Too many simultaneous queries. Maximum: ${this.#options.maxConcurrentQueries}`;
+      throw new EngineException(202, "TOO_MANY_SIMULTANEOUS_QUERIES", detail);
+    }
+    const text = await readRequestText(request, parameters.query);
+    await new Query(this.#engine, this.#fifos, parameters, answer).run(text, request.method === "GET");
+  }
+
+  #authenticate({ user, password }: RequestParameters): void {
+    if (isSame(user, this.#options.user) && isSame(password, this.#options.password)) return;
+    const detail = `${user}: Authentication failed: password is incorrect, or there is no user with such name.`;
+    throw new EngineException(516, "AUTHENTICATION_FAILED", detail);
+  }
+}
+
+function isHealthCheck(request: IncomingMessage, url: URL): boolean {
+  if (url.pathname === "/ping" || url.pathname === "/replicas_status") return true;
+  return url.pathname === "/" && request.method === "GET" && !url.searchParams.has("query");
+}
+
+/** Reads the rest of a request, so that the answer finds a client that listens and the connection can serve another. */
+async function drain(request: IncomingMessage): Promise<void> {
+  if (request.readableEnded || request.destroyed) return;
+  await new Promise<void>((resolve) => {
+    for (const event of ["end", "close", "error"]) request.once(event, resolve);
+    request.resume();
+  });
+}
+
+function isSame(given: string, expected: string): boolean {
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(given), digest(expected));
+}
