@@ -27,14 +27,10 @@ interface Session {
  * The command `run`: configuration, lock, checkpoint, backfill, final report.
  * @throws the error that decides the exit code.
  */
-export async function run(
-  flags: ReadonlyMap<string, string>,
-  host: Host,
-  backfill: typeof runBackfill = runBackfill,
-): Promise<void> {
+export async function run(flags: ReadonlyMap<string, string>, host: Host): Promise<void> {
   const session = openSession(flags, host);
   const { backfill: options, cursorStateDir } = session.config;
-  const report = await copy(session, openSessionLedger(session), backfill);
+  const report = await copy(session, openSessionLedger(session));
   host.stdout.write(
     renderFinalReport(report, {
       partition: options.partition,
@@ -78,11 +74,7 @@ function lock({ host, logger }: Session, directory: string, partition: string): 
   if (notice !== null) logger.warn(notice);
 }
 
-async function copy(
-  session: Session,
-  ledger: PageLedger,
-  backfill: typeof runBackfill,
-): Promise<BackfillReport> {
+async function copy(session: Session, ledger: PageLedger): Promise<BackfillReport> {
   const { config, host, logger } = session;
   const stop = listenForStop(host.signals, (signal) =>
     logger.warn(
@@ -92,7 +84,7 @@ async function copy(
   );
   const progress = startProgressDisplay(progressTarget(session), () => performance.now());
   try {
-    const work = backfill(
+    const work = runBackfill(
       { ...config.backfill, workerUrl: host.workerUrl },
       ledger,
       (event) => {
