@@ -21,6 +21,7 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
     case "notice":
       logger.info(event.message);
       return;
+    case "replanned":
     case "traces":
     case "rows":
       return;

@@ -66,8 +66,8 @@ const SHORT_ESCAPES: ReadonlyMap<number, number> = new Map([
 ]);
 
 /**
- * Writes text as a JSON string, quotes included. Bytes that are not UTF-8 become U+FFFD, a run of them one, as
- * ClickHouse's toValidUTF8 does.
+ * Writes text as a JSON string, quotes included. Bytes that are not UTF-8 are repaired as ClickHouse's toValidUTF8 does:
+ * each run of them becomes one U+FFFD, and a sequence that the text's end cuts off takes all of the rest with it.
  */
 export function writeJsonString(out: ByteWriter, bytes: Buffer, start: number, end: number): void {
   out.byte(0x22);
@@ -75,27 +75,38 @@ export function writeJsonString(out: ByteWriter, bytes: Buffer, start: number, e
   let at = start;
   while (at < end) {
     const byte = bytes[at] as number;
-    if (byte >= 0x20 && byte !== 0x22 && byte !== 0x5c) {
-      const length = utf8SequenceBytes(bytes, at, end);
-      if (length > 0) {
-        at += length;
-        continue;
-      }
+    const isPlain = byte >= 0x20 && byte !== 0x22 && byte !== 0x5c;
+    const length = isPlain ? utf8SequenceBytes(bytes, at, end) : 0;
+    if (length > 0) {
+      at += length;
+      continue;
     }
     out.copy(bytes, clean, at);
-    if (byte >= 0x80) {
-      while (at < end && utf8SequenceBytes(bytes, at, end) === 0) at++;
+    if (byte < 0x80) {
+      writeEscape(out, byte);
+      at++;
+    } else {
+      at = badRunEnd(bytes, at, end);
       out.byte(0xef);
       out.byte(0xbf);
       out.byte(0xbd);
-    } else {
-      writeEscape(out, byte);
-      at++;
     }
     clean = at;
   }
   out.copy(bytes, clean, end);
   out.byte(0x22);
+}
+
+/** Where a run of bytes that are not UTF-8 ends. */
+function badRunEnd(bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  while (at < end && utf8SequenceBytes(bytes, at, end) === 0) {
+    const byte = bytes[at] as number;
+    const announced = byte < 0xc0 || byte >= 0xf8 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+    if (at + announced > end) return end;
+    at++;
+  }
+  return at;
 }
 
 function writeEscape(out: ByteWriter, byte: number): void {

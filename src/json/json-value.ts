@@ -1,19 +1,29 @@
 import { utf8SequenceBytes } from "./utf8.ts";
 
-/** Deeper nesting is embedded as a string: parsers differ in how deep they go. */
-const MAX_DEPTH = 100;
+/**
+ * Limits of what goes into a JSON column as JSON. ClickHouse (26.7) refuses 1023 levels of nesting, and its type inference
+ * takes time exponential in the depth of arrays directly within arrays: seconds for one value at 32 levels.
+ */
+const MAX_DEPTH = 512;
+const MAX_ARRAYS_IN_ARRAYS = 8;
 const MAX_UINT64 = "18446744073709551615";
 const MIN_INT64_DIGITS = "9223372036854775808";
 
-const OBJECT = 1;
-const ARRAY = 2;
-
-/** The container kinds around the value under validation. Validation is synchronous, so one stack serves a thread. */
+/**
+ * What is known of each container around the value under validation: 0 for an object; for an array how many arrays
+ * directly enclose it, itself included, and whether it holds a null and an array.
+ * Validation is synchronous, so one stack serves a thread.
+ */
 const containers = new Uint8Array(MAX_DEPTH);
+const OBJECT = 0;
+const ARRAYS_MASK = 15;
+const HOLDS_NULL = 16;
+const HOLDS_ARRAY = 32;
 
 /**
- * Whether the bytes are one JSON value (RFC 8259) that a ClickHouse JSON column takes as it is: integers fit 64 bits, other
- * numbers a double, strings are valid UTF-8 without lone surrogates, and nesting is at most `MAX_DEPTH` deep.
+ * Whether the bytes are one JSON value (RFC 8259) that a ClickHouse JSON column takes and keeps: integers fit 64 bits,
+ * other numbers a double, strings are valid UTF-8 without lone surrogates, nesting is within limits, and no array holds
+ * both a null and an array, since the null would be stored as an empty array.
  */
 export function isEmbeddableJson(bytes: Buffer, start: number, end: number): boolean {
   let at = skipSpace(bytes, start, end);
@@ -22,14 +32,16 @@ export function isEmbeddableJson(bytes: Buffer, start: number, end: number): boo
   for (;;) {
     if (at >= end) return false;
     const byte = bytes[at] as number;
+    if (depth > 0 && !noteElement(depth - 1, byte)) return false;
     if (byte === 0x7b || byte === 0x5b) {
       if (depth === MAX_DEPTH) return false;
       const isObject = byte === 0x7b;
-      containers[depth++] = isObject ? OBJECT : ARRAY;
+      const enclosing = depth === 0 ? OBJECT : (containers[depth - 1] as number) & ARRAYS_MASK;
+      if (!isObject && enclosing === MAX_ARRAYS_IN_ARRAYS) return false;
+      containers[depth++] = isObject ? OBJECT : enclosing + 1;
       at = skipSpace(bytes, at + 1, end);
-      if (bytes[at] !== (isObject ? 0x7d : 0x5d) || at >= end) {
-        if (!isObject) continue;
-        at = passMemberName(bytes, at, end);
+      if (at >= end || bytes[at] !== (isObject ? 0x7d : 0x5d)) {
+        if (isObject) at = passMemberName(bytes, at, end);
         if (at < 0) return false;
         continue;
       }
@@ -56,6 +68,15 @@ export function isEmbeddableJson(bytes: Buffer, start: number, end: number): boo
       depth--;
     }
   }
+}
+
+/** Notes the first byte of a value in the container at `level`; false when an array would hold null and array. */
+function noteElement(level: number, firstByte: number): boolean {
+  const container = containers[level] as number;
+  if (container === OBJECT) return true;
+  const noted = container | (firstByte === 0x6e ? HOLDS_NULL : firstByte === 0x5b ? HOLDS_ARRAY : 0);
+  containers[level] = noted;
+  return (noted & (HOLDS_NULL | HOLDS_ARRAY)) !== (HOLDS_NULL | HOLDS_ARRAY);
 }
 
 function skipSpace(bytes: Buffer, start: number, end: number): number {

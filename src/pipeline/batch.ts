@@ -16,8 +16,8 @@ export class Batch {
   readonly #slices: BlockSlice[] = [];
   rows = 0;
   withoutTrace = 0;
-  /** Bytes of the observations' blocks that the batch takes rows from. */
-  blockBytes = 0;
+  /** Size of the rows as they came over the wire, about. */
+  sourceBytes = 0;
 
   constructor(mapping: ResolvedMapping) {
     this.#copiedColumns = mapping.copied.length;
@@ -28,8 +28,9 @@ export class Batch {
   append(slice: BlockSlice, enricher: Enricher): void {
     this.withoutTrace += enricher.append(slice, this.#made);
     this.#slices.push(slice);
-    this.rows += slice.to - slice.from;
-    this.blockBytes += slice.block.bytes.length;
+    const rows = slice.to - slice.from;
+    this.rows += rows;
+    this.sourceBytes += Math.round((blockBytes(slice.block) * rows) / slice.block.rows);
   }
 
   /** The blocks that the batch takes rows from. */
@@ -59,8 +60,12 @@ export class Batch {
     this.#made.reset();
     this.rows = 0;
     this.withoutTrace = 0;
-    this.blockBytes = 0;
+    this.sourceBytes = 0;
   }
+}
+
+function blockBytes({ at }: Block): number {
+  return at.end[at.steps - 1] as number;
 }
 
 /** Joins runs of small parts to larger ones. */

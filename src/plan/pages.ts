@@ -1,5 +1,6 @@
+import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
-import { type KeyRange, type SortingKey, WHOLE_KEY_SPACE } from "./key-range.ts";
+import type { KeyRange, SortingKey } from "./key-range.ts";
 import { END_OF_GROUP_ID, endOfGroup, rangeCondition } from "./source-key.ts";
 
 /** A key range that is copied as one piece: done or not done. */
@@ -17,7 +18,7 @@ export interface PlanScope {
   readonly partition: string;
   /** Rows that a page should have, about. */
   readonly pageRows: number;
-  readonly signal: AbortSignal;
+  readonly retry: RetryPolicy;
 }
 
 /**
@@ -42,41 +43,60 @@ interface Group {
   readonly canBound: boolean;
 }
 
+/** Groups that are copied together: what lies between the end of the span before and `upTo`. */
+interface Span {
+  readonly upTo: SortingKey | null;
+  readonly rows: number;
+  /** The group that ends the span and is larger than a page; it is to be cut by id. */
+  readonly huge: Group | null;
+}
+
 /**
  * Splits key ranges into pages, in key order and without gaps: each page begins where the one before ends, the first where
  * its range begins and the last where its range ends, so that rows that arrive later belong to some page.
- * Neighbouring (project, type, day) groups are joined to about `pageRows` rows, larger ones are split by id.
+ * Neighbouring (project, type, day) groups are joined to about `pageRows` rows, larger ones are cut by id when their turn
+ * comes. Throws a ServerError or a TransportError after the retries.
  */
 export async function* planPages(
   scope: PlanScope,
   ranges: readonly KeyRange[],
 ): AsyncGenerator<Page, void, void> {
-  for (const range of ranges) yield* planRange(scope, range);
+  for (const range of ranges) {
+    // The whole answer is read before the first page is copied: a server gives up on one that is read for hours.
+    const spans = await withRetry("Planning pages", scope.retry, () => spansOf(scope, range));
+    let after = range.after;
+    for (const { upTo, rows, huge } of spans) {
+      const bounds = huge === null ? [] : await splitPoints(scope, { after, upTo }, huge);
+      const plannedRows = Math.ceil(rows / (bounds.length + 1));
+      for (const bound of [...bounds, upTo]) {
+        yield { range: { after, upTo: bound }, plannedRows };
+        after = bound;
+      }
+    }
+  }
 }
 
-async function* planRange(scope: PlanScope, range: KeyRange): AsyncGenerator<Page, void, void> {
-  let after = range.after;
+async function spansOf(scope: PlanScope, range: KeyRange): Promise<Span[]> {
+  const spans: Span[] = [];
   let rows = 0;
   let previous: Group | null = null;
-  const upTo = function* (bound: SortingKey, plannedRows: number): Generator<Page, void, void> {
-    yield { range: { after, upTo: bound }, plannedRows };
-    after = bound;
+  const end = (upTo: SortingKey, huge: Group | null): void => {
+    spans.push({ upTo, rows, huge });
     rows = 0;
   };
   for await (const group of groupsOf(scope, range)) {
     const isHuge = group.rows >= scope.pageRows * SPLIT_FROM_PAGES && group.canBound;
     if (rows > 0 && previous?.canBound && (isHuge || rows + group.rows > scope.pageRows)) {
-      yield* upTo(endOfGroup(previous.projectId, previous.type, previous.date), rows);
+      end(endOfGroup(previous.projectId, previous.type, previous.date), null);
     }
     rows += group.rows;
     previous = group;
-    if (!isHuge) continue;
-    const bounds = await splitPoints(scope, range, group);
-    const share = Math.ceil(rows / (bounds.length + 1));
-    for (const bound of bounds) yield* upTo(bound, share);
-    rows = share;
+    if (isHuge) end(endOfGroup(group.projectId, group.type, group.date), group);
   }
-  yield { range: { after, upTo: range.upTo }, plannedRows: rows };
+  // The last span ends where the range ends, not where the rows of today end.
+  const last = rows > 0 ? { rows, huge: null } : (spans.pop() ?? { rows, huge: null });
+  spans.push({ ...last, upTo: range.upTo });
+  return spans;
 }
 
 /** The groups of a range in key order, by the cheap columns of the sorting key. */
@@ -86,7 +106,7 @@ async function* groupsOf(scope: PlanScope, range: KeyRange): AsyncGenerator<Grou
     FROM ${scope.table} AS o WHERE o._partition_id = {partition:String} AND ${condition.sql}
     GROUP BY p, t, d ORDER BY p, t, d`;
   const params = { ...condition.params, partition: scope.partition };
-  for await (const row of scope.server.rows({ sql, params }, scope.signal)) {
+  for await (const row of scope.server.rows({ sql, params }, scope.retry.signal)) {
     const [projectId, type, date, rows, canBound] = row;
     yield {
       projectId: String(projectId),
@@ -117,7 +137,10 @@ async function splitPoints(scope: PlanScope, range: KeyRange, group: Group): Pro
     step: Math.min(Math.max(step, 1), MAX_SAMPLE_STEP),
     end: END_OF_GROUP_ID,
   };
-  const ids = (await scope.server.allRows({ sql, params }, scope.signal)).map(([id]) => String(id));
+  const rows = await withRetry("Planning pages", scope.retry, () =>
+    scope.server.allRows({ sql, params }, scope.retry.signal),
+  );
+  const ids = rows.map(([id]) => String(id));
   const bounds: SortingKey[] = [];
   let last = -1;
   for (let page = 1; page < pages; page++) {
@@ -135,10 +158,26 @@ function canBoundSql(column: string): string {
 }
 
 /** The number of rows of a range in the source, old versions included. */
-export async function countRows(scope: PlanScope, range: KeyRange = WHOLE_KEY_SPACE): Promise<number> {
+export async function countRows(scope: PlanScope, range: KeyRange): Promise<number> {
   const condition = rangeCondition(range);
   const sql = `SELECT count() FROM ${scope.table} AS o WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
   const params = { ...condition.params, partition: scope.partition };
-  const [row] = await scope.server.allRows({ sql, params }, scope.signal);
+  const [row] = await withRetry("Counting observations", scope.retry, () =>
+    scope.server.allRows({ sql, params }, scope.retry.signal),
+  );
   return Number(row?.[0]);
+}
+
+/** The greatest key of the partition; null when there is none, or when it is no UTF-8. */
+export async function greatestKey(scope: PlanScope): Promise<SortingKey | null> {
+  const sql = `SELECT o.project_id AS p, toString(o.type) AS t, toDate(o.start_time), o.id AS i,
+      isValidUTF8(p) AND isValidUTF8(t) AND isValidUTF8(i)
+    FROM ${scope.table} AS o
+    WHERE o._partition_id = {partition:String}
+    ORDER BY o.project_id DESC, o.type DESC, toDate(o.start_time) DESC, o.id DESC LIMIT 1`;
+  const [row] = await withRetry("Looking up the last key", scope.retry, () =>
+    scope.server.allRows({ sql, params: { partition: scope.partition } }, scope.retry.signal),
+  );
+  if (row === undefined || Number(row[4]) !== 1) return null;
+  return { projectId: String(row[0]), type: String(row[1]), date: String(row[2]), id: String(row[3]) };
 }

@@ -52,6 +52,8 @@ export function advanceProgress(state: ProgressState, event: BackfillEvent, nowM
   switch (event.kind) {
     case "planned":
       return { ...state, totalRows: event.totalRows, doneRows: event.doneRows };
+    case "replanned":
+      return { ...state, totalRows: event.totalRows };
     case "traces":
       return enter(state, "traces", event.total, { atMs: nowMs, rows: event.loaded, bytes: event.bytes });
     case "rows":

@@ -31,7 +31,7 @@ const TRACE_KEY: readonly KeyColumn[] = [
 const KEY_ITEMS = `${traceKeySql("t.project_id", "t.id")} AS ${TRACE_HELPER.key}, toDateTime64(t.event_ts, 6) AS ${TRACE_HELPER.eventTs}`;
 
 /** The condition that selects the window's traces, all versions. */
-const WINDOW = "t.timestamp >= toDateTime({from:Date}) AND t.timestamp < toDateTime({until:Date})";
+const WINDOW = "toDate(t.timestamp) >= {from:Date} AND toDate(t.timestamp) < {until:Date}";
 
 /** First day of the window and the day after its last, as YYYY-MM-DD. */
 export function windowDates(partition: string, windowDays: number): { from: string; until: string } {

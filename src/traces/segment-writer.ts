@@ -75,7 +75,7 @@ export class SegmentWriter {
   /** Adds the traces of a block; returns the bytes that their records take. */
   append(block: Block): number {
     const columns = new TraceBlock(block);
-    this.#dictionary.load(block, columns.metadataKeys, false);
+    this.#dictionary.load(block, columns.metadataKeys);
     const keyCount = this.#dictionary.count;
     if (this.#rowOfKey.length < keyCount) this.#rowOfKey = new Int32Array(keyCount * 2);
     this.#rowOfKey.fill(0);

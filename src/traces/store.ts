@@ -1,4 +1,4 @@
-import { FLAG_DELETED, isNewerRecord, KEY_BYTES, RECORD, sameKey } from "./record.ts";
+import { FLAG_DELETED, isNewerRecord, RECORD, sameKey } from "./record.ts";
 
 /**
  * The attributes of all traces in shared memory: segments hold the records, an open-addressing index finds them.
@@ -30,10 +30,7 @@ export class TraceStoreFullError extends Error {
 
 /** Makes the index for `records` records in `segments`; it is filled by `addRecords`. */
 export function createTraceStore(segments: readonly SharedArrayBuffer[], records: number): SharedTraceStore {
-  const places = segments.flatMap((segment) => {
-    const count = Math.ceil(segment.byteLength / SEGMENT_BYTES);
-    return new Array<SharedArrayBuffer>(count).fill(segment);
-  });
+  const places = segments.flatMap((segment) => new Array<SharedArrayBuffer>(placesOf(segment)).fill(segment));
   if (places.length > MAX_SEGMENTS) {
     throw new TraceStoreFullError(
       `The traces' attributes take more than ${(MAX_SEGMENTS * SEGMENT_BYTES) / 2 ** 30} GiB`,
@@ -41,6 +38,22 @@ export function createTraceStore(segments: readonly SharedArrayBuffer[], records
   }
   const slotCount = Math.ceil((records + 1) / MAX_LOAD);
   return { segments: places, slots: new SharedArrayBuffer(slotCount * 8) };
+}
+
+/** Where each of the segments, which have so many records, comes to stand among the store's. */
+export function segmentPlaces(
+  segments: readonly { readonly segment: SharedArrayBuffer; readonly records: number }[],
+): { place: number; records: number }[] {
+  let next = 0;
+  return segments.map(({ segment, records }) => {
+    const place = next;
+    next += placesOf(segment);
+    return { place, records };
+  });
+}
+
+function placesOf(segment: SharedArrayBuffer): number {
+  return Math.ceil(segment.byteLength / SEGMENT_BYTES);
 }
 
 /** One thread's view of a shared store. */
@@ -149,6 +162,3 @@ export class TraceStore {
     return Math.floor((bytes.readUInt32LE(position) * this.#slotCount) / 2 ** 32);
   }
 }
-
-/** The size of a trace's key in bytes. */
-export { KEY_BYTES };

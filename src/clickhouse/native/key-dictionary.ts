@@ -1,6 +1,4 @@
-import { writeJsonString } from "../../json/json-string.ts";
 import type { Block } from "./block.ts";
-import { ByteWriter } from "./byte-writer.ts";
 import { NativeFormatError } from "./parser.ts";
 import { readVarint } from "./varint.ts";
 
@@ -8,7 +6,7 @@ const FNV_OFFSET = 0x811c9dc5 | 0;
 const FNV_PRIME = 0x01000193;
 
 /**
- * The keys of a block's `LowCardinality(String)` step: where each stands, how each looks as a JSON member name, and which
+ * The keys of a block's `LowCardinality(String)` step: where each stands and which
  * of them a given text is. Loaded once per block, so that rows deal in key numbers.
  */
 export class KeyDictionary {
@@ -18,9 +16,6 @@ export class KeyDictionary {
   wireStart: Int32Array = new Int32Array(0);
   textStart: Int32Array = new Int32Array(0);
   end: Int32Array = new Int32Array(0);
-  /** `"key":` of every key, one after the other; key i ends at `jsonEnd[i]`. */
-  readonly json = new ByteWriter(4096);
-  jsonEnd: Int32Array = new Int32Array(0);
   /** Open addressing: key number + 1 by hash. */
   #table: Int32Array = new Int32Array(16);
 
@@ -29,11 +24,10 @@ export class KeyDictionary {
   }
 
   /** Takes the keys of step `step` of the block, which stays in use until the next load. */
-  load(block: Block, step: number, withJson: boolean): void {
+  load(block: Block, step: number): void {
     const count = block.at.keyCount[step] as number;
     this.#bytes = block.bytes;
     this.#reserve(count);
-    this.json.reset();
     this.#table.fill(0);
     const cursor = { position: block.at.keysStart[step] as number };
     for (let i = 0; i < count; i++) {
@@ -43,10 +37,6 @@ export class KeyDictionary {
       cursor.position += length;
       this.end[i] = cursor.position;
       this.#enter(i);
-      if (!withJson) continue;
-      writeJsonString(this.json, block.bytes, cursor.position - length, cursor.position);
-      this.json.byte(0x3a);
-      this.jsonEnd[i] = this.json.length;
     }
     this.#count = count;
   }
@@ -94,7 +84,6 @@ export class KeyDictionary {
       this.wireStart = new Int32Array(room);
       this.textStart = new Int32Array(room);
       this.end = new Int32Array(room);
-      this.jsonEnd = new Int32Array(room);
     }
     let slots = this.#table.length;
     while (slots < count * 2) slots *= 2;

@@ -2,14 +2,14 @@ import type { Block } from "../../clickhouse/native/block.ts";
 import { ByteWriter } from "../../clickhouse/native/byte-writer.ts";
 import { KeyDictionary } from "../../clickhouse/native/key-dictionary.ts";
 import { readVarint } from "../../clickhouse/native/varint.ts";
-import { EMBED, type Embed, embedOf, writeJsonString } from "../../json/json-string.ts";
+import { EMBED, type Embed, embedOf, needsEscape, writeJsonString } from "../../json/json-string.ts";
+import { JsonObjectBuilder } from "../../json/object-builder.ts";
 import { ENTRY, FLAG_OTEL, FLAG_TRACE_TAGS } from "../../traces/record.ts";
 import { type MadeColumns, SOURCE_INDEX } from "./made-columns.ts";
 
 const RESOURCE_ATTRIBUTES = Buffer.from("resourceAttributes");
 const TRACE_TAGS = Buffer.from("trace_tags");
 const COMMA = 0x2c;
-const QUOTE = 0x22;
 
 /** Where the steps of the observations' metadata, a Map(LowCardinality(String), String), are in a block. */
 export interface MetadataSteps {
@@ -33,8 +33,11 @@ export interface TraceMetadata {
 export class MetadataMerger {
   readonly #tagsBecomeMetadata: boolean;
   readonly #dictionary = new KeyDictionary();
-  /** The JSON text of the row at hand. */
+  /** The JSON object of the row at hand, and its text. */
+  readonly #members = new JsonObjectBuilder();
   readonly #json = new ByteWriter(4096);
+  /** Whether each key of the dictionary needs escaping in JSON. */
+  #keyNeedsEscape: Uint8Array = new Uint8Array(64);
   /** Which trace entries of the row at hand are kept. */
   #kept: Uint8Array = new Uint8Array(64);
   /** The last row that had each key of the dictionary. */
@@ -59,10 +62,12 @@ export class MetadataMerger {
     this.#steps = steps;
     this.#entry = 0;
     this.#valueAt = block.at.start[steps.values] as number;
-    this.#dictionary.load(block, steps.keys, withJson);
+    this.#dictionary.load(block, steps.keys);
     if (this.#rowOfKey.length < this.#dictionary.count) {
       this.#rowOfKey = new Int32Array(this.#dictionary.count * 2);
+      this.#keyNeedsEscape = new Uint8Array(this.#rowOfKey.length);
     }
+    if (withJson) this.#inspectKeys(block.bytes);
     this.#rowOfKey.fill(0);
     this.#row = 0;
     this.#otelKey = this.#dictionary.find(RESOURCE_ATTRIBUTES, 0, RESOURCE_ATTRIBUTES.length);
@@ -72,7 +77,7 @@ export class MetadataMerger {
   /** Appends the merged metadata of the next row, whose number in the block is `row`; `trace` is null when it has none. */
   append(row: number, trace: TraceMetadata | null, out: MadeColumns): void {
     this.#row++;
-    this.#json.reset();
+    this.#members.reset();
     let count = this.#appendOwn(row, out);
     let isOtel = this.#has(this.#otelKey);
     if (trace !== null) {
@@ -83,6 +88,13 @@ export class MetadataMerger {
     out.values?.endRow(count);
     out.source?.byte(isOtel ? SOURCE_INDEX.otel : SOURCE_INDEX.ingestionApi);
     if (out.json !== null) this.#appendJson(out.json);
+  }
+
+  #inspectKeys(bytes: Buffer): void {
+    const { count, textStart, end } = this.#dictionary;
+    for (let i = 0; i < count; i++) {
+      this.#keyNeedsEscape[i] = needsEscape(bytes, textStart[i] as number, end[i] as number) ? 1 : 0;
+    }
   }
 
   #has(key: number): boolean {
@@ -107,14 +119,11 @@ export class MetadataMerger {
       if (this.#rowOfKey[key] === this.#row) continue;
       this.#rowOfKey[key] = this.#row;
       if (out.json === null) continue;
-      this.#beginMember();
-      const json = dictionary.json.bytes;
-      this.#json.copy(
-        json,
-        key === 0 ? 0 : (dictionary.jsonEnd[key - 1] as number),
-        dictionary.jsonEnd[key] as number,
-      );
-      this.#appendValue(bytes, cursor.position, at, embedOf(bytes, cursor.position, at));
+      const keyText = dictionary.textStart[key] as number;
+      const keyEnd = dictionary.end[key] as number;
+      const escapeKey = this.#keyNeedsEscape[key] === 1;
+      const embed = embedOf(bytes, cursor.position, at);
+      this.#members.add(bytes, keyText, keyEnd, escapeKey, bytes, cursor.position, at, embed);
     }
     out.values?.elements.copy(bytes, valuesStart, at);
     this.#entry = end;
@@ -203,9 +212,9 @@ export class MetadataMerger {
         }
         const bits = segment[kindsAt + i] as number;
         if (out.json !== null && (bits & ENTRY.repeatedKey) === 0) {
-          this.#beginMember();
-          this.#appendKey(segment, keyText, keyEnd, (bits & ENTRY.keyNeedsEscape) !== 0);
-          this.#appendValue(segment, valueText, valueEnd, (bits & ENTRY.embed) as Embed);
+          const escapeKey = (bits & ENTRY.keyNeedsEscape) !== 0;
+          const embed = (bits & ENTRY.embed) as Embed;
+          this.#members.add(segment, keyText, keyEnd, escapeKey, segment, valueText, valueEnd, embed);
         }
       }
       keyAt = keyEnd;
@@ -213,34 +222,11 @@ export class MetadataMerger {
     }
   }
 
-  #beginMember(): void {
-    if (this.#json.length > 0) this.#json.byte(COMMA);
-  }
-
-  #appendKey(bytes: Buffer, start: number, end: number, needsEscape: boolean): void {
-    if (needsEscape) writeJsonString(this.#json, bytes, start, end);
-    else this.#appendQuoted(bytes, start, end);
-    this.#json.byte(0x3a);
-  }
-
-  #appendValue(bytes: Buffer, start: number, end: number, embed: Embed): void {
-    if (embed === EMBED.asJson) this.#json.copy(bytes, start, end);
-    else if (embed === EMBED.asPlainString) this.#appendQuoted(bytes, start, end);
-    else writeJsonString(this.#json, bytes, start, end);
-  }
-
-  #appendQuoted(bytes: Buffer, start: number, end: number): void {
-    this.#json.byte(QUOTE);
-    this.#json.copy(bytes, start, end);
-    this.#json.byte(QUOTE);
-  }
-
   /** Ends the row's JSON object and appends it. */
   #appendJson(out: ByteWriter): void {
-    out.varint(this.#json.length + 2);
-    out.byte(0x7b);
-    out.copy(this.#json.bytes, 0, this.#json.length);
-    out.byte(0x7d);
+    this.#json.reset();
+    this.#members.write(this.#json);
+    appendString(out, this.#json.bytes, this.#json.length);
   }
 
   /** Appends the entry `trace_tags`, the tags as a JSON array; rare enough to allocate. */
@@ -258,9 +244,7 @@ export class MetadataMerger {
     appendString(out.names?.elements, TRACE_TAGS, TRACE_TAGS.length);
     appendString(out.values?.elements, array.bytes, array.length);
     if (out.json === null) return;
-    this.#beginMember();
-    this.#appendKey(TRACE_TAGS, 0, TRACE_TAGS.length, false);
-    this.#json.copy(array.bytes, 0, array.length);
+    this.#members.add(TRACE_TAGS, 0, TRACE_TAGS.length, false, array.bytes, 0, array.length, EMBED.asJson);
   }
 }
 

@@ -1,0 +1,40 @@
+import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
+import type { Server } from "../clickhouse/server.ts";
+import { planTracePages } from "../traces/plan.ts";
+import type { TraceScope } from "../traces/queries.ts";
+import { createTraceStore, segmentPlaces } from "../traces/store.ts";
+import type { RunProgress } from "./run-progress.ts";
+import type { WorkerPool } from "./worker-pool.ts";
+
+/**
+ * Has the workers load the window's traces into one store that all of them read: first each fills segments of its own,
+ * then, when their number is known, the index is made and each enters its records.
+ */
+export async function loadTraceStore(
+  server: Server,
+  pool: WorkerPool,
+  scope: TraceScope,
+  retry: RetryPolicy,
+  progress: RunProgress,
+): Promise<void> {
+  const pages = await withRetry("Planning the traces", retry, () =>
+    planTracePages(server, scope, retry.signal),
+  );
+  progress.planTraces(pages.reduce((rows, page) => rows + page.plannedRows, 0));
+  await pool.doAll(pages, (worker, page) => worker.call("loadTraces", page.range));
+  const filled = await Promise.all(pool.workers.map((worker) => worker.call("takeSegments", undefined)));
+  const segments = filled.flat();
+  const records = segments.reduce((sum, segment) => sum + segment.records, 0);
+  const store = createTraceStore(
+    segments.map(({ segment }) => segment),
+    records,
+  );
+  const places = segmentPlaces(segments);
+  await Promise.all(
+    pool.workers.map((worker, number) => {
+      const share = places.filter((_, i) => i % pool.workers.length === number);
+      return worker.call("enterTraces", { store, places: share });
+    }),
+  );
+  await pool.workers[0]?.call("applyDeletions", undefined);
+}

@@ -1,0 +1,110 @@
+import { BufferPool } from "../clickhouse/native/buffer-pool.ts";
+import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
+import { Server } from "../clickhouse/server.ts";
+import { applyDeletions, loadTraces, type TraceLoading } from "../traces/loader.ts";
+import { SegmentWriter } from "../traces/segment-writer.ts";
+import { TraceStore } from "../traces/store.ts";
+import { PageCopier } from "./page-copier.ts";
+import type { WorkerCommands, WorkerMessage, WorkerRequest, WorkerSetup } from "./worker-protocol.ts";
+
+/** The commands in the order in which a run gives them; each is a step of one worker's life. */
+export class PageWorker {
+  readonly #post: (message: WorkerMessage) => void;
+  readonly #stop = new AbortController();
+  #setup: WorkerSetup | null = null;
+  #loading: TraceLoading | null = null;
+  #segments: SegmentWriter | null = null;
+  #store: TraceStore | null = null;
+  #copier: PageCopier | null = null;
+
+  constructor(post: (message: WorkerMessage) => void) {
+    this.#post = post;
+  }
+
+  /** Carries out a request and posts its result or its error; never rejects. */
+  async handle(request: WorkerRequest): Promise<void> {
+    if (request.command === "stop") {
+      this.#stop.abort(new Error("Stopped"));
+      return;
+    }
+    try {
+      this.#post({ kind: "result", value: await this.#carryOut(request) });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#post({ kind: "error", message, wasStopped: this.#stop.signal.aborted });
+    }
+  }
+
+  async #carryOut(
+    request: Exclude<WorkerRequest, { command: "stop" }>,
+  ): Promise<WorkerCommands[keyof WorkerCommands]["returns"]> {
+    switch (request.command) {
+      case "setUp":
+        this.#setUp(request.argument);
+        return undefined;
+      case "loadTraces": {
+        const loading = need(this.#loading);
+        const writer = need(this.#segments);
+        await withRetry("Loading traces", this.#retryPolicy(), () =>
+          loadTraces(loading, request.argument, writer, (rows, bytes) =>
+            this.#post({ kind: "traces", rows, bytes }),
+          ),
+        );
+        return undefined;
+      }
+      case "takeSegments":
+        return need(this.#segments).filled();
+      case "enterTraces": {
+        const { store, places } = request.argument;
+        this.#segments = null;
+        this.#store = new TraceStore(store);
+        for (const { place, records } of places) this.#store.addRecords(place, records);
+        return undefined;
+      }
+      case "applyDeletions": {
+        const store = need(this.#store);
+        await withRetry("Loading deleted traces", this.#retryPolicy(), () =>
+          applyDeletions(need(this.#loading), store),
+        );
+        return undefined;
+      }
+      case "copyPage":
+        this.#copier ??= this.#makeCopier();
+        return await this.#copier.copy(request.argument, (done) => this.#post({ kind: "page", done }));
+    }
+  }
+
+  #setUp(setup: WorkerSetup): void {
+    const { connection, mapping, traceScope, readSettings } = setup;
+    const withJson = mapping.made.some(({ column }) => column.name === "metadata");
+    this.#setup = setup;
+    this.#segments = new SegmentWriter(withJson);
+    this.#loading = {
+      server: new Server(connection),
+      scope: traceScope,
+      columns: mapping.traceColumns,
+      settings: readSettings,
+      buffers: new BufferPool(2),
+      signal: this.#stop.signal,
+    };
+  }
+
+  #makeCopier(): PageCopier {
+    const setup = need(this.#setup);
+    const { server } = need(this.#loading);
+    return new PageCopier({ ...setup, server, retry: this.#retryPolicy() }, need(this.#store));
+  }
+
+  #retryPolicy(): RetryPolicy {
+    return {
+      maxRetries: need(this.#setup).maxRetries,
+      onRetry: (notice) => this.#post({ kind: "retry", notice }),
+      signal: this.#stop.signal,
+    };
+  }
+}
+
+function need<T>(value: T | null): T {
+  if (value === null) throw new Error("A worker was given its commands in the wrong order");
+  return value;
+}

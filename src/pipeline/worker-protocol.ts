@@ -1,0 +1,64 @@
+import type { ConnectionSettings } from "../clickhouse/connection.ts";
+import type { RetryNotice } from "../clickhouse/retry.ts";
+import type { QuerySettings } from "../clickhouse/server.ts";
+import type { ResolvedMapping } from "../mapping/resolve.ts";
+import type { KeyRange } from "../plan/key-range.ts";
+import type { TraceRange, TraceScope } from "../traces/queries.ts";
+import type { FilledSegment } from "../traces/segment-writer.ts";
+import type { SharedTraceStore } from "../traces/store.ts";
+import type { PageResult } from "./page-copier.ts";
+
+/** What every worker of a run is given at its start. */
+export interface WorkerSetup {
+  readonly connection: ConnectionSettings;
+  readonly mapping: ResolvedMapping;
+  /** The quoted tables. */
+  readonly source: string;
+  readonly target: string;
+  readonly partition: string;
+  readonly traceScope: TraceScope;
+  readonly batchRows: number;
+  readonly dryRun: boolean;
+  readonly maxRetries: number;
+  readonly readSettings: QuerySettings;
+  readonly writeSettings: QuerySettings;
+}
+
+/** The segments that one worker filled: where they are among the store's, and how many records each has. */
+export interface SegmentPlace {
+  readonly place: number;
+  readonly records: number;
+}
+
+/** The commands of a worker, with what each takes and returns. A worker carries out one at a time. */
+export interface WorkerCommands {
+  setUp: { takes: WorkerSetup; returns: undefined };
+  /** Loads the traces of a range into segments of the worker. */
+  loadTraces: { takes: TraceRange; returns: undefined };
+  /** Hands out the worker's segments. */
+  takeSegments: { takes: undefined; returns: FilledSegment[] };
+  /** Attaches to the store and enters the records of the given segments into its index. */
+  enterTraces: { takes: { store: SharedTraceStore; places: readonly SegmentPlace[] }; returns: undefined };
+  /** Hides deleted traces; after all records are entered. */
+  applyDeletions: { takes: undefined; returns: undefined };
+  copyPage: { takes: KeyRange; returns: PageResult };
+}
+
+export type CommandName = keyof WorkerCommands;
+
+/** A command on its way to a worker; `stop` asks the command at hand to end after the batches in flight. */
+export type WorkerRequest =
+  | {
+      [Name in CommandName]: { readonly command: Name; readonly argument: WorkerCommands[Name]["takes"] };
+    }[CommandName]
+  | { readonly command: "stop" };
+
+/** What a worker says: how its command goes, and how it ended. */
+export type WorkerMessage =
+  | { readonly kind: "traces"; readonly rows: number; readonly bytes: number }
+  /** What of the page at hand is done. */
+  | { readonly kind: "page"; readonly done: PageResult }
+  | { readonly kind: "retry"; readonly notice: RetryNotice }
+  | { readonly kind: "result"; readonly value: WorkerCommands[CommandName]["returns"] }
+  /** `wasStopped`: by request, not by a fault. */
+  | { readonly kind: "error"; readonly message: string; readonly wasStopped: boolean };

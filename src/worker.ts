@@ -1,0 +1,10 @@
+/** Entry of a page worker's thread. */
+import { PageWorker } from "./pipeline/page-worker.ts";
+import type { WorkerMessage, WorkerRequest } from "./pipeline/worker-protocol.ts";
+
+declare const self: Worker;
+
+const worker = new PageWorker((message: WorkerMessage) => self.postMessage(message));
+self.onmessage = (event: MessageEvent<WorkerRequest>): void => {
+  void worker.handle(event.data);
+};
