@@ -123,7 +123,7 @@ export class Answer {
     if (this.#compressor !== undefined) {
       const compressor = this.#compressor;
       compressor.write(bytes);
-      const flush = compressor instanceof createGzip ? constants.Z_SYNC_FLUSH : constants.ZSTD_e_flush;
+      const flush = this.#encoding === "gzip" ? constants.Z_SYNC_FLUSH : constants.ZSTD_e_flush;
       await new Promise<void>((resolve) => compressor.flush(flush, resolve));
     } else {
       this.#response.write(bytes);

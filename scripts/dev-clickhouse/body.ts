@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
 import { EngineException } from "./exception.ts";
+import { decodeLz4Frame } from "./lz4.ts";
 import { parseStatement, type Statement } from "./statement.ts";
 
 /** What a request asks to run, and where the data of an insert comes from. */
@@ -86,6 +87,7 @@ const DECOMPRESSORS: ReadonlyMap<string, () => Transform> = new Map<string, () =
 
 function decoded(request: IncomingMessage, encoding: string): AsyncIterable<Uint8Array> {
   if (encoding === "identity") return request;
+  if (encoding === "lz4") return decodeLz4Frame(request);
   const make = DECOMPRESSORS.get(encoding);
   if (make === undefined) {
     const detail = `The development server takes Content-Encoding ${encoding} only where the query parameter holds all of an INSERT up to its data`;

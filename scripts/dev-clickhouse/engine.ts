@@ -4,7 +4,7 @@ import { literal } from "../../src/clickhouse/sql.ts";
 import { EngineException } from "./exception.ts";
 
 /** What chdb's addon gives back for a statement run to its end. `bytesWritten` counts in-memory bytes, as the server does. */
-interface NativeWriteResult {
+export interface WriteResult {
   readonly rowsWritten: number;
   readonly bytesWritten: number;
 }
@@ -33,7 +33,7 @@ interface NativeAddon {
     sql: string,
     data: Buffer,
     countLines: boolean,
-  ): Promise<NativeWriteResult>;
+  ): Promise<WriteResult>;
   StreamQuery(connection: NativeConnection, sql: string, format: string): NativeStream;
   StreamFetch(stream: NativeStream): Promise<StreamChunk>;
   StreamCancel(stream: NativeStream): void;
@@ -128,7 +128,7 @@ export class Connection {
   }
 
   /** Runs a statement that writes rows and gives no answer: the only call whose result counts written rows. */
-  async write(sql: string): Promise<NativeWriteResult> {
+  async write(sql: string): Promise<WriteResult> {
     try {
       return await this.#native.InsertRawAsyncConnection(this.#handle, sql, Buffer.alloc(0), false);
     } catch (error) {

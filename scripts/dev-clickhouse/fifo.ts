@@ -1,62 +1,51 @@
 import { constants, mkdtempSync, rmSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Named pipes through which request bodies reach the engine without touching the disk. */
+/** A named pipe, taken from the pool for one query. Give it back when both ends are closed. */
+export interface Fifo {
+  readonly path: string;
+  release(): void;
+}
+
+/** Named pipes, through which data goes to and from the engine without touching the disk. */
 export class FifoPool {
   readonly #directory = mkdtempSync(join(tmpdir(), "dev-clickhouse-"));
-  readonly #free: string[] = [];
+  readonly #free: Fifo[] = [];
   #made = 0;
 
-  /** Take one per insert and give it back when both ends are closed. */
-  acquire(): string {
-    const path = this.#free.pop();
-    if (path !== undefined) return path;
-    const made = join(this.#directory, `${++this.#made}`);
-    const { exitCode, stderr } = Bun.spawnSync(["mkfifo", "-m", "600", made]);
-    if (exitCode !== 0) throw new Error(`Cannot make the named pipe ${made}: ${stderr.toString().trim()}`);
-    return made;
-  }
-
-  release(path: string): void {
-    this.#free.push(path);
+  acquire(): Fifo {
+    return this.#free.pop() ?? this.#make();
   }
 
   close(): void {
     rmSync(this.#directory, { recursive: true, force: true });
   }
+
+  #make(): Fifo {
+    const path = join(this.#directory, String(++this.#made));
+    const { exitCode, stderr } = Bun.spawnSync(["mkfifo", "-m", "600", path]);
+    if (exitCode !== 0) throw new Error(`Cannot make the named pipe ${path}: ${stderr.toString().trim()}`);
+    const fifo: Fifo = { path, release: () => void this.#free.push(fifo) };
+    return fifo;
+  }
 }
 
-/** The writing end of a named pipe whose reader may end before, or without, opening it. */
+/** The writing end of a named pipe. */
 export class FifoWriter {
-  readonly #path: string;
-  readonly #opened: ReturnType<typeof open>;
-  #readerEnded = false;
+  readonly #file: FileHandle;
 
-  /** @param readerDone settles when the reader has ended, well or badly; it must not reject */
-  constructor(path: string, readerDone: Promise<unknown>) {
-    this.#path = path;
-    // Opening blocks its thread until the other end is opened too.
-    this.#opened = open(path, "w");
-    void readerDone.then(() => {
-      this.#readerEnded = true;
-      return this.#unblock();
-    });
-  }
-
-  /** Resolves when the reader has opened its end. */
-  async ready(): Promise<void> {
-    await this.#opened;
+  constructor(file: FileHandle) {
+    this.#file = file;
   }
 
   /** Resolves when everything is in the pipe. False: the reader has gone. */
-  async write(bytes: Uint8Array): Promise<boolean> {
-    const file = await this.#opened;
+  async write(batch: readonly Uint8Array[]): Promise<boolean> {
     try {
-      for (let offset = 0; offset < bytes.length; ) {
-        if (this.#readerEnded) return false;
-        offset += (await file.write(bytes, offset)).bytesWritten;
+      for (let rest = [...batch]; rest.length > 0; ) {
+        const { bytesWritten } = await this.#file.writev(rest);
+        rest = without(rest, bytesWritten);
       }
       return true;
     } catch (error) {
@@ -65,14 +54,53 @@ export class FifoWriter {
     }
   }
 
-  /** Ends the data: the reader sees the end of the file. */
+  /** The reader sees the end of the file. */
   async close(): Promise<void> {
-    await (await this.#opened).close();
+    await this.#file.close();
   }
+}
 
-  async #unblock(): Promise<void> {
-    const reader = await open(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
-    await this.#opened.catch(() => undefined);
-    await reader.close();
+/**
+ * Opens the end that is written to, when the engine opens the other.
+ * @param engineDone settles when the engine's query has ended; it may end without ever opening its end
+ */
+export async function openWriter(path: string, engineDone: Promise<void>): Promise<FifoWriter> {
+  return new FifoWriter(await openEnd(path, "w", engineDone));
+}
+
+/** Opens the end that is read from, as {@link openWriter} does. */
+export async function openReader(path: string, engineDone: Promise<void>): Promise<FileHandle> {
+  return await openEnd(path, "r", engineDone);
+}
+
+async function openEnd(path: string, mode: "r" | "w", engineDone: Promise<void>): Promise<FileHandle> {
+  // Blocks a thread of the pool until somebody opens the other end.
+  const opening = open(path, mode);
+  const opened = opening.then(
+    () => true,
+    () => true,
+  );
+  const isOpen = await Promise.race([opened, engineDone.then(() => false)]);
+  if (!isOpen) await (await openBothEnds(path, opened)).close();
+  return await opening;
+}
+
+/** Takes the engine's place at the other end. */
+async function openBothEnds(path: string, opened: Promise<boolean>): Promise<FileHandle> {
+  const both = await open(path, constants.O_RDWR | constants.O_NONBLOCK);
+  await opened;
+  return both;
+}
+
+function without(parts: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skip = count;
+  const rest: Uint8Array[] = [];
+  for (const part of parts) {
+    if (skip >= part.length) skip -= part.length;
+    else {
+      rest.push(part.subarray(skip));
+      skip = 0;
+    }
   }
+  return rest;
 }

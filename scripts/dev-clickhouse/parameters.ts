@@ -10,6 +10,7 @@ export interface RequestParameters {
   readonly database: string | undefined;
   readonly defaultFormat: string;
   readonly queryId: string | undefined;
+  readonly sessionId: string | undefined;
   readonly waitEndOfQuery: boolean;
   readonly compressAnswer: boolean;
   /** Query parameters as they came, in ClickHouse's escaped form. */
@@ -28,7 +29,6 @@ export function readParameters(request: IncomingMessage, url: URL): RequestParam
   if (request.headers["content-type"]?.startsWith("multipart/form-data")) {
     throw notSupported("multipart/form-data (external tables)");
   }
-  if (search.has("session_id")) throw notSupported("session_id");
   const queryParameters = new Map<string, string>();
   const settings = new Map<string, string>();
   for (const [name, value] of search) {
@@ -41,6 +41,7 @@ export function readParameters(request: IncomingMessage, url: URL): RequestParam
     database: search.get("database") || header(request, "x-clickhouse-database") || undefined,
     defaultFormat: search.get("default_format") || header(request, "x-clickhouse-format") || "TabSeparated",
     queryId: search.get("query_id") || header(request, "x-clickhouse-query-id"),
+    sessionId: search.get("session_id") || undefined,
     waitEndOfQuery: isOn(search.get("wait_end_of_query")) || isOn(search.get("http_wait_end_of_query")),
     compressAnswer: isOn(search.get("enable_http_compression")),
     queryParameters,

@@ -1,15 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { constants } from "node:fs";
-import { open } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { identifier, literal } from "../../src/clickhouse/sql.ts";
-import { type Answer, ClientGone, EMPTY_SUMMARY, type Summary } from "./answer.ts";
+import { type Answer, EMPTY_SUMMARY, type Summary } from "./answer.ts";
 import type { RequestText } from "./body.ts";
-import type { BlockStream, Connection, Engine } from "./engine.ts";
+import type { Connection, Engine, WriteResult } from "./engine.ts";
 import { EngineException } from "./exception.ts";
-import { type FifoPool, FifoWriter } from "./fifo.ts";
+import type { FifoPool } from "./fifo.ts";
+import { insertData } from "./insert.ts";
 import type { RequestParameters } from "./parameters.ts";
-import { insertFromFile, type Statement } from "./statement.ts";
+import { selectPieces } from "./select.ts";
+import type { Statement } from "./statement.ts";
 
 /** One request's query on a connection of its own, from its settings to the last byte of its answer. */
 export class Query {
@@ -21,12 +21,18 @@ export class Query {
   readonly #marker = randomUUID();
   #ended = false;
 
-  constructor(engine: Engine, fifos: FifoPool, parameters: RequestParameters, answer: Answer) {
+  constructor(
+    engine: Engine,
+    connection: Connection,
+    fifos: FifoPool,
+    parameters: RequestParameters,
+    answer: Answer,
+  ) {
     this.#engine = engine;
+    this.#connection = connection;
     this.#fifos = fifos;
     this.#parameters = parameters;
     this.#answer = answer;
-    this.#connection = engine.connect();
   }
 
   /** @throws {EngineException} the query's own, {@link ClientGone} when nobody waits for the answer any more */
@@ -40,7 +46,6 @@ export class Query {
     } finally {
       this.#ended = true;
       this.#answer.gone.removeEventListener("abort", cancel);
-      this.#connection.close();
     }
   }
 
@@ -71,9 +76,11 @@ export class Query {
     const { statement } = text;
     switch (statement.kind) {
       case "insert":
-        return await this.#insert(text, statement);
+        return await this.#answerWritten(
+          await insertData(this.#connection, this.#fifos, text, statement, () => this.cancel()),
+        );
       case "write":
-        return await this.#write(text.sql.toString());
+        return await this.#answerWritten(await this.#connection.write(text.sql.toString()));
       case "select":
         return await this.#select(text.sql, statement);
       case "command":
@@ -91,51 +98,7 @@ export class Query {
     await this.#answer.end();
   }
 
-  async #write(sql: string): Promise<void> {
-    await this.#answerWritten(await this.#connection.write(sql));
-  }
-
-  async #insert(text: RequestText, statement: Extract<Statement, { kind: "insert" }>): Promise<void> {
-    const path = this.#fifos.acquire();
-    const written = this.#connection.write(insertFromFile(text.sql, statement, path, text.compression));
-    const settled = written.then(ignore, ignore);
-    const writer = new FifoWriter(path, settled);
-    try {
-      await this.#feed(writer, text.data, settled);
-    } catch (error) {
-      // The end of the pipe must not pass for the end of the data: closed only once the engine knows better.
-      await writer.ready();
-      await this.cancelUnless(settled);
-      await writer.close();
-      await settled;
-      this.#fifos.release(path);
-      throw this.#answer.gone.aborted ? new ClientGone("The client cut the request") : error;
-    }
-    await writer.close();
-    await settled;
-    this.#fifos.release(path);
-    await this.#answerWritten(await written);
-  }
-
-  async #feed(writer: FifoWriter, data: AsyncIterable<Uint8Array>, settled: Promise<void>): Promise<void> {
-    let isTaken = true;
-    void settled;
-    for await (const bytes of data) {
-      // After an early failure the rest is read and dropped: clients send all before they read the answer.
-      if (isTaken) isTaken = await writer.write(bytes);
-    }
-    this.#answer.gone.throwIfAborted();
-  }
-
-  async cancelUnless(settled: Promise<void>): Promise<void> {
-    await Promise.race([settled, this.cancel()]);
-  }
-
-  async #answerWritten(result: {
-    readonly rowsWritten: number;
-    readonly bytesWritten: number;
-  }): Promise<void> {
-    const { rowsWritten, bytesWritten } = result;
+  async #answerWritten({ rowsWritten, bytesWritten }: WriteResult): Promise<void> {
     this.#answer.begin(undefined, {
       ...EMPTY_SUMMARY,
       // The server, too, counts the rows that come in with an insert as read.
@@ -154,57 +117,18 @@ export class Query {
       throw new EngineException(358, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE is not allowed");
     }
     const format = statement.format ?? this.#parameters.defaultFormat;
-    const isStreamable = BLOCKWISE_FORMATS.has(format.toUpperCase()) && !statement.hasTotals;
-    if (!isStreamable) return await this.#send(format, this.#wholeDocument(sql, statement, format));
-    const stream = this.#connection.stream(sql.toString(), format);
-    try {
-      await this.#send(format, blocks(stream));
-    } finally {
-      await stream.close();
-    }
-  }
-
-  /** Formats with a beginning, an end, or numbered rows: streamed blocks would each be a document of their own. */
-  async *#wholeDocument(
-    sql: Buffer,
-    { outfileAt }: Extract<Statement, { kind: "select" }>,
-    format: string,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    const path = this.#fifos.acquire();
-    const head = sql.toString("utf8", 0, outfileAt);
-    const rest = sql.toString("utf8", outfileAt);
-    const clause = ` INTO OUTFILE ${literal(path)} APPEND COMPRESSION 'none' `;
-    const answered = this.#connection.query(
-      `${head}${clause}${rest === "" || /^\s*;/.test(rest) ? `FORMAT ${format}` : rest}`,
-      format,
-    );
-    const settled = answered.then(ignore, ignore);
-    // A query that fails early never opens its end; this end would wait for it.
-    void settled.then(async () => await (await open(path, constants.O_RDWR | constants.O_NONBLOCK)).close());
-    const reader = await open(path, "r");
-    try {
-      const buffer = Buffer.allocUnsafe(PIPE_READ_BYTES);
-      for (;;) {
-        const { bytesRead } = await reader.read(buffer, 0, buffer.length);
-        if (bytesRead === 0) break;
-        yield Uint8Array.prototype.slice.call(buffer, 0, bytesRead);
-      }
-    } finally {
-      await reader.close();
-      await settled;
-      this.#fifos.release(path);
-    }
-    await answered;
+    await this.#send(format, selectPieces(this.#connection, this.#fifos, sql, statement, format));
   }
 
   /** Sends the headers with the first bytes: until then a failure is a plain error. */
   async #send(format: string, source: AsyncIterable<Uint8Array>): Promise<void> {
-    const holdBytes = this.#parameters.waitEndOfQuery ? MAX_HELD_BYTES : 1;
+    const holdBytes = this.#parameters.waitEndOfQuery ? MAX_HELD_BYTES : HELD_BYTES;
     const held: Uint8Array[] = [];
     let heldBytes = 0;
     let hasBegun = false;
+    let summary = EMPTY_SUMMARY;
     const begin = async () => {
-      this.#answer.begin(format, await this.#readSummary());
+      this.#answer.begin(format, summary);
       hasBegun = true;
       for (const bytes of held.splice(0)) await this.#answer.write(bytes);
     };
@@ -215,50 +139,22 @@ export class Query {
       }
       held.push(bytes);
       heldBytes += bytes.length;
-      if (heldBytes >= holdBytes) await begin();
+      const mayBegin = heldBytes >= holdBytes;
+      // The last piece may be near, and with it goes the progress: ask now, and again before the headers leave.
+      if (held.length === 1 || mayBegin) summary = (await this.#progress()) ?? summary;
+      if (mayBegin) await begin();
     }
     if (!hasBegun) await begin();
     await this.#answer.end();
   }
 
-  async #readSummary(): Promise<Summary> {
+  async #progress(): Promise<Summary | undefined> {
     const progress = await this.#engine.progress(this.#marker);
-    return { ...EMPTY_SUMMARY, ...progress };
+    return progress && { ...EMPTY_SUMMARY, ...progress };
   }
 }
 
+/** The server's response buffer: a query that fails within the first MiB of its answer fails with a clean status. */
+const HELD_BYTES = 1_048_576;
 /** wait_end_of_query holds back this much; a longer answer is sent as it comes. */
 const MAX_HELD_BYTES = 32 * 1_048_576;
-const PIPE_READ_BYTES = 262_144;
-
-/** Formats whose blocks, one after the other, are the whole answer. */
-const BLOCKWISE_FORMATS = new Set([
-  "NATIVE",
-  "ROWBINARY",
-  "TABSEPARATED",
-  "TSV",
-  "TABSEPARATEDRAW",
-  "TSVRAW",
-  "RAW",
-  "CSV",
-  "TSKV",
-  "JSONEACHROW",
-  "JSONLINES",
-  "NDJSON",
-  "JSONSTRINGSEACHROW",
-  "JSONCOMPACTEACHROW",
-  "JSONCOMPACTSTRINGSEACHROW",
-  "LINEASSTRING",
-  "MSGPACK",
-  "NULL",
-]);
-
-async function* blocks(stream: BlockStream): AsyncGenerator<Uint8Array, void, undefined> {
-  for (;;) {
-    const { bytes, done } = await stream.fetch();
-    if (done) return;
-    if (bytes.length > 0) yield bytes;
-  }
-}
-
-function ignore(): void {}

@@ -8,6 +8,7 @@ import { EngineException } from "./exception.ts";
 import { FifoPool } from "./fifo.ts";
 import { type RequestParameters, readParameters } from "./parameters.ts";
 import { Query } from "./query.ts";
+import { Sessions } from "./sessions.ts";
 
 export interface ServerOptions {
   readonly host: string;
@@ -25,11 +26,13 @@ export class DevServer {
   readonly #version: string;
   readonly #timezone: string;
   readonly #fifos = new FifoPool();
+  readonly #sessions: Sessions;
   readonly #server: Server;
   readonly #running = new Set<Promise<void>>();
 
   private constructor(engine: Engine, options: ServerOptions, version: string, timezone: string) {
     this.#engine = engine;
+    this.#sessions = new Sessions(engine);
     this.#options = options;
     this.#version = version;
     this.#timezone = timezone;
@@ -64,6 +67,7 @@ export class DevServer {
     this.#server.closeAllConnections();
     await Promise.all(this.#running);
     await closed;
+    this.#sessions.close();
     this.#fifos.close();
   }
 
@@ -102,7 +106,15 @@ export class DevServer {
       throw new EngineException(202, "TOO_MANY_SIMULTANEOUS_QUERIES", detail);
     }
     const text = await readRequestText(request, parameters.query);
-    await new Query(this.#engine, this.#fifos, parameters, answer).run(text, request.method === "GET");
+    const { connection, release } = await this.#sessions.lease(parameters.sessionId, [
+      ...parameters.settings.keys(),
+    ]);
+    try {
+      const query = new Query(this.#engine, connection, this.#fifos, parameters, answer);
+      await query.run(text, request.method === "GET");
+    } finally {
+      await release();
+    }
   }
 
   #authenticate({ user, password }: RequestParameters): void {
