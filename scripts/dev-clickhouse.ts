@@ -9,61 +9,86 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { defineCommand, runMain } from "citty";
+import { type ArgsDef, defineCommand, type ParsedArgs, runMain } from "citty";
 import { Engine } from "./dev-clickhouse/engine.ts";
 import { DevServer } from "./dev-clickhouse/server.ts";
 import { MAX_CONCURRENT_QUERIES, THREAD_POOL_SIZE } from "./dev-clickhouse/threads.ts";
 
 const PARENT_POLL_MS = 500;
 
+const ARGS = {
+  path: { type: "string", description: "data directory, made if missing" },
+  temporary: { type: "boolean", default: false, description: "a fresh data directory, removed at the end" },
+  port: { type: "string", default: "8123", description: "TCP port; 0 picks a free one" },
+  host: { type: "string", default: "127.0.0.1", description: "address to listen on" },
+  user: { type: "string", default: "default", description: "the only user" },
+  password: { type: "string", default: "", description: "its password" },
+  exitWithParent: { type: "boolean", default: false, description: "stop when the parent process dies" },
+} as const satisfies ArgsDef;
+
 await runMain(
   defineCommand({
     meta: { name: "dev-clickhouse", description: "A local ClickHouse for development and tests" },
-    args: {
-      path: { type: "string", description: "data directory, made if missing" },
-      temporary: {
-        type: "boolean",
-        default: false,
-        description: "a fresh data directory, removed at the end",
-      },
-      port: { type: "string", default: "8123", description: "TCP port; 0 picks a free one" },
-      host: { type: "string", default: "127.0.0.1", description: "address to listen on" },
-      user: { type: "string", default: "default", description: "the only user" },
-      password: { type: "string", default: "", description: "its password" },
-      "exit-with-parent": {
-        type: "boolean",
-        default: false,
-        description: "stop when the parent process dies",
-      },
-    },
-    async run({ args }) {
-      const port = Number(args.port);
-      if (!/^\d+$/.test(args.port) || port > 65_535) fail(`--port ${args.port}: expected 0 to 65535`);
+    args: ARGS,
+    async run({ args, rawArgs }) {
+      checkFlags(rawArgs, args._);
+      if (!/^\d+$/.test(args.port) || Number(args.port) > 65_535) {
+        fail(`--port ${args.port}: expected 0 to 65535`);
+      }
       if ((args.path === undefined) !== args.temporary) fail("expected either --path DIR or --temporary");
       // Bun reads the size of its thread pool from the environment, once, at start.
-      if (process.env["UV_THREADPOOL_SIZE"] === undefined) return await relaunch();
-      const path = args.path ?? mkdtempSync(join(tmpdir(), "clickhouse-data-"));
-      const engine = openEngine(path);
-      const server = await DevServer.start(engine, {
-        host: args.host,
-        port,
-        user: args.user,
-        password: args.password,
-        maxConcurrentQueries: MAX_CONCURRENT_QUERIES,
-      }).catch((error: unknown) => fail(`Cannot listen on ${args.host}:${port}: ${messageOf(error)}`));
-      const stop = async () => {
-        await server.stop();
-        engine.close();
-        if (args.temporary) rmSync(path, { recursive: true, force: true });
-        process.exit(0);
-      };
-      process.once("SIGINT", stop);
-      process.once("SIGTERM", stop);
-      if (args["exit-with-parent"]) stopWithParent(stop);
-      console.log(`listening on ${server.url}`);
+      if (process.env["UV_THREADPOOL_SIZE"] === undefined) await relaunch(args.exitWithParent);
+      else await serve(args);
     },
   }),
 );
+
+async function serve(args: ParsedArgs<typeof ARGS>): Promise<void> {
+  const path = args.path ?? mkdtempSync(join(tmpdir(), "clickhouse-data-"));
+  const engine = openEngine(path);
+  const server = await DevServer.start(engine, {
+    host: args.host,
+    port: Number(args.port),
+    user: args.user,
+    password: args.password,
+    maxConcurrentQueries: MAX_CONCURRENT_QUERIES,
+  }).catch((error: unknown) => fail(`cannot listen on ${args.host}:${args.port}: ${messageOf(error)}`));
+  let isStopping = false;
+  const stop = async () => {
+    // A terminal's Ctrl-C arrives twice: from it, and from the launcher.
+    if (isStopping) return;
+    isStopping = true;
+    await server.stop();
+    engine.close();
+    if (args.temporary) rmSync(path, { recursive: true, force: true });
+    process.exit(0);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
+  if (args.exitWithParent) whenParentDies(stop);
+  console.log(`listening on ${server.url}`);
+}
+
+async function relaunch(exitWithParent: boolean): Promise<never> {
+  const child = Bun.spawn([process.execPath, ...process.argv.slice(1), "--exit-with-parent"], {
+    env: { ...process.env, UV_THREADPOOL_SIZE: String(THREAD_POOL_SIZE) },
+    stdio: ["inherit", "inherit", "inherit"],
+  });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+  if (exitWithParent) whenParentDies(() => child.kill("SIGTERM"));
+  return process.exit(await child.exited);
+}
+
+/** citty takes any flag. */
+function checkFlags(rawArgs: readonly string[], positional: readonly string[]): void {
+  const known = new Set(
+    Object.keys(ARGS).map((name) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`),
+  );
+  const unknown = rawArgs
+    .map((arg) => arg.split("=")[0] ?? arg)
+    .find((arg) => /^--?[a-z]/i.test(arg) && !known.has(arg));
+  if (unknown !== undefined) fail(`${unknown}: no such flag; expected ${[...known].join(", ")}`);
+  if (positional.length > 0) fail(`${positional.join(" ")}: expected only flags`);
+}
 
 function openEngine(path: string): Engine {
   try {
@@ -73,19 +98,12 @@ function openEngine(path: string): Engine {
   }
 }
 
-async function relaunch(): Promise<never> {
-  const child = Bun.spawn([process.execPath, ...process.argv.slice(1), "--exit-with-parent"], {
-    env: { ...process.env, UV_THREADPOOL_SIZE: String(THREAD_POOL_SIZE) },
-    stdio: ["inherit", "inherit", "inherit"],
-  });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
-  return process.exit(await child.exited);
-}
-
-function stopWithParent(stop: () => Promise<void>): void {
+function whenParentDies(act: () => void): void {
   const parent = process.ppid;
-  setInterval(() => {
-    if (process.ppid !== parent) void stop();
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    act();
   }, PARENT_POLL_MS);
 }
 

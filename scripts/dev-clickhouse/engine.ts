@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { literal } from "../../src/clickhouse/sql.ts";
 import { EngineException } from "./exception.ts";
 
@@ -48,15 +48,16 @@ export interface ReadProgress {
 
 /** The engine on one data directory. A process can hold only one, and a directory only one process. */
 export class Engine {
+  /** The data directory, absolute. */
+  readonly path: string;
   readonly #native: NativeAddon;
-  readonly #path: string;
   /** Keeps the directory bound while no query runs. */
   readonly #anchor: NativeConnection;
 
-  /** @throws {Error} when the addon is missing for this platform, {@link EngineException} when the directory can't be opened */
+  /** @throws {Error} when the addon is missing for this platform, or the directory can't be opened */
   constructor(path: string) {
     this.#native = loadAddon();
-    this.#path = path;
+    this.path = resolve(path);
     this.#anchor = this.#createConnection();
   }
 
@@ -101,9 +102,12 @@ export class Engine {
 
   #createConnection(): NativeConnection {
     try {
-      return this.#native.CreateConnection(this.#path, []);
+      return this.#native.CreateConnection(this.path, []);
     } catch (error) {
-      throw EngineException.from(error);
+      // The engine writes its reason to stderr and keeps it from its caller.
+      throw new Error(`Cannot open the data directory ${this.path}; is another server using it?`, {
+        cause: error,
+      });
     }
   }
 }
@@ -196,8 +200,17 @@ function hasMarker(marker: string): string {
 
 function loadAddon(): NativeAddon {
   const require = createRequire(import.meta.url);
-  // The package's public API hides the counters of written rows; its loader is not among its exports.
-  const loader = join(dirname(require.resolve("chdb/package.json")), "dist", "loader.js");
-  const { loadNative } = require(loader) as { loadNative: () => NativeAddon };
-  return loadNative();
+  try {
+    // The package's public API hides the counters of written rows; its loader is not among its exports.
+    const loader = join(dirname(require.resolve("chdb/package.json")), "dist", "loader.js");
+    const { loadNative } = require(loader) as { loadNative: () => NativeAddon };
+    return loadNative();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `The engine (npm package chdb) is missing for ${process.platform}-${process.arch}: ${reason} ` +
+        "Without it, tests can use a real server: set CLICKHOUSE_TEST_URL.",
+      { cause: error },
+    );
+  }
 }

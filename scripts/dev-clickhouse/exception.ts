@@ -29,9 +29,7 @@ export class EngineException extends Error {
   }
 }
 
-// Some failures to connect put a line of their own in front.
-const EXCEPTION =
-  /^(?:Failed to create connection[^\n]*\n)?Code: (\d+)\. DB::Exception: (.*) \(([A-Z][A-Z0-9_]*)\)\s*$/s;
+const EXCEPTION = /^Code: (\d+)\. DB::Exception: (.*) \(([A-Z][A-Z0-9_]*)\)\s*$/s;
 
 /**
  * The HTTP status that the server answers with for an exception code

@@ -1,6 +1,5 @@
-import { constants, mkdtempSync, rmSync } from "node:fs";
+import { constants, mkdirSync, rmSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** A named pipe, taken from the pool for one query. Give it back when both ends are closed. */
@@ -11,9 +10,16 @@ export interface Fifo {
 
 /** Named pipes, through which data goes to and from the engine without touching the disk. */
 export class FifoPool {
-  readonly #directory = mkdtempSync(join(tmpdir(), "dev-clickhouse-"));
+  readonly #directory: string;
   readonly #free: Fifo[] = [];
   #made = 0;
+
+  /** @param directory for the pipes alone: emptied here, in case a killed server has left some, and removed at the end */
+  constructor(directory: string) {
+    this.#directory = directory;
+    rmSync(directory, { recursive: true, force: true });
+    mkdirSync(directory);
+  }
 
   acquire(): Fifo {
     return this.#free.pop() ?? this.#make();

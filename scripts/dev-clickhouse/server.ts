@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { Answer, answerEncoding, ClientGone } from "./answer.ts";
 import { readRequestText } from "./body.ts";
 import type { Engine } from "./engine.ts";
@@ -25,13 +26,14 @@ export class DevServer {
   readonly #options: ServerOptions;
   readonly #version: string;
   readonly #timezone: string;
-  readonly #fifos = new FifoPool();
+  readonly #fifos: FifoPool;
   readonly #sessions: Sessions;
   readonly #server: Server;
   readonly #running = new Set<Promise<void>>();
 
   private constructor(engine: Engine, options: ServerOptions, version: string, timezone: string) {
     this.#engine = engine;
+    this.#fifos = new FifoPool(join(engine.path, "dev-clickhouse-pipes"));
     this.#sessions = new Sessions(engine);
     this.#options = options;
     this.#version = version;

@@ -14,7 +14,7 @@ export type Statement =
       readonly formatAt: number;
       readonly format: string;
     }
-  /** An insert whose head is not complete: more text may follow. */
+  /** Nothing, or not enough to tell: more text may follow. */
   | { readonly kind: "incomplete" }
   /** Writes rows, answers nothing: INSERT … SELECT, CREATE … AS SELECT. */
   | { readonly kind: "write" }
@@ -38,7 +38,7 @@ export function parseStatement(bytes: Buffer, complete: boolean): Statement {
   const walk = tokens(sql);
   let first = walk.next().value;
   while (first !== undefined && (first.text === "(" || first.text === ";")) first = walk.next().value;
-  if (first === undefined) return complete ? { kind: "command", format: undefined } : { kind: "incomplete" };
+  if (first === undefined) return { kind: "incomplete" };
   if (first.text === "INSERT") return parseInsert(sql, walk, complete);
   if (!complete) return { kind: "incomplete" };
   if (first.text === "CREATE") return { kind: "write" };

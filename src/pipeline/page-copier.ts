@@ -69,7 +69,7 @@ export class PageCopier {
    */
   async copy(range: KeyRange, onProgress: (done: PageResult) => void): Promise<PageResult> {
     const { retry, source } = this.#copying;
-    const step = `Copying ${describeRange(range)} of ${source}`;
+    const step = `Copying ${source}, ${describeRange(range)}`;
     try {
       return await withRetry(step, retry, () => this.#attempt(range, onProgress));
     } catch (error) {
@@ -135,7 +135,7 @@ export class PageCopier {
     if (!dryRun) {
       await withRetry(step, retry, () => this.#insert(body, batch.rows)).catch((error: unknown) => {
         retry.signal.throwIfAborted();
-        throw new RunError(`${step}, of ${describeRange(range)}: ${messageOf(error)}`, { cause: error });
+        throw new RunError(`${step}, ${describeRange(range)}: ${messageOf(error)}`, { cause: error });
       });
     }
     done.rows += batch.rows;

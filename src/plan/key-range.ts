@@ -10,6 +10,12 @@ export interface SortingKey {
   readonly id: string;
 }
 
+/**
+ * As the id of a bound, it stands for the end of the (project, type, day) group: all ids are up to it. No query compares ids
+ * with it, so bounds between groups cost nothing.
+ */
+export const END_OF_GROUP_ID = "\u{10FFFF}";
+
 /** The keys `after < key <= upTo`; `null` leaves that side open. */
 export interface KeyRange {
   readonly after: SortingKey | null;
@@ -34,14 +40,14 @@ export function compareUtf8(a: string, b: string): number {
   return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** A key as text for messages; control characters are escaped. */
-export function describeKey(key: SortingKey): string {
-  return JSON.stringify([key.projectId, key.type, key.date, key.id]);
+/** A range as text for messages; control characters are escaped. */
+export function describeRange(range: KeyRange): string {
+  const after = range.after === null ? "from the first key" : `after ${describeKey(range.after)}`;
+  const upTo = range.upTo === null ? "to the last key" : `up to ${describeKey(range.upTo)}`;
+  return `keys ${after} ${upTo}`;
 }
 
-/** A range as text for messages. */
-export function describeRange(range: KeyRange): string {
-  const after = range.after === null ? "the beginning" : `after ${describeKey(range.after)}`;
-  const upTo = range.upTo === null ? "the end" : describeKey(range.upTo);
-  return `${after} to ${upTo}`;
+function describeKey({ projectId, type, date, id }: SortingKey): string {
+  const group = `${JSON.stringify(projectId)}, ${JSON.stringify(type)}, ${date}`;
+  return id === END_OF_GROUP_ID ? `(${group}, all ids)` : `(${group}, ${JSON.stringify(id)})`;
 }

@@ -1,7 +1,7 @@
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
-import type { KeyRange, SortingKey } from "./key-range.ts";
-import { END_OF_GROUP_ID, endOfGroup, rangeCondition } from "./source-key.ts";
+import { END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts";
+import { endOfGroup, rangeCondition } from "./source-key.ts";
 
 /** A key range that is copied as one piece: done or not done. */
 export interface Page {

@@ -1,5 +1,5 @@
 import { type Condition, type KeyColumn, keyRangeCondition } from "../clickhouse/key-range-sql.ts";
-import type { KeyRange, SortingKey } from "./key-range.ts";
+import { END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts";
 
 /** The sorting key of the observations; SQL expressions speak of the observation as `o`. */
 const SOURCE_KEY: readonly KeyColumn[] = [
@@ -8,12 +8,6 @@ const SOURCE_KEY: readonly KeyColumn[] = [
   { sql: "toDate(o.start_time)", type: "Date" },
   { sql: "o.id", type: "String" },
 ];
-
-/**
- * As the id of a bound, it stands for the end of the (project, type, day) group: all ids are up to it. No query compares ids
- * with it, so bounds between groups cost nothing.
- */
-export const END_OF_GROUP_ID = "\u{10FFFF}";
 
 /** The bound between a group and the next. */
 export function endOfGroup(projectId: string, type: string, date: string): SortingKey {

@@ -14,7 +14,7 @@ export interface TestServer {
   readonly url: string;
   readonly user: string;
   readonly password: string;
-  /** Makes an empty database under a name of its own; it goes away after the tests of the scope that made it. */
+  /** Makes an empty database under a name of its own; it goes away after the tests. */
   createDatabase(prefix?: string): Promise<string>;
   /** The answer as text, in the statement's FORMAT or as TabSeparated. */
   query(sql: string, options?: QueryOptions): Promise<string>;
@@ -33,12 +33,16 @@ export interface DevServerProcess {
 }
 
 let shared: Promise<TestServer> | undefined;
+/** Of the local server. */
+let isAlive = () => true;
 
 /**
  * One server for the whole test process: a local one on a fresh data directory, started with the first call, or the one
  * that CLICKHOUSE_TEST_URL names (credentials in its user info).
  */
 export function testServer(): Promise<TestServer> {
+  // When a test times out, bun test kills the processes that tests have started: other files need a new server.
+  if (!isAlive()) shared = undefined;
   shared ??= start();
   return shared;
 }
@@ -119,14 +123,25 @@ export function connectTo(url: string, user = "default", password = ""): TestSer
 
 async function start(): Promise<TestServer> {
   const external = process.env["CLICKHOUSE_TEST_URL"];
-  const server = external ? connectToUrl(external) : connectTo((await startDevServer("--temporary")).url);
+  if (external) return droppingDatabases(connectToUrl(external));
+  const { url, process: child } = await startDevServer("--temporary");
+  isAlive = () => child.exitCode === null && child.signalCode === null;
+  return connectTo(url);
+}
+
+/** A real server outlives the tests, so their databases must go. */
+function droppingDatabases(server: TestServer): TestServer {
+  const script = join(import.meta.dir, "drop-databases.ts");
+  const child = Bun.spawn([process.execPath, script, server.url, server.user, server.password], {
+    stdio: ["pipe", "inherit", "inherit"],
+  });
+  child.unref();
   return {
     ...server,
     createDatabase: async (prefix) => {
       const name = await server.createDatabase(prefix);
-      // Outside a test run, where this file is of use too, the module does not exist.
-      const { afterAll } = await import("bun:test");
-      afterAll(() => server.command(`DROP DATABASE IF EXISTS ${identifier(name)}`));
+      child.stdin.write(`${name}\n`);
+      await child.stdin.flush();
       return name;
     },
   };
