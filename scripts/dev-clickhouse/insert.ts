@@ -46,28 +46,33 @@ async function feed(
 ): Promise<void> {
   let waiting: Uint8Array[] = [];
   let waitingBytes = 0;
-  let isIdle = true;
-  let writing = Promise.resolve(true);
-  const writeWaiting = () => {
-    const batch = waiting;
-    waiting = [];
-    waitingBytes = 0;
-    isIdle = false;
-    writing = writer.write(batch).finally(() => {
-      isIdle = true;
-    });
-    writing.catch(() => undefined);
-  };
   let isTaken = true;
-  for await (const bytes of data) {
-    // After an early failure the rest is read and dropped: clients send everything before they read the answer.
-    if (!isTaken) continue;
-    waiting.push(bytes);
-    waitingBytes += bytes.length;
-    if (waitingBytes >= MAX_WAITING_BYTES) isTaken = await writing;
-    if (isIdle) writeWaiting();
+  let pumping: Promise<void> | undefined;
+  const pump = async () => {
+    while (isTaken && waiting.length > 0) {
+      const batch = waiting;
+      waiting = [];
+      waitingBytes = 0;
+      isTaken = await writer.write(batch);
+    }
+    pumping = undefined;
+  };
+  try {
+    for await (const bytes of data) {
+      // After an early failure the rest is read and dropped: clients send everything before they read the answer.
+      if (!isTaken) continue;
+      waiting.push(bytes);
+      waitingBytes += bytes.length;
+      if (pumping === undefined) {
+        pumping = pump();
+        // Awaited below; until then its failure is nobody's.
+        pumping.catch(() => undefined);
+      }
+      if (waitingBytes >= MAX_WAITING_BYTES) await pumping;
+    }
+  } finally {
+    await pumping;
   }
-  if ((await writing) && waiting.length > 0) await writer.write(waiting);
 }
 
 const MAX_WAITING_BYTES = 2 * 1_048_576;

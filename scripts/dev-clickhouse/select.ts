@@ -27,6 +27,9 @@ const BLOCKWISE_FORMATS = new Set(
   ).split(" "),
 );
 
+/** Blocks of tables are smaller; those of table functions can be huge, and one at a time is then enough. */
+const MAX_AHEAD_BYTES = 16 * 1_048_576;
+
 async function* blocks(stream: BlockStream): AsyncGenerator<Uint8Array, void, undefined> {
   let ahead: ReturnType<BlockStream["fetch"]> | undefined;
   try {
@@ -37,8 +40,8 @@ async function* blocks(stream: BlockStream): AsyncGenerator<Uint8Array, void, un
       yield bytes;
       // The engine computes the next block while this one is on its way. Not before the first is taken: its taker asks
       // for the query's progress, which ends with the query.
-      ahead = stream.fetch();
-      ahead.catch(() => undefined);
+      ahead = bytes.length <= MAX_AHEAD_BYTES ? stream.fetch() : undefined;
+      ahead?.catch(() => undefined);
     }
   } finally {
     await stream.close();

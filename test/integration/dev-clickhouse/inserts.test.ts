@@ -144,6 +144,9 @@ describe("through the client", () => {
   });
 });
 
+// The development server reads bodies from a pipe, and so can be asked how far it has come.
+const isRealServer = Boolean(process.env["CLICKHOUSE_TEST_URL"]);
+
 describe("an insert that fails", () => {
   test("leaves nothing and answers even while the body is on its way", async () => {
     const data = await native(300_000);
@@ -160,7 +163,7 @@ describe("an insert that fails", () => {
     expect(await count()).toBe(0);
   });
 
-  test.each([
+  test.skipIf(isRealServer).each([
     ["Content-Length", "a block's end"],
     ["Content-Length", "a block's middle"],
     ["chunked", "a block's end"],
@@ -185,19 +188,23 @@ describe("an insert that fails", () => {
       socket.write(sent);
       if (framing === "chunked") socket.write("\r\n");
     }
-    await until(async () => (await running()) === 1);
+    // Cut only when the engine has read everything: the end of its input would now be the end of good data.
+    await until(async () => (await running()).includes(sent.length));
     socket.end();
-    await until(async () => (await running()) === 0);
+    await until(async () => (await running()).length === 0);
     expect(await count()).toBe(0);
     // The pipe serves the next insert.
     expect(await server.insertRaw("INSERT INTO t FORMAT Native", block, { database })).toBe(10_000);
   });
 });
 
-async function running(): Promise<number> {
+/** How many bytes the inserts under way have read so far. */
+async function running(): Promise<number[]> {
   const sql =
-    "SELECT count() FROM system.processes WHERE query LIKE 'INSERT INTO t%' AND current_database = {database:String}";
-  return Number(await server.query(sql, { params: { database } }));
+    "SELECT ProfileEvents['ReadBufferFromFileDescriptorReadBytes'] AS bytes FROM system.processes " +
+    "WHERE query LIKE 'INSERT INTO t%' AND current_database = {database:String}";
+  const rows = await server.queryJson<{ bytes: number }>(sql, { params: { database } });
+  return rows.map((row) => row.bytes);
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
