@@ -1,0 +1,101 @@
+import { identifier } from "../../src/clickhouse/sql.ts";
+import { makeObservations } from "./data/observations.ts";
+import { type Random, randomFrom } from "./data/random.ts";
+import { encodeRows, type RowEncoders } from "./data/row-binary.ts";
+import {
+  NEWER_OBSERVATION_ENCODERS,
+  OBSERVATION_ENCODERS,
+  type ObservationRow,
+  TRACE_ENCODERS,
+} from "./data/rows.ts";
+import { makeTraces } from "./data/traces.ts";
+import { PARTITION } from "./data/values.ts";
+import { type ObservationsGeneration, observationsTable, tracesTable } from "./schema.ts";
+import type { TestServer } from "./server.ts";
+
+export { chooseSeed } from "./data/random.ts";
+
+export interface DatasetOptions {
+  readonly database: string;
+  /** From `chooseSeed()`, which tells of it. */
+  readonly seed: number;
+  /** Observations and traces, without their old versions. */
+  readonly observations: number;
+  readonly traces: number;
+  /** The columns that the observations have; the newer ones unless said otherwise. */
+  readonly generation?: ObservationsGeneration;
+  /** Unmerged parts per table and month, at least. */
+  readonly parts?: number;
+  /**
+   * Whether some observations become events of one sorting key of the target, of which it keeps one. Then only
+   * comparisons with FINAL are exact.
+   */
+  readonly collidingEvents?: boolean;
+  /** How many observations have an input of 5 MB. */
+  readonly largeInputs?: number;
+}
+
+/** What was inserted; the rows are versions, of the month and of its neighbours. */
+export interface Dataset {
+  readonly partition: string;
+  readonly observationRows: number;
+  readonly traceRows: number;
+}
+
+const DEFAULT_PARTS = 4;
+/** A request is a few dozen MB at most, whatever the size of the rows. */
+const MAX_ROWS_PER_INSERT = 20_000;
+
+/**
+ * Makes the tables `traces` and `observations` in a database and fills them with data that bites, the same for the same
+ * options: several unmerged parts, old versions, ties, deletions, traces that are missing or moved, and odd bytes in
+ * every column that holds text.
+ */
+export async function generateDataset(server: TestServer, options: DatasetOptions): Promise<Dataset> {
+  const generation = options.generation ?? "newer";
+  const random = randomFrom(options.seed);
+  const traces = makeTraces(random, options.traces);
+  const observations = makeObservations(random, options.observations, traces.names, {
+    collidingEvents: options.collidingEvents ?? false,
+    largeInputs: options.largeInputs ?? 2,
+  });
+  const { database } = options;
+  const parts = options.parts ?? DEFAULT_PARTS;
+  await server.command(tracesTable("traces", { mergesOff: true }), { database });
+  await server.command(observationsTable("observations", { mergesOff: true, generation }), { database });
+  await insertInParts(server, { database, table: "traces", parts, random }, traces.rows, TRACE_ENCODERS);
+  const target = { database, table: "observations", parts, random };
+  if (generation === "old") {
+    await insertInParts<ObservationRow>(server, target, observations, OBSERVATION_ENCODERS);
+  } else {
+    await insertInParts(server, target, observations, NEWER_OBSERVATION_ENCODERS);
+  }
+  return { partition: PARTITION, observationRows: observations.length, traceRows: traces.rows.length };
+}
+
+/** Where rows go. */
+export interface InsertTarget {
+  readonly database: string;
+  readonly table: string;
+  readonly parts: number;
+  readonly random: Random;
+}
+
+/** Inserts rows, each into a part drawn at random: versions come in any order. */
+export async function insertInParts<Row>(
+  server: TestServer,
+  { database, table, parts, random }: InsertTarget,
+  rows: readonly Row[],
+  encoders: RowEncoders<Row>,
+): Promise<void> {
+  const columns = Object.keys(encoders).map(identifier).join(", ");
+  const sql = `INSERT INTO ${identifier(table)} (${columns}) FORMAT RowBinary`;
+  const shares: Row[][] = Array.from({ length: parts }, () => []);
+  for (const row of rows) random.pick(shares).push(row);
+  for (const share of shares) {
+    for (let at = 0; at < share.length; at += MAX_ROWS_PER_INSERT) {
+      const some = share.slice(at, at + MAX_ROWS_PER_INSERT);
+      await server.insertRaw(sql, encodeRows(some, encoders), { database, settings: { async_insert: 0 } });
+    }
+  }
+}
