@@ -45,6 +45,9 @@ await runMain(
 
 async function serve(args: ParsedArgs<typeof ARGS>): Promise<void> {
   const path = args.path ?? mkdtempSync(join(tmpdir(), "clickhouse-data-"));
+  const removeTemporary = () => {
+    if (args.temporary) rmSync(path, { recursive: true, force: true });
+  };
   const engine = openEngine(path);
   const server = await DevServer.start(engine, {
     host: args.host,
@@ -52,7 +55,10 @@ async function serve(args: ParsedArgs<typeof ARGS>): Promise<void> {
     user: args.user,
     password: args.password,
     maxConcurrentQueries: MAX_CONCURRENT_QUERIES,
-  }).catch((error: unknown) => fail(`cannot listen on ${args.host}:${args.port}: ${messageOf(error)}`));
+  }).catch((error: unknown) => {
+    removeTemporary();
+    return fail(`cannot listen on ${args.host}:${args.port}: ${messageOf(error)}`);
+  });
   let isStopping = false;
   const stop = async () => {
     // A terminal's Ctrl-C arrives twice: from it, and from the launcher.
@@ -60,7 +66,7 @@ async function serve(args: ParsedArgs<typeof ARGS>): Promise<void> {
     isStopping = true;
     await server.stop();
     engine.close();
-    if (args.temporary) rmSync(path, { recursive: true, force: true });
+    removeTemporary();
     process.exit(0);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);

@@ -1,7 +1,10 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { deflateSync } from "node:zlib";
 import { createClient } from "@clickhouse/client";
+import { MAX_CONCURRENT_QUERIES } from "../../../scripts/dev-clickhouse/threads.ts";
 import { type TestServer, testServer } from "../../support/server.ts";
+
+const isRealServer = Boolean(process.env["CLICKHOUSE_TEST_URL"]);
 
 let server: TestServer;
 beforeAll(async () => {
@@ -147,6 +150,19 @@ describe("headers", () => {
     expect(summary).toMatchObject({ read_rows: "1000", read_bytes: "8000", written_rows: "0" });
   });
 });
+
+test.skipIf(isRealServer)(
+  "more queries at a time than there are threads for are refused with code 202",
+  async () => {
+    const codes = await Promise.all(
+      Array.from({ length: 60 }, async () =>
+        (await post("SELECT sleep(0.3)")).headers.get("X-ClickHouse-Exception-Code"),
+      ),
+    );
+    expect(codes.filter((code) => code === null)).toHaveLength(MAX_CONCURRENT_QUERIES);
+    expect(codes.filter((code) => code === "202")).toHaveLength(60 - MAX_CONCURRENT_QUERIES);
+  },
+);
 
 describe("compression", () => {
   test.each(["gzip", "zstd"])("answers in %s when asked", async (encoding) => {
