@@ -119,7 +119,7 @@ function fixedWidthBytes(type: TypeName): number | undefined {
     if (!(argument >= 1 && argument <= 76)) return undefined;
     return argument <= 9 ? 4 : argument <= 18 ? 8 : argument <= 38 ? 16 : 32;
   }
-  return FIXED_WIDTH_BYTES[type.name];
+  return Object.hasOwn(FIXED_WIDTH_BYTES, type.name) ? FIXED_WIDTH_BYTES[type.name] : undefined;
 }
 
 function unsupported(typeName: string): TypeError {

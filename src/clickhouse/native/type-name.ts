@@ -58,10 +58,28 @@ class TypeNameParser {
     const literal = this.#match(/-?\d+|'(?:[^'\\]|\\.|'')*'(?:\s*=\s*-?\d+)?/sy);
     if (literal !== undefined) return { literal };
     const start = this.#position;
-    const type = this.type();
+    const type = this.#match(/(?=[A-Za-z_])/y) === undefined ? undefined : this.type();
     // JSON(max_dynamic_paths=8, SKIP a.b, `a.b` String) and named tuple elements: told apart by what follows the first word.
-    const rest = this.#match(/[^,()]+(?:\([^()]*\))?/y);
-    return rest === undefined ? type : { literal: this.#text.slice(start, this.#position) };
+    if (!this.#skipFreeText()) return type ?? this.#fail("a type");
+    return { literal: this.#text.slice(start, this.#position) };
+  }
+
+  /** Passes text up to the ',' or ')' that ends an argument; returns whether there was any. */
+  #skipFreeText(): boolean {
+    const start = this.#position;
+    while (
+      this.#match(/(?:[^,()'`]|'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.)*`)+/sy) !== undefined ||
+      this.#skipBrackets()
+    );
+    return this.#position > start;
+  }
+
+  #skipBrackets(): boolean {
+    if (this.#match(/\(/y) === undefined) return false;
+    do this.#skipFreeText();
+    while (this.#match(/,/y) !== undefined);
+    if (this.#match(/\)/y) === undefined) this.#fail("')'");
+    return true;
   }
 
   #match(pattern: RegExp): string | undefined {
