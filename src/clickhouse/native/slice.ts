@@ -1,5 +1,5 @@
 import type { Block, BlockColumn, IndexedStep } from "./block.ts";
-import { LOW_CARDINALITY_FLAGS } from "./parser.ts";
+import { LOW_CARDINALITY_FLAGS, NativeFormatError } from "./parser.ts";
 import { readVarint } from "./varint.ts";
 
 /** The rows `from` to `to` (exclusive) of a block. */
@@ -19,6 +19,7 @@ interface ValueRange {
  * Appends to `parts` the data of one column, without its header, for the rows of all the slices as one block has them.
  * Bytes are referred to, not copied; only array offsets that no longer begin at 0 and LowCardinality columns whose keys
  * come from several blocks are written anew. The slices' blocks have one schema; slices of a block ascend.
+ * Throws a NativeFormatError for an index that is none of its dictionary's keys.
  */
 export function appendColumn(parts: Buffer[], slices: readonly BlockSlice[], columnIndex: number): void {
   const ranges: ValueRange[][] = slices.map((slice) => [{ from: slice.from, to: slice.to }]);
@@ -121,9 +122,12 @@ function appendLowCardinality(parts: Buffer[], slices: readonly DictionarySlice[
 function shiftedIndexes({ block, index, range }: DictionarySlice, width: number, base: number): Buffer {
   const shifted = Buffer.allocUnsafe((range.to - range.from) * width);
   const sourceWidth = block.at.indexWidth[index] as number;
+  const keyCount = block.at.keyCount[index] as number;
   let source = (block.at.indexStart[index] as number) + range.from * sourceWidth;
   for (let target = 0; target < shifted.length; target += width, source += sourceWidth) {
     const key = block.bytes.readUIntLE(source, sourceWidth);
+    // It would stand for a key of another block.
+    if (key >= keyCount) throw new NativeFormatError(`Key ${key} of ${keyCount} in a dictionary`);
     shifted.writeUIntLE(key === 0 ? 0 : key + base, target, width);
   }
   return shifted;

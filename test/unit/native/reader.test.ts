@@ -1,0 +1,114 @@
+import { describe, expect, test } from "bun:test";
+import { BlockAssembler } from "../../../src/clickhouse/native/block-assembler.ts";
+import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
+import { NativeFormatError } from "../../../src/clickhouse/native/parser.ts";
+import { chooseSeed, randomFrom } from "../../support/data/random.ts";
+import { assemble, columnData } from "./assemble.ts";
+import { sampleColumns } from "./samples.ts";
+import { decodeBlocks, encodeBlock } from "./slow-codec.ts";
+
+const random = randomFrom(chooseSeed());
+/** Blocks without rows come from older servers. */
+const ANSWER = Buffer.concat([2, 0, 1, 3].map((rows) => encodeBlock(sampleColumns(random, rows))));
+const EXPECTED = decodeBlocks(ANSWER);
+const buffers = new BufferPool(4);
+
+/** What an assembler makes of chunks: the data of each column of each block, and how the answer ends. */
+function parse(chunks: readonly Uint8Array[]): { data: Buffer[][]; rows: number[]; isWhole: boolean } {
+  const assembler = new BlockAssembler(buffers);
+  const data: Buffer[][] = [];
+  const rows: number[] = [];
+  for (const chunk of chunks) {
+    assembler.add(chunk);
+    for (let block = assembler.next(); block !== null; block = assembler.next()) {
+      const parsed = block;
+      data.push(block.schema.columns.map((_, i) => Buffer.from(columnData(parsed, i))));
+      rows.push(block.rows);
+      buffers.release(block.bytes);
+    }
+  }
+  try {
+    assembler.end();
+    return { data, rows, isWhole: true };
+  } catch (error) {
+    expect(error).toBeInstanceOf(NativeFormatError);
+    return { data, rows, isWhole: false };
+  } finally {
+    assembler.close();
+  }
+}
+
+const EXPECTED_DATA = EXPECTED.map(({ columns }) => columns.map(({ data }) => Buffer.from(data)));
+
+/** Deep comparison through `expect` costs milliseconds each; thousands are made here. */
+function sameData(actual: readonly Buffer[][], expected: readonly Buffer[][]): boolean {
+  return (
+    actual.length === expected.length &&
+    actual.every((columns, i) =>
+      columns.every((data, k) => expected[i]?.[k] !== undefined && data.equals(expected[i][k])),
+    )
+  );
+}
+
+describe("blocks", () => {
+  test("are found with every column where an independent decoder finds it", () => {
+    const { data, rows, isWhole } = parse([ANSWER]);
+    expect(data).toEqual(EXPECTED_DATA);
+    expect(rows).toEqual([2, 0, 1, 3]);
+    expect(isWhole).toBe(true);
+  });
+
+  test("carry names and types of their columns", () => {
+    const [block] = assemble([ANSWER]);
+    const headers = block?.schema.columns.map(({ name, type }) => ({ name, type }));
+    expect(headers).toEqual(EXPECTED[0]?.columns.map(({ name, type }) => ({ name, type })) ?? []);
+  });
+
+  test("are the same however the answer is split in two", () => {
+    for (let at = 0; at <= ANSWER.length; at++) {
+      const { data, isWhole } = parse([ANSWER.subarray(0, at), ANSWER.subarray(at)]);
+      if (!isWhole || !sameData(data, EXPECTED_DATA)) throw new Error(`Split at byte ${at}`);
+    }
+  });
+
+  test("are the same when every byte comes by itself", () => {
+    const { data, isWhole } = parse(Array.from(ANSWER, (byte) => Buffer.from([byte])));
+    expect(isWhole && sameData(data, EXPECTED_DATA)).toBe(true);
+  });
+
+  test("are never too many, wrong or complete when the answer is cut", () => {
+    const ends = EXPECTED.map(({ end }) => end);
+    for (let at = 0; at < ANSWER.length; at++) {
+      const { data, isWhole } = parse([ANSWER.subarray(0, at)]);
+      const whole = ends.filter((end) => end <= at).length;
+      const isAsExpected =
+        isWhole === (at === 0 || ends.includes(at)) && sameData(data, EXPECTED_DATA.slice(0, whole));
+      if (!isAsExpected) throw new Error(`Cut at byte ${at}: ${data.length} blocks, whole: ${isWhole}`);
+    }
+  });
+
+  test("none at all are an answer without rows", () => {
+    expect(parse([])).toEqual({ data: [], rows: [], isWhole: true });
+  });
+
+  test("stay as they were when the buffers of others are used again", () => {
+    const pool = new BufferPool(4);
+    const [first, second] = assemble([ANSWER], pool);
+    const before = Buffer.from(first?.bytes ?? "");
+    if (second !== undefined) pool.release(second.bytes);
+    assemble([ANSWER], pool);
+    expect(first?.bytes.equals(before)).toBe(true);
+  });
+
+  test("larger than the buffer at hand are put together all the same", () => {
+    const big = encodeBlock([
+      { name: "s", type: "String", values: ["x".repeat(3_000_000), "", "y".repeat(200)] },
+      { name: "a", type: "Array(String)", values: [[], ["z".repeat(1_500_000), "a"], []] },
+    ]);
+    const chunks = Array.from({ length: Math.ceil(big.length / 65_536) }, (_, i) =>
+      big.subarray(i * 65_536, (i + 1) * 65_536),
+    );
+    const expected = decodeBlocks(big).map(({ columns }) => columns.map(({ data }) => Buffer.from(data)));
+    expect(sameData(parse(chunks).data, expected)).toBe(true);
+  });
+});

@@ -1,0 +1,101 @@
+import { describe, expect, test } from "bun:test";
+import { NativeFormatError } from "../../../src/clickhouse/native/parser.ts";
+import type { BlockSlice } from "../../../src/clickhouse/native/slice.ts";
+import { chooseSeed, type Random, randomFrom } from "../../support/data/random.ts";
+import { assemble, assembleOne, blockOf } from "./assemble.ts";
+import { sampleColumns } from "./samples.ts";
+import { decodeBlocks, encodeBlock, type Value } from "./slow-codec.ts";
+
+/** Slices of the blocks that cover all of their rows in order, cut at random; some are left out. */
+function randomSlices(random: Random, blocks: readonly BlockSlice["block"][]): BlockSlice[] {
+  return blocks.flatMap((block) => {
+    const slices: BlockSlice[] = [];
+    for (let from = 0; from < block.rows; ) {
+      const to = random.chance(0.2) ? block.rows : from + 1 + random.below(block.rows - from);
+      if (random.chance(0.8)) slices.push({ block, from, to });
+      from = to;
+    }
+    return slices;
+  });
+}
+
+describe("slices of blocks as one block", () => {
+  test("hold the values of their rows, for every type", () => {
+    const random = randomFrom(chooseSeed());
+    for (let round = 0; round < 60; round++) {
+      const answer = Buffer.concat(
+        Array.from({ length: 1 + random.below(4) }, () =>
+          encodeBlock(sampleColumns(random, 1 + random.below(20))),
+        ),
+      );
+      const blocks = assemble([answer]);
+      const decoded = decodeBlocks(answer);
+      const slices = randomSlices(random, blocks);
+      if (slices.length === 0) continue;
+      const [merged] = decodeBlocks(blockOf(slices));
+      merged?.columns.forEach((column, c) => {
+        const expected = slices.flatMap(({ block, from, to }) =>
+          decoded[blocks.indexOf(block)]?.columns[c]?.values.slice(from, to),
+        );
+        expect(column.values, `round ${round}, ${column.type}`).toEqual(expected as Value[]);
+      });
+    }
+  });
+
+  test("are the same bytes when they are a whole block", () => {
+    const answer = encodeBlock(sampleColumns(randomFrom(1), 50));
+    const block = assembleOne(answer);
+    expect(blockOf([{ block, from: 0, to: block.rows }]).equals(answer)).toBe(true);
+  });
+
+  for (const [keysPerBlock, blocks, width] of [
+    [200, 1, 1],
+    [200, 2, 2],
+    [30_000, 2, 2],
+    [30_000, 3, 4],
+    [70_000, 2, 4],
+  ] as const) {
+    test(`have ${width}-byte indexes for ${blocks} x ${keysPerBlock} dictionary keys`, () => {
+      for (const type of ["LowCardinality(String)", "LowCardinality(Nullable(String))"]) {
+        const values = Array.from({ length: blocks }, (_, b) =>
+          Array.from({ length: keysPerBlock }, (_, i) => (i % 50 === 0 ? null : `block ${b} key ${i}`)),
+        ).map((all) => (type.includes("Nullable") ? all : all.map((value) => value ?? "")));
+        const parsed = assemble(values.map((all) => encodeBlock([{ name: "c", type, values: all }])));
+        const slices = parsed.map((block) => ({ block, from: 1, to: block.rows }));
+        const bytes = blockOf(slices);
+        expect(decodeBlocks(bytes)[0]?.columns[0]?.values).toEqual(values.flatMap((all) => all.slice(1)));
+        const merged = assembleOne(bytes);
+        expect(merged.at.indexWidth.at(-1)).toBe(width);
+      }
+    });
+  }
+
+  test("may go back to earlier rows", () => {
+    const values = Array.from({ length: 30 }, (_, i) => "x".repeat(i * 10));
+    const block = assembleOne(encodeBlock([{ name: "c", type: "String", values }]));
+    for (const [from, to] of [
+      [20, 25],
+      [3, 7],
+      [0, 1],
+      [29, 30],
+    ] as const) {
+      expect(decodeBlocks(blockOf([{ block, from, to }]))[0]?.columns[0]?.values).toEqual(
+        values.slice(from, to),
+      );
+    }
+  });
+
+  test("refuse an index beyond the dictionary's keys, which another block's keys might answer", () => {
+    const column = { name: "c", type: "LowCardinality(String)", values: ["a", "b"] };
+    const broken = encodeBlock([column]);
+    broken[broken.length - 1] = 9;
+    const [first, second] = assemble([Buffer.concat([broken, encodeBlock([column])])]);
+    if (first === undefined || second === undefined) throw new Error("Two blocks were expected");
+    expect(() =>
+      blockOf([
+        { block: first, from: 0, to: 2 },
+        { block: second, from: 0, to: 2 },
+      ]),
+    ).toThrow(NativeFormatError);
+  });
+});
