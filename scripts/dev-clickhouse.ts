@@ -23,7 +23,7 @@ const ARGS = {
   host: { type: "string", default: "127.0.0.1", description: "address to listen on" },
   user: { type: "string", default: "default", description: "the only user" },
   password: { type: "string", default: "", description: "its password" },
-  exitWithParent: { type: "boolean", default: false, description: "stop when the parent process dies" },
+  "exit-with-parent": { type: "boolean", default: false, description: "stop when the parent process dies" },
 } as const satisfies ArgsDef;
 
 await runMain(
@@ -37,7 +37,7 @@ await runMain(
       }
       if ((args.path === undefined) !== args.temporary) fail("expected either --path DIR or --temporary");
       // Bun reads the size of its thread pool from the environment, once, at start.
-      if (process.env["UV_THREADPOOL_SIZE"] === undefined) await relaunch(args.exitWithParent);
+      if (process.env["UV_THREADPOOL_SIZE"] === undefined) await relaunch(args["exit-with-parent"]);
       else await serve(args);
     },
   }),
@@ -48,16 +48,21 @@ async function serve(args: ParsedArgs<typeof ARGS>): Promise<void> {
   const removeTemporary = () => {
     if (args.temporary) rmSync(path, { recursive: true, force: true });
   };
-  const engine = openEngine(path);
-  const server = await DevServer.start(engine, {
-    host: args.host,
-    port: Number(args.port),
-    user: args.user,
-    password: args.password,
-    maxConcurrentQueries: MAX_CONCURRENT_QUERIES,
-  }).catch((error: unknown) => {
+  const open = async () => {
+    const engine = new Engine(path);
+    const { host, port, user, password } = args;
+    const options = {
+      host,
+      port: Number(port),
+      user,
+      password,
+      maxConcurrentQueries: MAX_CONCURRENT_QUERIES,
+    };
+    return { engine, server: await DevServer.start(engine, options) };
+  };
+  const { engine, server } = await open().catch((error: unknown) => {
     removeTemporary();
-    return fail(`cannot listen on ${args.host}:${args.port}: ${messageOf(error)}`);
+    return fail(error instanceof Error ? error.message : String(error));
   });
   let isStopping = false;
   const stop = async () => {
@@ -70,7 +75,7 @@ async function serve(args: ParsedArgs<typeof ARGS>): Promise<void> {
     process.exit(0);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
-  if (args.exitWithParent) whenParentDies(stop);
+  if (args["exit-with-parent"]) whenParentDies(stop);
   console.log(`listening on ${server.url}`);
 }
 
@@ -86,22 +91,12 @@ async function relaunch(exitWithParent: boolean): Promise<never> {
 
 /** citty takes any flag. */
 function checkFlags(rawArgs: readonly string[], positional: readonly string[]): void {
-  const known = new Set(
-    Object.keys(ARGS).map((name) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`),
-  );
+  const known = new Set(Object.keys(ARGS).map((name) => `--${name}`)).add("--help").add("-h");
   const unknown = rawArgs
     .map((arg) => arg.split("=")[0] ?? arg)
     .find((arg) => /^--?[a-z]/i.test(arg) && !known.has(arg));
   if (unknown !== undefined) fail(`${unknown}: no such flag; expected ${[...known].join(", ")}`);
   if (positional.length > 0) fail(`${positional.join(" ")}: expected only flags`);
-}
-
-function openEngine(path: string): Engine {
-  try {
-    return new Engine(path);
-  } catch (error) {
-    return fail(messageOf(error));
-  }
 }
 
 function whenParentDies(act: () => void): void {
@@ -111,10 +106,6 @@ function whenParentDies(act: () => void): void {
     clearInterval(timer);
     act();
   }, PARENT_POLL_MS);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function fail(message: string): never {

@@ -206,9 +206,9 @@ function loadAddon(): NativeAddon {
     const { loadNative } = require(loader) as { loadNative: () => NativeAddon };
     return loadNative();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const [reason] = (error instanceof Error ? error.message : String(error)).split("\n");
     throw new Error(
-      `The engine (npm package chdb) is missing for ${process.platform}-${process.arch}: ${reason} ` +
+      `The engine (npm package chdb) is missing for ${process.platform}-${process.arch}: ${reason}. ` +
         "Without it, tests can use a real server: set CLICKHOUSE_TEST_URL.",
       { cause: error },
     );

@@ -75,8 +75,11 @@ export class DevServer {
 
   #listen(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(this.#options.port, this.#options.host, resolve);
+      const { host, port } = this.#options;
+      this.#server.once("error", (cause) => {
+        reject(new Error(`Cannot listen on ${host}:${port}: ${cause.message}`, { cause }));
+      });
+      this.#server.listen(port, host, resolve);
     });
   }
 
