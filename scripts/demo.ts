@@ -1,0 +1,183 @@
+/**
+ * Shows the tool at work on this machine: starts a local ClickHouse on .local/demo, makes a month of lifelike data, runs
+ * the backfill, and compares every event with the same enrichment done in SQL.
+ *
+ *   bun run demo [--observations 200000] [--traces 20000] [--seed 1] [--port 0]
+ *
+ * Exit codes: 0 events as expected, 1 differences or failure, 2 usage, 130 and 143 interrupted.
+ */
+import { rmSync } from "node:fs";
+import { join, relative } from "node:path";
+import { type ArgsDef, defineCommand, runMain } from "citty";
+import { eventsTable, observationsTable, tracesTable } from "../test/support/schema.ts";
+import { connectTo, type TestServer } from "../test/support/server.ts";
+import { type DemoSize, dataStatements } from "./demo/data.ts";
+import { startLocalServer } from "./demo/server.ts";
+import { verifyEvents } from "./demo/verify.ts";
+
+const ROOT = join(import.meta.dir, "..");
+const DIRECTORY = join(ROOT, ".local/demo");
+const DATA_DIRECTORY = join(DIRECTORY, "clickhouse");
+const STATE_DIRECTORY = join(DIRECTORY, "state");
+const DATABASE = "demo";
+const PARTITION = "202511";
+const MAX_ROWS = 100_000_000;
+
+/** The exit code of the signal that ends the demo early; the run, if one is under way, ends by the same signal. */
+let interruptedWith: number | null = null;
+let stopServer: (() => Promise<void>) | null = null;
+let run: Bun.Subprocess | null = null;
+
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  process.on(signal, () => {
+    const isSecond = interruptedWith !== null;
+    interruptedWith = code;
+    // A terminal's Ctrl-C reaches the run by itself; a second one would make it stop at once.
+    const hasRunGotIt = signal === "SIGINT" && process.stdin.isTTY;
+    if (run !== null && !hasRunGotIt) run.kill(signal);
+    // Whatever waits for the server then fails, and the demo ends.
+    if (run === null || isSecond) void stopServer?.();
+  });
+}
+
+const ARGS = {
+  observations: { type: "string", default: "200000", description: "observations to make" },
+  traces: { type: "string", default: "20000", description: "traces to make" },
+  seed: { type: "string", default: "1", description: "another seed makes other data" },
+  port: { type: "string", default: "0", description: "port of the local ClickHouse; 0 picks a free one" },
+} as const satisfies ArgsDef;
+
+await runMain(
+  defineCommand({
+    meta: { name: "demo", description: "Backfills a month of made-up data on a local ClickHouse" },
+    args: ARGS,
+    async run({ args, rawArgs }) {
+      const unknown = rawArgs.find((arg) => arg.startsWith("-") && !isKnownFlag(arg)) ?? args._[0];
+      if (unknown !== undefined) {
+        console.error(
+          `${unknown}: expected ${Object.keys(ARGS)
+            .map((name) => `--${name} N`)
+            .join(", ")}`,
+        );
+        process.exit(2);
+      }
+      const size = {
+        observations: numberOf("observations", args.observations, 1, MAX_ROWS),
+        traces: numberOf("traces", args.traces, 1, MAX_ROWS),
+        seed: numberOf("seed", args.seed, 0, 2 ** 31),
+      };
+      const port = numberOf("port", args.port, 0, 65_535);
+      process.exit(await demo(size, port));
+    },
+  }),
+);
+
+/** The whole demo; returns the exit code. */
+async function demo(size: DemoSize, port: number): Promise<number> {
+  let code: number;
+  try {
+    rmSync(STATE_DIRECTORY, { recursive: true, force: true });
+    say(`Starting a local ClickHouse on ${relative(process.cwd(), DATA_DIRECTORY)}`);
+    const local = await startLocalServer(DATA_DIRECTORY, port);
+    stopServer = local.stop;
+    const server = connectTo(local.url);
+    if (interruptedWith === null) await makeData(server, size);
+    code = interruptedWith ?? (await runBackfill(local.url));
+    if (code === 0) code = (await verify(server)) ? 0 : 1;
+  } catch (error) {
+    if (interruptedWith === null) console.error(error instanceof Error ? error.message : error);
+    code = 1;
+  }
+  await stopServer?.();
+  if (interruptedWith !== null) {
+    console.error("Interrupted. Nothing is left running.");
+    return interruptedWith;
+  }
+  if (stopServer !== null) tellHowToLook();
+  return code;
+}
+
+async function makeData(server: TestServer, size: DemoSize): Promise<void> {
+  const { observations, traces } = size;
+  say(`Making November 2025: ${count(observations)} observations of ${count(traces)} traces`);
+  // Not by removing the directory: a server that someone looks at the last demo with may be running on it.
+  await server.command(`DROP DATABASE IF EXISTS ${DATABASE} SYNC`);
+  await server.command(`CREATE DATABASE ${DATABASE}`);
+  const on = { database: DATABASE };
+  for (const table of [tracesTable("traces"), observationsTable("observations"), eventsTable("events")]) {
+    await server.command(table, on);
+  }
+  for (const { what, sql } of dataStatements(size)) {
+    const started = performance.now();
+    await server.command(sql, on);
+    console.log(`  ${what}, ${seconds(started)}`);
+  }
+  const [parts] = await server.queryJson<{ rows: number; size: string }>(
+    "SELECT sum(rows) AS rows, formatReadableSize(sum(data_uncompressed_bytes)) AS size FROM system.parts WHERE active AND database = 'demo'",
+  );
+  if (parts !== undefined) console.log(`  ${count(parts.rows)} rows, ${parts.size} uncompressed`);
+}
+
+/** Runs the tool itself, as a user would, and returns its exit code. */
+async function runBackfill(url: string): Promise<number> {
+  const flags = ["--partition", PARTITION, "--clickhouse-url", url, "--clickhouse-db", DATABASE];
+  const state = ["--cursor-state-dir", relative(ROOT, STATE_DIRECTORY)];
+  const command = ["src/main.ts", "run", ...flags, ...state];
+  say(`bun ${command.join(" ")}`);
+  run = Bun.spawn([process.execPath, ...command], { cwd: ROOT, stdio: ["inherit", "inherit", "inherit"] });
+  const code = await run.exited;
+  run = null;
+  if (code !== 0 && interruptedWith === null) console.error(`The run ended with exit code ${code}.`);
+  return code;
+}
+
+async function verify(server: TestServer): Promise<boolean> {
+  say("Comparing the events with the same enrichment as one SQL statement");
+  const started = performance.now();
+  const { actualRows, differingRows, description } = await verifyEvents(server, DATABASE, PARTITION);
+  if (differingRows > 0) {
+    console.error(`DIFFERENT, ${seconds(started)}. ${description}`);
+    return false;
+  }
+  if (actualRows === 0) {
+    console.error("There are no events at all.");
+    return false;
+  }
+  console.log(`  the same: ${count(actualRows)} events in every column, ${seconds(started)}`);
+  return true;
+}
+
+function tellHowToLook(): void {
+  const data = relative(process.cwd(), DATA_DIRECTORY);
+  say("The data stays until the next demo. To look at it:");
+  console.log(`  bun scripts/dev-clickhouse.ts --path ${data} --port 8123`);
+  console.log(
+    `  curl 'http://localhost:8123/?database=${DATABASE}' --data-binary 'SELECT * FROM events LIMIT 1 FORMAT Vertical'`,
+  );
+}
+
+function isKnownFlag(arg: string): boolean {
+  return Object.keys(ARGS).some((name) => arg === `--${name}` || arg.startsWith(`--${name}=`));
+}
+
+function numberOf(flag: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  console.error(`--${flag} ${text}: expected a number from ${least} to ${most}`);
+  process.exit(2);
+}
+
+function say(line: string): void {
+  console.log(`\n${line}`);
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+function seconds(startedMs: number): string {
+  return `${((performance.now() - startedMs) / 1000).toFixed(1)} s`;
+}
