@@ -4,13 +4,16 @@
  * objects and nulls have none of their own.
  */
 export function clashesWith(text: string, rest: string): boolean {
-  return hasPath(JSON.parse(text), "", rest);
+  return hasPath(JSON.parse(text), null, rest);
 }
 
-function hasPath(value: unknown, path: string, rest: string): boolean {
+/** `path` leads to `value`; null at the top. Names may be empty, so an empty path is a path. */
+function hasPath(value: unknown, path: string | null, rest: string): boolean {
   if (value === null || value === undefined) return false;
-  if (typeof value !== "object" || Array.isArray(value)) return path === rest || path.startsWith(`${rest}.`);
+  if (typeof value !== "object" || Array.isArray(value)) {
+    return path !== null && (path === rest || path.startsWith(`${rest}.`));
+  }
   return Object.entries(value).some(([name, inner]) =>
-    hasPath(inner, path === "" ? name : `${path}.${name}`, rest),
+    hasPath(inner, path === null ? name : `${path}.${name}`, rest),
   );
 }

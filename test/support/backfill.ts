@@ -1,0 +1,58 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fingerprintOf } from "../../src/checkpoint/fingerprint.ts";
+import { openLedger } from "../../src/checkpoint/ledger.ts";
+import {
+  type BackfillEvent,
+  type BackfillOptions,
+  type BackfillReport,
+  runBackfill,
+} from "../../src/pipeline/backfill.ts";
+import type { TestServer } from "./server.ts";
+
+/** A run in this process, with a checkpoint in a directory of its own. */
+export interface RunOutcome {
+  readonly report: BackfillReport;
+  readonly events: readonly BackfillEvent[];
+}
+
+/** Options of a run with small pages, as a test starts from. */
+export function runOptions(
+  server: TestServer,
+  database: string,
+  partition: string,
+  overrides: Partial<BackfillOptions> = {},
+): BackfillOptions {
+  return {
+    partition,
+    connection: { url: server.url, user: server.user, password: server.password, database },
+    tables: { source: "observations", traces: "traces", target: "events" },
+    batchSizeRows: 10_000,
+    streamBlockSizeRows: 50_000,
+    dryRun: false,
+    maxRetries: 3,
+    parallelWorkers: 2,
+    traceWindowDays: 2,
+    workerUrl: new URL("../../src/worker.ts", import.meta.url),
+    ...overrides,
+  };
+}
+
+/** Runs a backfill from a fresh checkpoint. */
+export async function backfill(options: BackfillOptions): Promise<RunOutcome> {
+  const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-state-"));
+  try {
+    const ledger = openLedger({
+      directory,
+      partition: options.partition,
+      fingerprint: fingerprintOf(options),
+    });
+    const events: BackfillEvent[] = [];
+    const stop = new AbortController().signal;
+    const report = await runBackfill(options, ledger, (event) => events.push(event), stop);
+    return { report, events };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
