@@ -20,12 +20,22 @@ export interface RetryPolicy {
   readonly signal: AbortSignal;
 }
 
+/** A step failed for good: the message names it and tells the last attempt's error, which is the cause. */
+export class StepError extends Error {
+  override readonly name: string = "StepError";
+
+  constructor(step: string, cause: unknown) {
+    super(`${step}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
 const FIRST_DELAY_MS = 250;
 const MAX_DELAY_MS = 30_000;
 
 /**
  * Runs `attempt` until it succeeds, up to `maxRetries` times after the first, with exponential backoff and jitter.
- * An error that will not pass by itself ends it at once; so does the signal. Rejects with the last error.
+ * An error that will not pass by itself ends it at once. Rejects with a StepError - of a step within a step, with that
+ * one's - or with the signal's reason.
  */
 export async function withRetry<T>(step: string, policy: RetryPolicy, attempt: () => Promise<T>): Promise<T> {
   for (let retries = 0; ; retries++) {
@@ -34,7 +44,8 @@ export async function withRetry<T>(step: string, policy: RetryPolicy, attempt: (
       return await attempt();
     } catch (error) {
       policy.signal.throwIfAborted();
-      if (retries >= policy.maxRetries || !isTransient(error)) throw error;
+      if (error instanceof StepError) throw error;
+      if (retries >= policy.maxRetries || !isTransient(error)) throw new StepError(step, error);
       const delayMs = backoffMs(retries, Math.random());
       const message = error instanceof Error ? error.message : String(error);
       policy.onRetry({ step, attempt: retries + 1, maxRetries: policy.maxRetries, delayMs, message });

@@ -1,6 +1,6 @@
 import type { ConnectionSettings } from "../clickhouse/connection.ts";
 import { knownSettings, readSettings, writeSettings } from "../clickhouse/query-settings.ts";
-import type { RetryPolicy } from "../clickhouse/retry.ts";
+import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { RunError } from "../errors.ts";
@@ -121,7 +121,9 @@ class BackfillRun {
     const { connection, tables, partition, streamBlockSizeRows } = this.#options;
     const serverVersion = await connect(server, this.#options, this.#retry);
     this.#emit({ kind: "connected", serverVersion, url: connection.url });
-    const known = await knownSettings(server, this.#stop);
+    const known = await withRetry("Reading the server's settings", this.#retry, () =>
+      knownSettings(server, this.#stop),
+    );
     const mapping = await checkTables(server, this.#options, this.#retry);
     const scope: PlanScope = {
       server,

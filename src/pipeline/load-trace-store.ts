@@ -17,7 +17,7 @@ export async function loadTraceStore(
   retry: RetryPolicy,
   progress: RunProgress,
 ): Promise<void> {
-  const pages = await withRetry("Planning the traces", retry, () =>
+  const pages = await withRetry(`Counting traces of ${scope.table}`, retry, () =>
     planTracePages(server, scope, retry.signal),
   );
   progress.planTraces(pages.reduce((rows, page) => rows + page.plannedRows, 0));

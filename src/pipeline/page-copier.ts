@@ -5,7 +5,6 @@ import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import { selectBlocks } from "../clickhouse/select-blocks.ts";
 import type { QuerySettings, Server } from "../clickhouse/server.ts";
 import { identifier } from "../clickhouse/sql.ts";
-import { RunError } from "../errors.ts";
 import type { ResolvedMapping } from "../mapping/resolve.ts";
 import { describeRange, type KeyRange } from "../plan/key-range.ts";
 import { rangeCondition } from "../plan/source-key.ts";
@@ -64,19 +63,13 @@ export class PageCopier {
 
   /**
    * Copies a page and returns when the server has acknowledged all of its batches. `onProgress` is told, after each batch,
-   * what of the page is done; after a failed attempt it begins anew. Rejects with a RunError that names the step and the
+   * what of the page is done; after a failed attempt it begins anew. Rejects with a StepError that names the step and the
    * range, or with the reason of the retry policy's signal.
    */
   async copy(range: KeyRange, onProgress: (done: PageResult) => void): Promise<PageResult> {
     const { retry, source } = this.#copying;
     const step = `Copying ${source}, ${describeRange(range)}`;
-    try {
-      return await withRetry(step, retry, () => this.#attempt(range, onProgress));
-    } catch (error) {
-      retry.signal.throwIfAborted();
-      if (error instanceof RunError) throw error;
-      throw new RunError(`${step}: ${messageOf(error)}`, { cause: error });
-    }
+    return await withRetry(step, retry, () => this.#attempt(range, onProgress));
   }
 
   async #attempt(range: KeyRange, onProgress: (done: PageResult) => void): Promise<PageResult> {
@@ -131,13 +124,8 @@ export class PageCopier {
   ): Promise<void> {
     const { dryRun, retry, target } = this.#copying;
     const body = batch.body();
-    const step = `Inserting ${batch.rows} rows into ${target}`;
-    if (!dryRun) {
-      await withRetry(step, retry, () => this.#insert(body, batch.rows)).catch((error: unknown) => {
-        retry.signal.throwIfAborted();
-        throw new RunError(`${step}, ${describeRange(range)}: ${messageOf(error)}`, { cause: error });
-      });
-    }
+    const step = `Inserting ${batch.rows} rows into ${target}, ${describeRange(range)}`;
+    if (!dryRun) await withRetry(step, retry, () => this.#insert(body, batch.rows));
     done.rows += batch.rows;
     done.withoutTrace += batch.withoutTrace;
     done.bytes += batch.sourceBytes;
@@ -171,8 +159,4 @@ export class PageCopier {
 function insertStatement(target: string, mapping: ResolvedMapping): string {
   const names = [...mapping.copied.map(({ name }) => name), ...mapping.made.map(({ column }) => column.name)];
   return `INSERT INTO ${target} (${names.map(identifier).join(", ")}) FORMAT Native`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,6 +2,7 @@ import { BufferPool } from "../clickhouse/native/buffer-pool.ts";
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { applyDeletions, loadTraces, type TraceLoading } from "../traces/loader.ts";
+import type { TraceRange } from "../traces/queries.ts";
 import { SegmentWriter } from "../traces/segment-writer.ts";
 import { TraceStore } from "../traces/store.ts";
 import { PageCopier } from "./page-copier.ts";
@@ -45,10 +46,8 @@ export class PageWorker {
       case "loadTraces": {
         const loading = need(this.#loading);
         const writer = need(this.#segments);
-        await withRetry("Loading traces", this.#retryPolicy(), () =>
-          loadTraces(loading, request.argument, writer, (rows, bytes) =>
-            this.#post({ kind: "traces", rows, bytes }),
-          ),
+        await withRetry(`Loading traces from ${loading.scope.table}`, this.#retryPolicy(), () =>
+          this.#loadTraces(loading, request.argument, writer),
         );
         return undefined;
       }
@@ -62,15 +61,32 @@ export class PageWorker {
         return undefined;
       }
       case "applyDeletions": {
+        const loading = need(this.#loading);
         const store = need(this.#store);
-        await withRetry("Loading deleted traces", this.#retryPolicy(), () =>
-          applyDeletions(need(this.#loading), store),
+        await withRetry(`Loading deletions from ${loading.scope.table}`, this.#retryPolicy(), () =>
+          applyDeletions(loading, store),
         );
         return undefined;
       }
       case "copyPage":
         this.#copier ??= this.#makeCopier();
         return await this.#copier.copy(request.argument, (done) => this.#post({ kind: "page", done }));
+    }
+  }
+
+  /** Loads a range and tells of it; what a failed attempt told is taken back. */
+  async #loadTraces(loading: TraceLoading, range: TraceRange, writer: SegmentWriter): Promise<void> {
+    const told = { rows: 0, bytes: 0 };
+    const tell = (rows: number, bytes: number): void => {
+      told.rows += rows;
+      told.bytes += bytes;
+      this.#post({ kind: "traces", rows, bytes });
+    };
+    try {
+      await loadTraces(loading, range, writer, tell);
+    } catch (error) {
+      tell(-told.rows, -told.bytes);
+      throw error;
     }
   }
 

@@ -1,5 +1,5 @@
 import { ERROR_CODE, ServerError, TransportError } from "../clickhouse/errors.ts";
-import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
+import { type RetryPolicy, StepError, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { RunError } from "../errors.ts";
@@ -15,12 +15,14 @@ const SOURCE_PARTITION_KEY = "toYYYYMM(start_time)";
 /** Connects, and returns the server's version. Throws a RunError that says what to check. */
 export async function connect(server: Server, options: BackfillOptions, retry: RetryPolicy): Promise<string> {
   const { url, user, database } = options.connection;
-  const ask = (): Promise<unknown[][]> => server.allRows({ sql: "SELECT version()" }, retry.signal);
-  const [row] = await withRetry(`Connecting to ${url}`, retry, ask).catch((error: unknown) => {
-    retry.signal.throwIfAborted();
-    throw connectionError(error, url, user, database);
+  const ask = async (): Promise<string> => {
+    const [row] = await server.allRows({ sql: "SELECT version()" }, retry.signal);
+    if (row === undefined) throw new TransportError("The answer to SELECT version() is empty");
+    return String(row[0]);
+  };
+  const version = await withRetry(`Connecting to ${url}`, retry, ask).catch((error: unknown) => {
+    throw error instanceof StepError ? connectionError(error.cause, url, user, database) : error;
   });
-  const version = String(row?.[0]);
   const [major, minor] = version.split(".").map(Number);
   const [oldestMajor, oldestMinor] = OLDEST_VERSION;
   const isTooOld =
@@ -122,8 +124,9 @@ async function describe(
     }));
     return { name: table, columns };
   } catch (error) {
-    if (!(error instanceof ServerError)) throw error;
-    return `${table}: ${error.message}`;
+    const cause = error instanceof StepError ? error.cause : null;
+    if (!(cause instanceof ServerError && cause.code === ERROR_CODE.unknownTable)) throw error;
+    return `${table}: ${cause.message}`;
   }
 }
 
