@@ -80,7 +80,7 @@ describe(`events as of November 2025, seed ${seed}`, () => {
       { database, actual: "events_window", expected: "expected" },
       "multiset",
     );
-    expect(differing).rejects.toThrow();
+    await expect(differing).rejects.toThrow();
   });
 });
 
