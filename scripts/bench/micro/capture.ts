@@ -1,0 +1,53 @@
+import { knownSettings, readSettings } from "../../../src/clickhouse/query-settings.ts";
+import type { RetryPolicy } from "../../../src/clickhouse/retry.ts";
+import { type QuerySettings, Server, type Statement } from "../../../src/clickhouse/server.ts";
+import { identifier, qualifiedTable } from "../../../src/clickhouse/sql.ts";
+import type { ResolvedMapping } from "../../../src/mapping/resolve.ts";
+import { checkTables } from "../../../src/pipeline/preflight.ts";
+import { tracesStatement } from "../../../src/traces/queries.ts";
+import { runOptions } from "../../../test/support/backfill.ts";
+import { PARTITION, TABLES } from "../data.ts";
+import { DATABASE, type Dataset } from "../dataset.ts";
+
+/** Answers of the server as they arrived, held in memory. */
+export interface Capture {
+  readonly mapping: ResolvedMapping;
+  /** The answer to the pages' query, in the chunks that the connection gave. */
+  readonly observations: readonly Uint8Array[];
+  readonly traces: readonly Uint8Array[];
+}
+
+const NEVER = new AbortController().signal;
+const BATCH_ROWS = 10_000;
+
+/** Asks for the observations and traces as a run does, as one page. */
+export async function capture(dataset: Dataset): Promise<Capture> {
+  const options = runOptions(dataset.server, DATABASE, PARTITION);
+  const server = new Server(options.connection);
+  try {
+    const retry: RetryPolicy = { maxRetries: 0, onRetry: () => {}, signal: NEVER };
+    const mapping = await checkTables(server, options, retry);
+    const settings = readSettings(await knownSettings(server, NEVER), BATCH_ROWS);
+    const scope = { table: qualifiedTable(DATABASE, "traces"), partition: PARTITION, windowDays: 2 };
+    const traces = tracesStatement(scope, mapping.traceColumns, { after: null, upTo: null });
+    return {
+      mapping,
+      observations: await answer(server, observationsStatement(mapping), settings),
+      traces: await answer(server, traces, settings),
+    };
+  } finally {
+    await server.close();
+  }
+}
+
+function observationsStatement({ copied, helpers }: ResolvedMapping): Statement {
+  const items = [...copied, ...helpers].map(({ name, sql }) => `${sql} AS ${identifier(name)}`);
+  const from = `${qualifiedTable(DATABASE, TABLES.source)} AS o FINAL WHERE o._partition_id = {partition:String}`;
+  return { sql: `SELECT ${items.join(", ")} FROM ${from}`, params: { partition: PARTITION } };
+}
+
+async function answer(server: Server, statement: Statement, settings: QuerySettings): Promise<Uint8Array[]> {
+  const sql = `${statement.sql} FORMAT Native`;
+  const { chunks } = await server.select({ ...statement, sql, settings }, NEVER);
+  return await Array.fromAsync(chunks);
+}

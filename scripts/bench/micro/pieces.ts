@@ -1,0 +1,127 @@
+import type { Block } from "../../../src/clickhouse/native/block.ts";
+import { BlockAssembler } from "../../../src/clickhouse/native/block-assembler.ts";
+import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
+import type { ResolvedMapping } from "../../../src/mapping/resolve.ts";
+import { Batch } from "../../../src/pipeline/batch.ts";
+import { Enricher } from "../../../src/pipeline/enrich/enricher.ts";
+import { MadeColumns } from "../../../src/pipeline/enrich/made-columns.ts";
+import type { TraceStore } from "../../../src/traces/store.ts";
+
+/** Finds the blocks of an answer; each is handed on and its buffer used again, as a run does. Returns the rows. */
+export function walk(
+  chunks: readonly Uint8Array[],
+  buffers: BufferPool,
+  onBlock?: (block: Block) => void,
+): number {
+  const assembler = new BlockAssembler(buffers);
+  let rows = 0;
+  for (const chunk of chunks) {
+    assembler.add(chunk);
+    for (let block = assembler.next(); block !== null; block = assembler.next()) {
+      rows += block.rows;
+      onBlock?.(block);
+      buffers.release(block.bytes);
+    }
+  }
+  assembler.end();
+  assembler.close();
+  return rows;
+}
+
+/** The blocks of an answer, all kept. */
+export function keepBlocks(chunks: readonly Uint8Array[]): Block[] {
+  const blocks: Block[] = [];
+  const buffers = new BufferPool(0);
+  const assembler = new BlockAssembler(buffers);
+  for (const chunk of chunks) {
+    assembler.add(chunk);
+    for (let block = assembler.next(); block !== null; block = assembler.next()) blocks.push(block);
+  }
+  assembler.end();
+  return blocks;
+}
+
+/** Copies the chunks to one place, as the least that any program must do with them. */
+export function copy(chunks: readonly Buffer[], target: Buffer): void {
+  let at = 0;
+  for (const chunk of chunks) at += chunk.copy(target, at);
+}
+
+/** Makes the trace's columns for all rows of the blocks, and forgets them. */
+export function gather(blocks: readonly Block[], mapping: ResolvedMapping, store: TraceStore): () => number {
+  const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
+  const made = new MadeColumns(mapping.made);
+  return () => {
+    let withoutTrace = 0;
+    for (const block of blocks) {
+      made.reset();
+      // A block is given once, row by row; the copy stands for the next block.
+      withoutTrace += enricher.append({ block: { ...block }, from: 0, to: block.rows }, made);
+    }
+    return withoutTrace;
+  };
+}
+
+/** Batches that hold all rows of the blocks, ready to be written. */
+export function fillBatches(
+  blocks: readonly Block[],
+  mapping: ResolvedMapping,
+  store: TraceStore,
+  batchRows: number,
+): Batch[] {
+  const batches: Batch[] = [];
+  const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
+  let batch = new Batch(mapping);
+  for (const block of blocks) {
+    for (let from = 0; from < block.rows; ) {
+      const to = Math.min(block.rows, from + batchRows - batch.rows);
+      batch.append({ block, from, to }, enricher);
+      from = to;
+      if (batch.rows < batchRows) continue;
+      batches.push(batch);
+      batch = new Batch(mapping);
+    }
+  }
+  if (batch.rows > 0) batches.push(batch);
+  return batches;
+}
+
+/** Everything that a run does with an answer's bytes on their way to the inserts' bodies: walk, enrich, write. */
+export function enrichAlone(
+  chunks: readonly Uint8Array[],
+  mapping: ResolvedMapping,
+  store: TraceStore,
+  batchRows: number,
+): () => number {
+  const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
+  const buffers = new BufferPool(4);
+  const batch = new Batch(mapping);
+  return () => {
+    const assembler = new BlockAssembler(buffers);
+    const held: Block[] = [];
+    let bytes = 0;
+    const send = (current: Block | null): void => {
+      for (const part of batch.body()) bytes += part.length;
+      batch.reset();
+      for (const block of held.splice(0)) if (block !== current) buffers.release(block.bytes);
+      if (current !== null) held.push(current);
+    };
+    for (const chunk of chunks) {
+      assembler.add(chunk);
+      for (let block = assembler.next(); block !== null; block = assembler.next()) {
+        held.push(block);
+        for (let from = 0; from < block.rows; ) {
+          const to = Math.min(block.rows, from + batchRows - batch.rows);
+          batch.append({ block, from, to }, enricher);
+          from = to;
+          if (batch.rows >= batchRows) send(block);
+        }
+      }
+    }
+    if (batch.rows > 0) send(null);
+    for (const block of held.splice(0)) buffers.release(block.bytes);
+    assembler.end();
+    assembler.close();
+    return bytes;
+  };
+}
