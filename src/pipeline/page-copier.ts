@@ -86,12 +86,17 @@ export class PageCopier {
       for await (const block of this.#blocks(range)) {
         this.#retain(block);
         for (let from = 0; from < block.rows; ) {
-          const to = Math.min(block.rows, from + this.#copying.batchRows - this.#filling.rows);
+          const room = this.#copying.batchRows - this.#filling.rows;
+          // Whole blocks are handed on as they are; a part of one costs a walk over its strings.
+          if (this.#filling.rows > 0 && block.rows - from > room) {
+            await send();
+            continue;
+          }
+          const to = Math.min(block.rows, from + room);
           this.#filling.append({ block, from, to }, this.#enricher);
           this.#retain(block);
           from = to;
-          const isFull = this.#filling.rows >= this.#copying.batchRows;
-          if (isFull || this.#filling.sourceBytes >= MAX_BATCH_BYTES) await send();
+          if (this.#filling.sourceBytes >= MAX_BATCH_BYTES) await send();
         }
         this.#release(block);
       }

@@ -46,7 +46,7 @@ export class KeyDictionary {
     const mask = this.#table.length - 1;
     for (let slot = hash(bytes, start, end) & mask; ; slot = (slot + 1) & mask) {
       const key = (this.#table[slot] as number) - 1;
-      if (key < 0 || this.#isKey(key, bytes, start, end)) return key;
+      if (key < 0 || this.isKey(key, bytes, start, end)) return key;
     }
   }
 
@@ -69,7 +69,8 @@ export class KeyDictionary {
     this.#table[slot] = key + 1;
   }
 
-  #isKey(key: number, bytes: Buffer, start: number, end: number): boolean {
+  /** Whether key number `key` has this text. */
+  isKey(key: number, bytes: Buffer, start: number, end: number): boolean {
     let own = this.textStart[key] as number;
     if ((this.end[key] as number) - own !== end - start) return false;
     for (let at = start; at < end; at++, own++) {

@@ -10,6 +10,7 @@ import { type MadeColumns, SOURCE_INDEX } from "./made-columns.ts";
 const RESOURCE_ATTRIBUTES = Buffer.from("resourceAttributes");
 const TRACE_TAGS = Buffer.from("trace_tags");
 const COMMA = 0x2c;
+const MAX_COMPARED_KEYS = 16;
 
 /** Where the steps of the observations' metadata, a Map(LowCardinality(String), String), are in a block. */
 export interface MetadataSteps {
@@ -38,6 +39,9 @@ export class MetadataMerger {
   readonly #json = new ByteWriter(4096);
   /** Whether each key of the dictionary needs escaping in JSON. */
   #keyNeedsEscape: Uint8Array = new Uint8Array(64);
+  /** The keys of the observation's entries at hand, by number; of repeated ones the first. */
+  #ownKeys: Int32Array = new Int32Array(64);
+  #ownKeyCount = 0;
   /** Which trace entries of the row at hand are kept. */
   #kept: Uint8Array = new Uint8Array(64);
   /** The last row that had each key of the dictionary. */
@@ -110,6 +114,8 @@ export class MetadataMerger {
     const valuesStart = this.#valueAt;
     const cursor = this.#cursor;
     let at = valuesStart;
+    if (this.#ownKeys.length < end - first) this.#ownKeys = new Int32Array((end - first) * 2);
+    this.#ownKeyCount = 0;
     for (let entry = first; entry < end; entry++) {
       const key = dictionary.keyAt(block, this.#steps.keys, entry);
       out.names?.elements.copy(bytes, dictionary.wireStart[key] as number, dictionary.end[key] as number);
@@ -118,6 +124,7 @@ export class MetadataMerger {
       at = cursor.position + length;
       if (this.#rowOfKey[key] === this.#row) continue;
       this.#rowOfKey[key] = this.#row;
+      this.#ownKeys[this.#ownKeyCount++] = key;
       if (out.json === null) continue;
       const keyText = dictionary.textStart[key] as number;
       const keyEnd = dictionary.end[key] as number;
@@ -170,18 +177,28 @@ export class MetadataMerger {
   /** Marks the trace's entries whose keys the observation does not have, and counts them. */
   #markKept(segment: Buffer, keysStart: number, entries: number): number {
     if (this.#kept.length < entries) this.#kept = new Uint8Array(entries * 2);
+    const kept = this.#kept;
     const cursor = this.#cursor;
-    let at = keysStart;
-    let kept = 0;
+    cursor.position = keysStart;
+    let count = 0;
     for (let i = 0; i < entries; i++) {
-      cursor.position = at;
       const length = readVarint(segment, cursor);
-      at = cursor.position + length;
-      const isKept = !this.#has(this.#dictionary.find(segment, cursor.position, at));
-      this.#kept[i] = isKept ? 1 : 0;
-      if (isKept) kept++;
+      const start = cursor.position;
+      cursor.position = start + length;
+      const isKept = !this.#isOwnKey(segment, start, start + length);
+      kept[i] = isKept ? 1 : 0;
+      if (isKept) count++;
     }
-    return kept;
+    return count;
+  }
+
+  /** Whether the observation has this key. Few keys are compared one by one, which is cheaper than to hash them. */
+  #isOwnKey(segment: Buffer, start: number, end: number): boolean {
+    if (this.#ownKeyCount > MAX_COMPARED_KEYS) return this.#has(this.#dictionary.find(segment, start, end));
+    for (let i = 0; i < this.#ownKeyCount; i++) {
+      if (this.#dictionary.isKey(this.#ownKeys[i] as number, segment, start, end)) return true;
+    }
+    return false;
   }
 
   #appendKept(
