@@ -99,9 +99,12 @@ export async function checkTables(
       ? `Table ${missing.map((name) => JSON.stringify(name)).join(", ")} is missing in database ${JSON.stringify(connection.database)} at ${connection.url}`
       : `The tables in database ${JSON.stringify(connection.database)} at ${connection.url} cannot be used`;
   throw new RunError(
-    [first, ...problems, "Check --clickhouse-db, --source-table, --traces-table and --target-table."].join(
-      "\n",
-    ),
+    // Several event columns may lack the same source column.
+    [
+      first,
+      ...new Set(problems),
+      "Check --clickhouse-db, --source-table, --traces-table and --target-table.",
+    ].join("\n"),
   );
 }
 

@@ -5,6 +5,7 @@ import { type CliOutcome, type RunningCli, startCli } from "./cli.ts";
 import { temporaryDirectory } from "./cli-directory.ts";
 import { type CompareMode, expectSameRows } from "./compare.ts";
 import { FaultProxy } from "./fault-proxy.ts";
+import type { Rule } from "./fault-proxy-rules.ts";
 import { chooseSeed, generateDataset } from "./generate.ts";
 import { writeReference } from "./reference.ts";
 import { eventsFullTable } from "./schema.ts";
@@ -119,6 +120,13 @@ export class Scenario implements AsyncDisposable {
     return await (await this.start(flags)).outcome;
   }
 
+  /** Starts a run and waits until it meets the rule's fault. Throws when it ends without meeting it. */
+  async startUntil(rule: Rule, flags: readonly string[] = SMALL): Promise<RunningCli> {
+    const running = await this.start(flags);
+    await reached(rule, running);
+    return running;
+  }
+
   get checkpointPath(): string {
     return join(this.directory, `cursor_state_${this.fixture.partition}.json`);
   }
@@ -155,6 +163,16 @@ export class Scenario implements AsyncDisposable {
       leave();
     }
   }
+}
+
+/** Waits until the run meets the rule's fault. Throws when it ends without meeting it. */
+export async function reached(rule: Rule, running: RunningCli): Promise<void> {
+  const ended = running.outcome.then((outcome) => {
+    throw new Error(`The run ended before it met the fault: ${JSON.stringify(outcome)}`);
+  });
+  // Later it may end as it likes.
+  ended.catch(() => {});
+  await Promise.race([rule.reached, ended]);
 }
 
 /** What tests look at in a checkpoint. */

@@ -1,0 +1,134 @@
+import { describe, expect, test } from "bun:test";
+import { readStderr, reportedCount } from "../support/cli.ts";
+import { ONE_BY_ONE, OTHER_SIZES, Scenario } from "../support/cli-scenario.ts";
+import { exceptionText, type Fault, gatewayError, serverError } from "../support/fault-proxy-faults.ts";
+import type { Match } from "../support/fault-proxy-rules.ts";
+import { setHeader } from "../support/fault-proxy-wire.ts";
+
+const ALL = Number.MAX_SAFE_INTEGER;
+const NO_TABLE = serverError(404, 60, "Table does not exist", "UNKNOWN_TABLE");
+const SYNTAX = serverError(400, 62, "Syntax error", "SYNTAX_ERROR");
+const MISMATCH = serverError(400, 53, "Types differ", "TYPE_MISMATCH");
+const NO_COLUMN = serverError(404, 16, "No such column nope", "NO_SUCH_COLUMN_IN_TABLE");
+const DENIED = serverError(403, 497, "Not enough privileges", "ACCESS_DENIED");
+const DIVISION = exceptionText(153, "Division by zero", "ILLEGAL_DIVISION");
+
+/** Every page but the first, so that something is in the checkpoint. */
+const PAGES: Match = { on: "page", nth: 2, times: 100 };
+const INSERTS: Match = { on: "insert", nth: 4, times: 100 };
+const PAGE_STEP = /^Copying `e2e_\w+`\.`observations`, keys after \(".*\) up to .*: /;
+const INSERT_STEP =
+  /^Inserting \d+ rows into `e2e_\w+`\.`events_\d+`, (all keys|keys (after|up to) ?\(?.*\)?): /;
+
+type Case = readonly [name: string, match: Match, fault: Fault, step: RegExp, error: RegExp];
+
+/** Trying again would not help, so nothing is tried again. */
+const FINAL: readonly Case[] = [
+  ["a page: 60", PAGES, NO_TABLE, PAGE_STEP, /Code: 60\. .*\(UNKNOWN_TABLE\)/],
+  ["a page: 62", PAGES, SYNTAX, PAGE_STEP, /Code: 62\. .*\(SYNTAX_ERROR\)/],
+  ["a page: a load balancer's 403", PAGES, gatewayError(403), PAGE_STEP, /403 from the load balancer/],
+  [
+    "a page: an exception in the midst of the answer",
+    PAGES,
+    { kind: "exception", afterBytes: 5000, style: "tagged", text: DIVISION },
+    PAGE_STEP,
+    /Code: 153\. .*\(ILLEGAL_DIVISION\)/,
+  ],
+  [
+    "a page: an exception at the answer's end, as old servers write it",
+    PAGES,
+    { kind: "exception", afterBytes: ALL, style: "plain", text: DIVISION },
+    PAGE_STEP,
+    /Code: 153\. .*\(ILLEGAL_DIVISION\)/,
+  ],
+  ["an insert: 53", INSERTS, MISMATCH, INSERT_STEP, /Code: 53\. .*\(TYPE_MISMATCH\)/],
+  ["an insert: 16", INSERTS, NO_COLUMN, INSERT_STEP, /Code: 16\. .*\(NO_SUCH_COLUMN_IN_TABLE\)/],
+  [
+    "an insert that nothing proves to be stored",
+    INSERTS,
+    { kind: "edit", head: (head) => setHeader(head, "X-ClickHouse-Summary", null) },
+    INSERT_STEP,
+    /no X-ClickHouse-Summary header/,
+  ],
+  ["the traces: 497", { on: "traces" }, DENIED, /^Loading traces from `\w+`\.`traces`: /, /Code: 497\. /],
+  ["the plan: 62", { on: /GROUP BY p, t, d/ }, SYNTAX, /^Planning pages/, /Code: 62\. /],
+  [
+    "the columns: 497",
+    { on: /DESCRIBE TABLE .*observations/ },
+    DENIED,
+    /^Reading the columns of observations: /,
+    /Code: 497\. /,
+  ],
+];
+
+/** Worth another attempt, but the attempts are used up. */
+const EXHAUSTED: readonly Case[] = [
+  ["a page: 503", PAGES, gatewayError(503), PAGE_STEP, /503 from the load balancer/],
+  [
+    "a page: cut answers",
+    PAGES,
+    { kind: "cutAnswer", afterBytes: 5000, framing: "length" },
+    PAGE_STEP,
+    /The answer broke off: /,
+  ],
+  [
+    "a page: answers whose end cannot be told",
+    PAGES,
+    { kind: "cutAnswer", afterBytes: 5000, framing: "close" },
+    PAGE_STEP,
+    /neither Content-Length nor chunked encoding/,
+  ],
+  ["an insert: reset connections", INSERTS, { kind: "reset", at: { bodyBytes: 10 } }, INSERT_STEP, /./],
+  ["an insert: lost acknowledgements", INSERTS, { kind: "reset", at: "answer" }, INSERT_STEP, /./],
+  [
+    "an insert: data that never arrives",
+    INSERTS,
+    { kind: "shortenBody", toBytes: 0 },
+    INSERT_STEP,
+    /The server stored 0 of \d+ rows/,
+  ],
+];
+
+describe("what trying again would not help ends the run:", () => {
+  test.concurrent.each(FINAL)("%s", async (_, match, fault, step, error) => {
+    await using scenario = await Scenario.open();
+    const rule = scenario.proxy.on(match, fault);
+    await failThenFinish(scenario, [], step, error);
+    expect(rule.applied).toBe(1);
+  });
+});
+
+describe.each([
+  [0, EXHAUSTED],
+  [1, EXHAUSTED.slice(0, 2)],
+])("after --max-retries %i the run ends:", (maxRetries, cases) => {
+  test.concurrent.each(cases)("%s", async (_, match, fault, step, error) => {
+    await using scenario = await Scenario.open();
+    const rule = scenario.proxy.on(match, fault);
+    await failThenFinish(scenario, [`--max-retries=${maxRetries}`], step, error);
+    expect(rule.applied).toBe(1 + maxRetries);
+  });
+});
+
+/** The run fails as told, and the next one, without faults, does what is left. */
+async function failThenFinish(
+  scenario: Scenario,
+  flags: readonly string[],
+  step: RegExp,
+  error: RegExp,
+): Promise<void> {
+  const failed = await scenario.run([...ONE_BY_ONE, ...flags]);
+  expect(failed).toMatchObject({ code: 1, stdout: "" });
+  const [first = ""] = readStderr(failed).failure;
+  expect(first).toMatch(step);
+  expect(first).toMatch(error);
+  const done = scenario.checkpoint()?.rows_processed ?? 0;
+  expect(scenario.checkpoint()?.finished ?? false).toBe(false);
+
+  scenario.proxy.reset();
+  const next = await scenario.run(OTHER_SIZES);
+  expect(next).toMatchObject({ code: 0 });
+  expect(reportedCount(next, "Events inserted")).toBe(scenario.fixture.events - done);
+  expect(scenario.checkpoint()).toMatchObject({ finished: true, rows_processed: scenario.fixture.events });
+  await scenario.expectEvents("set");
+}

@@ -1,0 +1,207 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { compiledBinary } from "../support/binary.ts";
+import { type CliOutcome, readStderr, runCli, startCli, startCommand } from "../support/cli.ts";
+import { temporaryDirectory } from "../support/cli-directory.ts";
+import { ONE_BY_ONE, reached, Scenario, SMALL } from "../support/cli-scenario.ts";
+import { FaultProxy } from "../support/fault-proxy.ts";
+import { gatewayError } from "../support/fault-proxy-faults.ts";
+import { generateDataset } from "../support/generate.ts";
+import { eventsTable } from "../support/schema.ts";
+import { connectTo, startDevServer, type TestServer } from "../support/server.ts";
+
+let root = "";
+beforeAll(() => {
+  root = temporaryDirectory("clickhouse-backfill-e2e-");
+});
+
+describe("the binary", () => {
+  test("tells its help and its version without anything around it", async () => {
+    const options = { cwd: "/tmp" };
+    const help = await runCli(["--help"], options);
+    expect(help).toMatchObject({ code: 0, stderr: "" });
+    expect(help.stdout).toContain("--partition <YYYYMM>");
+    const { version } = (await Bun.file("package.json").json()) as { version: string };
+    const told = await runCli(["--version"], options);
+    expect(told).toMatchObject({ code: 0, stderr: "" });
+    expect(told.stdout).toMatch(
+      new RegExp(`^clickhouse-backfill ${version.replaceAll(".", "\\.")} \\(\\w.*\\)\\n$`),
+    );
+  });
+
+  test("runs no code that lies in the working directory", async () => {
+    const cwd = mkdtempSync(join(root, "cwd-"));
+    const trap = `require("node:fs").writeFileSync(${JSON.stringify(join(cwd, "sprung"))}, "");`;
+    writeFileSync(join(cwd, "trap.js"), trap);
+    writeFileSync(join(cwd, "trap.ts"), trap);
+    writeFileSync(join(cwd, "bunfig.toml"), 'preload = ["./trap.js"]\n[test]\npreload = ["./trap.js"]\n');
+    writeFileSync(join(cwd, "package.json"), '{ "name": "trap", "main": "trap.js", "type": "commonjs" }');
+    writeFileSync(join(cwd, "tsconfig.json"), '{ "compilerOptions": { "paths": { "*": ["./trap.ts"] } } }');
+    mkdirSync(join(cwd, "node_modules/citty"), { recursive: true });
+    writeFileSync(join(cwd, "node_modules/citty/index.js"), trap);
+    writeFileSync(join(cwd, ".env"), "PARTITION=202511\nCLICKHOUSE_URL=http://127.0.0.1:9\nMAX_RETRIES=0\n");
+    const outcome = await runCli([], { cwd });
+    expect(existsSync(join(cwd, "sprung"))).toBe(false);
+    // Reaching for the server of .env shows that the program itself ran, and that it read the file.
+    expect(outcome).toMatchObject({ code: 1, stdout: "" });
+    expect(outcome.stderr).toStartWith("No ClickHouse server answers at http://127.0.0.1:9\n");
+  });
+
+  test("reads .env in the working directory, which the environment beats", async () => {
+    await using scenario = await Scenario.open();
+    const { server, database, events } = scenario.fixture;
+    const env = [
+      "PARTITION=203001",
+      `CLICKHOUSE_URL='${scenario.proxy.url}'`,
+      `CLICKHOUSE_USER=${server.user}`,
+      `CLICKHOUSE_PASSWORD=${server.password}`,
+      `CLICKHOUSE_DB=${database}`,
+      `TARGET_TABLE=${scenario.target}`,
+      "CURSOR_STATE_DIR=state",
+    ];
+    writeFileSync(join(scenario.directory, ".env"), env.join("\n"));
+    const environment = { PARTITION: scenario.fixture.partition };
+    const outcome = await runCli(["run", "--parallel-workers=1"], { cwd: scenario.directory, environment });
+    expect(outcome).toMatchObject({ code: 0 });
+    expect(readdirSync(join(scenario.directory, "state"))).toEqual([
+      `cursor_state_${scenario.fixture.partition}.json`,
+    ]);
+    expect(await scenario.targetRows()).toBe(events);
+  });
+});
+
+describe("what leaves no trace:", () => {
+  test("a dry run reads everything and writes nothing", async () => {
+    await using scenario = await Scenario.open();
+    const outcome = await scenario.run([...SMALL, "--dry-run", "--cursor-state-dir=state"]);
+    expect(outcome).toMatchObject({ code: 0 });
+    expect(outcome.stdout).toStartWith(
+      `Dry run of partition ${scenario.fixture.partition}: nothing was inserted`,
+    );
+    expect(outcome.stdout).toMatch(new RegExp(`Observations read +${scenario.fixture.events}\\n`));
+    expect(scenario.proxy.count("page")).toBeGreaterThan(1);
+    expect(scenario.proxy.count("insert")).toBe(0);
+    expect(await scenario.targetRows()).toBe(0);
+    expect(readdirSync(scenario.directory)).toEqual([]);
+  });
+
+  test("an empty partition is told", async () => {
+    await using scenario = await Scenario.open();
+    const flags = scenario.flags.filter((flag) => !flag.startsWith("--partition="));
+    const outcome = await runCli([...flags, "--partition=203001"], { cwd: scenario.directory });
+    expect(outcome).toMatchObject({ code: 0 });
+    expect(outcome.stdout).toBe("Nothing to do: partition 203001 of observations holds no observations.\n");
+    expect(readdirSync(scenario.directory)).toEqual([]);
+  });
+});
+
+describe("output", () => {
+  test("is lines without control characters where no terminal is", async () => {
+    await using scenario = await Scenario.open();
+    scenario.proxy.on({ on: "insert" }, gatewayError(503));
+    const outcome = await scenario.run();
+    expect(outcome).toMatchObject({ code: 0 });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    expect(outcome.stdout + outcome.stderr).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f]/);
+    const { log, failure } = readStderr(outcome);
+    expect(failure).toEqual([]);
+    expect(log.some((line) => line.includes("info  observations: "))).toBe(true);
+    expect(log.some((line) => / warn {2}Inserting .*: retry 1 of 3 in .*503/.test(line))).toBe(true);
+  });
+
+  test("has a bar on a terminal", async () => {
+    await using scenario = await Scenario.open();
+    const page = scenario.proxy.on({ on: "page", nth: 3 }, { kind: "delay", ms: 600 });
+    const command = [await compiledBinary(), ...scenario.flags, ...ONE_BY_ONE]
+      .map((word) => `'${word}'`)
+      .join(" ");
+    // util-linux's script gives the command a terminal.
+    const outcome = await startCommand(["script", "-qec", command, "/dev/null"], {
+      cwd: scenario.directory,
+      environment: { TERM: "xterm" },
+    }).outcome;
+    expect(outcome).toMatchObject({ code: 0 });
+    expect(page.applied).toBe(1);
+    const drawn = outcome.stdout.split("\r\u001B[K");
+    const bar = /^observations {2}\[=*>? *\] {2}\d+\/\d+ {2}\d.*rows\/s.*MB\/s.*left$/;
+    expect(drawn.filter((line) => bar.test(line)).length).toBeGreaterThan(0);
+    expect(outcome.stdout).toContain(`Partition ${scenario.fixture.partition} is done`);
+    await scenario.expectEvents("multiset");
+  });
+});
+
+describe("the password", () => {
+  const PASSWORD = "s3cr3t-Pa55%w0rd";
+
+  test("is nowhere but on the wire", async () => {
+    const { url, process: child } = await startDevServer("--temporary", `--password=${PASSWORD}`);
+    const proxy = await FaultProxy.start(url);
+    try {
+      await fill(connectTo(url, "default", PASSWORD));
+      const cwd = mkdtempSync(join(root, "cwd-"));
+      const start = (flags: readonly string[], environment: Record<string, string> = {}) =>
+        startCli(["--partition=202511", "--stream-block-size=20", "--parallel-workers=1", ...flags], {
+          cwd,
+          environment: { LOG_LEVEL: "trace", ...environment },
+        });
+      const outcomes: CliOutcome[] = [];
+      const run = async (...options: Parameters<typeof start>): Promise<void> => {
+        outcomes.push(await (await start(...options)).outcome);
+      };
+      // Faults, and a failure when the checkpoint and the lock are there.
+      proxy.on({ on: "insert" }, gatewayError(503));
+      const hold = proxy.on({ on: "page", nth: 2 }, { kind: "hold", at: "answer" });
+      proxy.on({ on: "page", nth: 2 }, gatewayError(500));
+      const failing = await start([`--clickhouse-url=${proxy.url}`, `--clickhouse-password=${PASSWORD}`]);
+      await reached(hold, failing);
+      const files = readdirSync(cwd);
+      expect(files).toHaveLength(2);
+      const contents = files.map((name) => readFileSync(join(cwd, name), "utf8"));
+      hold.release();
+      outcomes.push(await failing.outcome);
+      // From the environment; the checkpoint is of another URL.
+      await run([`--clickhouse-url=${url}`], { CLICKHOUSE_PASSWORD: PASSWORD });
+      // In the URL, where no credentials are taken from.
+      const withCredentials = url.replace("//", `//default:${encodeURIComponent(PASSWORD)}@`);
+      await run([`--clickhouse-url=${withCredentials}`]);
+      await run(["--clickhouse-url=http://127.0.0.1:9", "--max-retries=0", "--cursor-state-dir=b"], {
+        CLICKHOUSE_PASSWORD: PASSWORD,
+      });
+      // Almost right, and given to a flag that does not exist.
+      await run([`--clickhouse-url=${url}`, `--clickhouse-password=${PASSWORD}x`, "--cursor-state-dir=b"]);
+      await run([`--clickhouse-url=${url}`, "--clickhouse-pasword", PASSWORD]);
+
+      expect(outcomes.map(({ code }) => code)).toEqual([1, 3, 2, 1, 1, 2]);
+      const text = JSON.stringify([outcomes, contents]);
+      const basicAuth = Buffer.from(`default:${PASSWORD}`).toString("base64");
+      for (const secret of [PASSWORD, encodeURIComponent(PASSWORD), basicAuth]) {
+        expect(text).not.toContain(secret);
+      }
+    } finally {
+      await proxy.close();
+      child.kill();
+      await child.exited;
+    }
+  });
+
+  test("the checkpoint is for its owner only", async () => {
+    await using scenario = await Scenario.open();
+    await scenario.run();
+    expect(statSync(scenario.checkpointPath).mode & 0o077).toBe(0);
+  });
+});
+
+async function fill(server: TestServer): Promise<void> {
+  const database = "default";
+  await generateDataset(server, { database, seed: 1, observations: 60, traces: 10, largeInputs: 0 });
+  await server.command(eventsTable("events"), { database });
+}
