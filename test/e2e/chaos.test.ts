@@ -1,0 +1,36 @@
+import { expect, test } from "bun:test";
+import { reportedCount } from "../support/cli.ts";
+import { Scenario } from "../support/cli-scenario.ts";
+import { exceptionText, type Fault, gatewayError, serverError } from "../support/fault-proxy-faults.ts";
+import { chooseSeed } from "../support/generate.ts";
+
+const MEMORY_LIMIT = exceptionText(241, "Memory limit (total) exceeded", "MEMORY_LIMIT_EXCEEDED");
+
+const FAULTS: readonly Fault[] = [
+  { kind: "delay", ms: 50 },
+  { kind: "reset", at: "head" },
+  { kind: "reset", at: { bodyBytes: 700 } },
+  { kind: "reset", at: "answer" },
+  { kind: "cutAnswer", afterBytes: 0, framing: "chunked" },
+  { kind: "cutAnswer", afterBytes: 3000, framing: "length" },
+  { kind: "cutAnswer", afterBytes: 3000, framing: "close" },
+  { kind: "exception", afterBytes: 3000, style: "tagged", text: MEMORY_LIMIT },
+  gatewayError(503),
+  serverError(500, 202, "Too many simultaneous queries", "TOO_MANY_SIMULTANEOUS_QUERIES"),
+];
+
+test("a third of all requests fail at random, and nothing is lost", async () => {
+  const seed = chooseSeed();
+  await using scenario = await Scenario.open();
+  scenario.proxy.setChaos({ seed, probability: 1 / 3, faults: FAULTS });
+  const outcome = await scenario.run([
+    "--stream-block-size=20",
+    "--batch-size=10",
+    "--parallel-workers=4",
+    "--max-retries=30",
+  ]);
+  expect(outcome).toMatchObject({ code: 0 });
+  expect(reportedCount(outcome, "Retries")).toBeGreaterThan(0);
+  expect(reportedCount(outcome, "Events inserted")).toBe(scenario.fixture.events);
+  await scenario.expectEvents("set");
+});

@@ -1,0 +1,59 @@
+import { describe, expect, test } from "bun:test";
+import type { BackfillOptions } from "../../src/pipeline/backfill.ts";
+import { backfill, runOptions } from "../support/backfill.ts";
+import { Scenario } from "../support/cli-scenario.ts";
+import type { Match } from "../support/fault-proxy-rules.ts";
+
+/** No flag sets it, so these runs are in this process. Long enough for a busy machine to answer. */
+const STALL_TIMEOUT_MS = 1_000;
+
+function options(scenario: Scenario, overrides: Partial<BackfillOptions> = {}): BackfillOptions {
+  const { server, database, partition } = scenario.fixture;
+  const defaults = runOptions(server, database, partition);
+  return {
+    ...defaults,
+    connection: { ...defaults.connection, url: scenario.proxy.url, stallTimeoutMs: STALL_TIMEOUT_MS },
+    tables: { ...defaults.tables, target: scenario.target },
+    streamBlockSizeRows: 60,
+    batchSizeRows: 25,
+    // A slow machine may look like a stalled server now and then.
+    maxRetries: 20,
+    ...overrides,
+  };
+}
+
+const PLACES: readonly (readonly [name: string, match: Match, afterBytes: number])[] = [
+  ["the answer to the first query never comes", { on: /version\(\)/ }, -1],
+  ["the plan stops after a few rows", { on: /GROUP BY p, t, d/ }, 40],
+  ["the traces never come", { on: "traces" }, -1],
+  ["the traces stop in their midst", { on: "traces" }, 3000],
+  ["a page never comes", { on: "page", nth: 2 }, -1],
+  ["a page stops before its first block", { on: "page", nth: 2 }, 0],
+  ["a page stops within a block", { on: "page", nth: 2 }, 5000],
+  ["a page stops after its last block and never ends", { on: "page", nth: 2 }, Number.MAX_SAFE_INTEGER],
+  ["an insert is stored and never acknowledged", { on: "insert", nth: 3 }, -1],
+  ["an insert's acknowledgement never ends", { on: "insert", nth: 3 }, 0],
+];
+
+describe("a server that falls silent is asked again:", () => {
+  test.concurrent.each(PLACES)("%s", async (_, match, afterBytes) => {
+    await using scenario = await Scenario.open();
+    const stall = scenario.proxy.on(match, { kind: "stall", afterBytes });
+    const { report, events } = await backfill(options(scenario));
+    expect(stall.applied).toBe(1);
+    expect(report).toMatchObject({ outcome: "done", eventsInserted: scenario.fixture.events });
+    const retries = events.flatMap((event) => (event.kind === "retry" ? [event.message] : []));
+    expect(retries).toContain("The server sent nothing for 1 s");
+    await scenario.expectEvents("set");
+  });
+});
+
+test("a server that only ever stalls is told as one that does not answer", async () => {
+  await using scenario = await Scenario.open();
+  scenario.proxy.on({ on: "any", nth: "every" }, { kind: "stall", afterBytes: -1 });
+  const failure = await backfill(options(scenario, { maxRetries: 0 })).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(Error);
+  expect((failure as Error).message).toStartWith(
+    `No ClickHouse server answers at ${scenario.proxy.url}\nThe server sent nothing for 1 s\n`,
+  );
+});
