@@ -9,7 +9,7 @@ import { decodeBlocks, encodeBlock } from "./slow-codec.ts";
 
 const random = randomFrom(chooseSeed());
 /** Blocks without rows come from older servers. */
-const ANSWER = Buffer.concat([2, 0, 1, 3].map((rows) => encodeBlock(sampleColumns(random, rows))));
+const ANSWER = Buffer.concat([1, 0, 2].map((rows) => encodeBlock(sampleColumns(random, rows))));
 const EXPECTED = decodeBlocks(ANSWER);
 const buffers = new BufferPool(4);
 
@@ -54,7 +54,7 @@ describe("blocks", () => {
   test("are found with every column where an independent decoder finds it", () => {
     const { data, rows, isWhole } = parse([ANSWER]);
     expect(data).toEqual(EXPECTED_DATA);
-    expect(rows).toEqual([2, 0, 1, 3]);
+    expect(rows).toEqual([1, 0, 2]);
     expect(isWhole).toBe(true);
   });
 
