@@ -170,7 +170,9 @@ export class SegmentWriter {
 
   #room(bytes: number): { bytes: Buffer; records: number } {
     const last = this.#segments.at(-1);
-    if (last !== undefined && this.#position + bytes <= last.bytes.length) return last;
+    // An address tells no beginning beyond a segment's regular size, whatever room a larger record has left there.
+    const canBegin = last !== undefined && this.#position < SEGMENT_BYTES;
+    if (canBegin && this.#position + bytes <= last.bytes.length) return last;
     // Address 0 means "none", so nothing begins at the first unit.
     this.#position = ADDRESS_UNIT_BYTES;
     const size = Math.max(1, Math.ceil((bytes + ADDRESS_UNIT_BYTES) / SEGMENT_BYTES)) * SEGMENT_BYTES;
