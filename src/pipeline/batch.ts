@@ -9,6 +9,9 @@ import { MadeColumns } from "./enrich/made-columns.ts";
 /** Parts smaller than this are joined: each part becomes a chunk of the request. */
 const SMALL_PART_BYTES = 64 * 1024;
 
+/** Batches of large rows are cut by size: two of them are in memory per worker. */
+const MAX_BATCH_BYTES = 16 * 2 ** 20;
+
 /** The events of one insert, which are one Native block and so stored all or not at all. Used again after `reset`. */
 export class Batch {
   readonly #copiedColumns: number;
@@ -24,13 +27,26 @@ export class Batch {
     this.#made = new MadeColumns(mapping.made);
   }
 
-  /** Takes in rows; their block must stay as it is until `reset`. */
-  append(slice: BlockSlice, enricher: Enricher): void {
+  /**
+   * Takes in rows of a block from row `from` on, and returns the row up to which it has: `from` itself when it must be sent
+   * first. A block goes in whole where it can, since a part of one costs a walk over its strings: a batch that has rows
+   * takes no less of a block than all that is left. The block must stay as it is until `reset`.
+   */
+  take(block: Block, from: number, maxRows: number, enricher: Enricher): number {
+    const left = block.rows - from;
+    if (this.rows > 0 && this.isFullFor(left, maxRows)) return from;
+    const rows = Math.min(left, maxRows);
+    const slice: BlockSlice = { block, from, to: from + rows };
     this.withoutTrace += enricher.append(slice, this.#made);
     this.#slices.push(slice);
-    const rows = slice.to - slice.from;
     this.rows += rows;
-    this.sourceBytes += Math.round((blockBytes(slice.block) * rows) / slice.block.rows);
+    this.sourceBytes += Math.round((blockBytes(block) * rows) / block.rows);
+    return slice.to;
+  }
+
+  /** Whether so many more rows do not fit. */
+  isFullFor(rows: number, maxRows: number): boolean {
+    return this.rows + rows > maxRows || this.sourceBytes >= MAX_BATCH_BYTES;
   }
 
   /** The blocks that the batch takes rows from. */

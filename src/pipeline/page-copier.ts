@@ -36,8 +36,6 @@ export interface PageResult {
   readonly bytes: number;
 }
 
-/** Batches of large rows are cut by size: two of them are in memory per worker. */
-const MAX_BATCH_BYTES = 16 * 2 ** 20;
 /** Blocks of two batches, the one that is arriving, and one to spare. */
 const SPARE_BUFFERS = 4;
 /** Requests go on when a stop is asked for: batches in flight finish. Stopping at once ends the thread. */
@@ -86,18 +84,13 @@ export class PageCopier {
       for await (const block of this.#blocks(range)) {
         this.#retain(block);
         for (let from = 0; from < block.rows; ) {
-          const room = this.#copying.batchRows - this.#filling.rows;
-          // Whole blocks are handed on as they are; a part of one costs a walk over its strings.
-          if (this.#filling.rows > 0 && block.rows - from > room) {
-            await send();
-            continue;
-          }
-          const to = Math.min(block.rows, from + room);
-          this.#filling.append({ block, from, to }, this.#enricher);
-          this.#retain(block);
+          const to = this.#filling.take(block, from, this.#copying.batchRows, this.#enricher);
+          if (to === from) await send();
+          else this.#retain(block);
           from = to;
-          if (this.#filling.sourceBytes >= MAX_BATCH_BYTES) await send();
         }
+        // The next block is likely to be as large; if it will not fit, nothing is gained by waiting for it.
+        if (this.#filling.isFullFor(block.rows, this.#copying.batchRows)) await send();
         this.#release(block);
       }
       if (this.#filling.rows > 0) await send();

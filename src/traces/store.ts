@@ -1,4 +1,4 @@
-import { FLAG_DELETED, isNewerRecord, RECORD, sameKey } from "./record.ts";
+import { FLAG_DELETED, isNewerRecord, KEY_BYTES, RECORD, sameKey } from "./record.ts";
 
 /**
  * The attributes of all traces in shared memory: segments hold the records, an open-addressing index finds them.
@@ -61,6 +61,7 @@ export class TraceStore {
   readonly #segments: readonly Buffer[];
   readonly #slots: Int32Array;
   readonly #slotCount: number;
+  readonly #one = new Int32Array(1);
 
   constructor(shared: SharedTraceStore) {
     const views = new Map<SharedArrayBuffer, Buffer>();
@@ -75,20 +76,36 @@ export class TraceStore {
 
   /** The address of the trace whose 16-byte key stands at `position` in `bytes`; 0 when there is none. */
   find(bytes: Buffer, position: number): number {
+    const found = this.#one;
+    this.findAll(bytes, position, 1, found);
+    return found[0] as number;
+  }
+
+  /**
+   * Puts the addresses of the traces whose keys follow each other from `position` on into `addresses`; 0 where there is
+   * none. Looked up one after another without work in between, the processor waits for several places in memory at once.
+   */
+  findAll(bytes: Buffer, position: number, count: number, addresses: Int32Array): void {
     const slots = this.#slots;
-    const tag = bytes.readInt32LE(position + 4);
-    let slot = this.#firstSlot(bytes, position);
-    for (;;) {
-      const address = slots[slot * 2] as number;
-      if (address === 0) return 0;
-      if (slots[slot * 2 + 1] === tag) {
-        const segment = this.#segments[address >>> SEGMENT_SHIFT] as Buffer;
-        const record = (address & UNIT_MASK) * ADDRESS_UNIT_BYTES;
-        if (sameKey(segment, record + RECORD.key, bytes, position)) {
-          return (segment[record + RECORD.flags] as number) & FLAG_DELETED ? 0 : address;
+    const segments = this.#segments;
+    const slotCount = this.#slotCount;
+    for (let i = 0, key = position; i < count; i++, key += KEY_BYTES) {
+      const tag = bytes.readInt32LE(key + 4);
+      let slot = Math.floor((bytes.readUInt32LE(key) * slotCount) / 2 ** 32);
+      let address = slots[slot * 2] as number;
+      while (address !== 0) {
+        if (slots[slot * 2 + 1] === tag) {
+          const segment = segments[address >>> SEGMENT_SHIFT] as Buffer;
+          const record = (address & UNIT_MASK) * ADDRESS_UNIT_BYTES;
+          if (sameKey(segment, record + RECORD.key, bytes, key)) {
+            if ((segment[record + RECORD.flags] as number) & FLAG_DELETED) address = 0;
+            break;
+          }
         }
+        if (++slot === slotCount) slot = 0;
+        address = slots[slot * 2] as number;
       }
-      if (++slot === this.#slotCount) slot = 0;
+      addresses[i] = address;
     }
   }
 

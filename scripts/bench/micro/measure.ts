@@ -1,3 +1,5 @@
+import { renderColumns, spreadOf } from "../statistics.ts";
+
 /** What one measured piece did: its best-known time is the median of the repetitions. */
 export interface Measured {
   readonly name: string;
@@ -29,15 +31,8 @@ export function measure(name: string, { rows, bytes }: Work, repeat: () => void)
     repeat();
     times.push(performance.now() - started);
   }
-  times.sort((a, b) => a - b);
-  return {
-    name,
-    rows,
-    bytes,
-    medianMs: times[Math.floor(times.length / 2)] as number,
-    minMs: times[0] as number,
-    maxMs: times.at(-1) as number,
-  };
+  const { median, min, max } = spreadOf(times);
+  return { name, rows, bytes, medianMs: median, minMs: min, maxMs: max };
 }
 
 /** A table: ns a row and GB/s at the median, the fastest and slowest repetition. */
@@ -48,14 +43,5 @@ export function renderTable(results: readonly Measured[]): string {
     const speed = [(bytes / medianMs / 1e6).toFixed(2), (rows / medianMs / 1e3).toFixed(2)];
     return [name, nsPerRow(medianMs), nsPerRow(minMs), nsPerRow(maxMs), ...speed];
   });
-  const widths = head.map((_, column) =>
-    Math.max(...[head, ...lines].map((line) => (line[column] ?? "").length)),
-  );
-  const render = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join("  ");
-  return [head, ...lines].map(render).join("\n");
+  return renderColumns([head, ...lines]);
 }

@@ -74,12 +74,12 @@ export function fillBatches(
   let batch = new Batch(mapping);
   for (const block of blocks) {
     for (let from = 0; from < block.rows; ) {
-      const to = Math.min(block.rows, from + batchRows - batch.rows);
-      batch.append({ block, from, to }, enricher);
+      const to = batch.take(block, from, batchRows, enricher);
+      if (to === from) {
+        batches.push(batch);
+        batch = new Batch(mapping);
+      }
       from = to;
-      if (batch.rows < batchRows) continue;
-      batches.push(batch);
-      batch = new Batch(mapping);
     }
   }
   if (batch.rows > 0) batches.push(batch);
@@ -100,26 +100,24 @@ export function enrichAlone(
     const assembler = new BlockAssembler(buffers);
     const held: Block[] = [];
     let bytes = 0;
-    const send = (current: Block | null): void => {
+    const send = (): void => {
       for (const part of batch.body()) bytes += part.length;
       batch.reset();
-      for (const block of held.splice(0)) if (block !== current) buffers.release(block.bytes);
-      if (current !== null) held.push(current);
+      for (const block of held.splice(0)) buffers.release(block.bytes);
     };
     for (const chunk of chunks) {
       assembler.add(chunk);
       for (let block = assembler.next(); block !== null; block = assembler.next()) {
-        held.push(block);
         for (let from = 0; from < block.rows; ) {
-          const to = Math.min(block.rows, from + batchRows - batch.rows);
-          batch.append({ block, from, to }, enricher);
+          const to = batch.take(block, from, batchRows, enricher);
+          if (to === from) send();
           from = to;
-          if (batch.rows >= batchRows) send(block);
         }
+        held.push(block);
+        if (batch.isFullFor(block.rows, batchRows)) send();
       }
     }
-    if (batch.rows > 0) send(null);
-    for (const block of held.splice(0)) buffers.release(block.bytes);
+    if (batch.rows > 0) send();
     assembler.end();
     assembler.close();
     return bytes;

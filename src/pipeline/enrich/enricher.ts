@@ -26,6 +26,8 @@ export class Enricher {
   readonly #merger: MetadataMerger;
   readonly #cursor = { position: 0 };
   readonly #trace: TraceMetadata = { segment: Buffer.alloc(0), position: 0, flags: 0 };
+  /** The traces' addresses of the rows at hand. */
+  #addresses = new Int32Array(0);
   #schema: BlockSchema | null = null;
   #steps: HelperSteps | null = null;
   #block: Block | null = null;
@@ -45,8 +47,11 @@ export class Enricher {
     const keysStart = slice.block.at.start[traceKey] as number;
     const parentsStart = parentIsEmpty < 0 ? -1 : (slice.block.at.start[parentIsEmpty] as number);
     this.#withoutTrace = 0;
+    const rows = slice.to - slice.from;
+    if (this.#addresses.length < rows) this.#addresses = new Int32Array(rows * 2);
+    this.#store.findAll(bytes, keysStart + slice.from * KEY_BYTES, rows, this.#addresses);
     for (let row = slice.from; row < slice.to; row++) {
-      const address = this.#store.find(bytes, keysStart + row * KEY_BYTES);
+      const address = this.#addresses[row - slice.from] as number;
       if (address === 0) {
         this.#appendAbsent(out);
         this.#merger.append(row, null, out);
