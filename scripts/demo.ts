@@ -2,12 +2,13 @@
  * Shows the tool at work on this machine: starts a local ClickHouse on .local/demo, makes a month of lifelike data, runs
  * the backfill, and compares every event with the same enrichment done in SQL.
  *
- *   bun run demo [--observations 200000] [--traces 20000] [--seed 1] [--port 0]
+ *   bun run demo [--observations 200000] [--traces 20000] [--seed 1] [--port 0] [--binary <path>]
  *
  * Exit codes: 0 events as expected, 1 differences or failure, 2 usage, 130 and 143 interrupted.
  */
 import { rmSync } from "node:fs";
-import { join, relative } from "node:path";
+import { tmpdir } from "node:os";
+import { join, relative, resolve } from "node:path";
 import { type ArgsDef, defineCommand, runMain } from "citty";
 import { eventsTable, observationsTable, tracesTable } from "../test/support/schema.ts";
 import { connectTo, type TestServer } from "../test/support/server.ts";
@@ -48,6 +49,7 @@ const ARGS = {
   traces: { type: "string", default: "20000", description: "traces to make" },
   seed: { type: "string", default: "1", description: "another seed makes other data" },
   port: { type: "string", default: "0", description: "port of the local ClickHouse; 0 picks a free one" },
+  binary: { type: "string", default: "", description: "a compiled binary to run in place of the sources" },
 } as const satisfies ArgsDef;
 
 await runMain(
@@ -59,7 +61,7 @@ await runMain(
       if (unknown !== undefined) {
         console.error(
           `${unknown}: expected ${Object.keys(ARGS)
-            .map((name) => `--${name} N`)
+            .map((name) => `--${name} <value>`)
             .join(", ")}`,
         );
         process.exit(2);
@@ -70,13 +72,13 @@ await runMain(
         seed: numberOf("seed", args.seed, 0, 2 ** 31),
       };
       const port = numberOf("port", args.port, 0, 65_535);
-      process.exit(await demo(size, port));
+      process.exit(await demo(size, port, args.binary));
     },
   }),
 );
 
 /** The whole demo; returns the exit code. */
-async function demo(size: DemoSize, port: number): Promise<number> {
+async function demo(size: DemoSize, port: number, binary: string): Promise<number> {
   let code: number;
   try {
     rmSync(STATE_DIRECTORY, { recursive: true, force: true });
@@ -85,7 +87,7 @@ async function demo(size: DemoSize, port: number): Promise<number> {
     stopServer = local.stop;
     const server = connectTo(local.url);
     if (interruptedWith === null) await makeData(server, size);
-    code = interruptedWith ?? (await runBackfill(local.url));
+    code = interruptedWith ?? (await runBackfill(local.url, binary));
     if (code === 0) code = (await verify(server)) ? 0 : 1;
   } catch (error) {
     if (interruptedWith === null) console.error(error instanceof Error ? error.message : error);
@@ -121,13 +123,15 @@ async function makeData(server: TestServer, size: DemoSize): Promise<void> {
   if (parts !== undefined) console.log(`  ${count(parts.rows)} rows, ${parts.size} uncompressed`);
 }
 
-/** Runs the tool itself, as a user would, and returns its exit code. */
-async function runBackfill(url: string): Promise<number> {
+/** Runs the tool itself, as a user would, and returns its exit code. A compiled binary runs from a folder of its own. */
+async function runBackfill(url: string, binary: string): Promise<number> {
+  const cwd = binary === "" ? ROOT : tmpdir();
+  const program = binary === "" ? [process.execPath, "src/main.ts"] : [resolve(binary)];
   const flags = ["--partition", PARTITION, "--clickhouse-url", url, "--clickhouse-db", DATABASE];
-  const state = ["--cursor-state-dir", relative(ROOT, STATE_DIRECTORY)];
-  const command = ["src/main.ts", "run", ...flags, ...state];
-  say(`bun ${command.join(" ")}`);
-  run = Bun.spawn([process.execPath, ...command], { cwd: ROOT, stdio: ["inherit", "inherit", "inherit"] });
+  const state = ["--cursor-state-dir", binary === "" ? relative(ROOT, STATE_DIRECTORY) : STATE_DIRECTORY];
+  const command = [...program, "run", ...flags, ...state];
+  say([binary === "" ? "bun" : program[0], ...command.slice(1)].join(" "));
+  run = Bun.spawn(command, { cwd, stdio: ["inherit", "inherit", "inherit"] });
   const code = await run.exited;
   run = null;
   if (code !== 0 && interruptedWith === null) console.error(`The run ended with exit code ${code}.`);
