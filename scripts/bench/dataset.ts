@@ -11,7 +11,15 @@ export const DATABASE = "bench";
 export interface Dataset {
   readonly server: TestServer;
   readonly size: DataSize;
+  /** Size of all observations as an answer in ClickHouse's Native format. */
+  readonly wireBytes: number;
   stop(): Promise<void>;
+}
+
+/** What a folder holds. */
+interface Marker {
+  readonly wanted: string;
+  readonly wireBytes: number;
 }
 
 /**
@@ -23,21 +31,22 @@ export async function openDataset(size: DataSize, tell: (line: string) => void):
   const directory = join(BENCH_DIRECTORY, `${shape}-${observations}-${traces}-${seed}`);
   const marker = join(directory, "made.json");
   const wanted = JSON.stringify({ version: DATA_VERSION, ...size });
-  const isMade = existsSync(marker) && readFileSync(marker, "utf8") === wanted;
+  const made = existsSync(marker) ? (JSON.parse(readFileSync(marker, "utf8")) as Marker) : null;
+  const isMade = made?.wanted === wanted;
   if (!isMade) rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   const local = await startLocalServer(join(directory, "clickhouse"), 0);
   const server = connectTo(local.url);
   try {
-    if (!isMade) {
-      await makeData(server, size, tell);
-      writeFileSync(marker, wanted);
-    }
+    if (isMade) return { server, size, wireBytes: made.wireBytes, stop: local.stop };
+    await makeData(server, size, tell);
+    const wireBytes = await measureWireBytes(server);
+    writeFileSync(marker, JSON.stringify({ wanted, wireBytes } satisfies Marker));
+    return { server, size, wireBytes, stop: local.stop };
   } catch (error) {
     await local.stop();
     throw error;
   }
-  return { server, size, stop: local.stop };
 }
 
 async function makeData(server: TestServer, size: DataSize, tell: (line: string) => void): Promise<void> {
@@ -48,4 +57,13 @@ async function makeData(server: TestServer, size: DataSize, tell: (line: string)
     await server.command(sql, { database: DATABASE });
     tell(`made ${what} in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
   }
+}
+
+async function measureWireBytes(server: TestServer): Promise<number> {
+  const url = new URL(server.url);
+  url.searchParams.set("database", DATABASE);
+  const answer = await fetch(url, { method: "POST", body: "SELECT * FROM observations FORMAT Native" });
+  let bytes = 0;
+  for await (const chunk of answer.body ?? []) bytes += chunk.length;
+  return bytes;
 }

@@ -18,9 +18,10 @@ export function checkFlags(
   return new Map(names.map((name) => [name, String(args[name] ?? "")]));
 }
 
-/** A flag's value as a whole number of at least `least`; ends the script with code 2 when it is none. */
-export function numberFlag(flags: Flags, name: string, least: number): number {
+/** A flag's value as a whole number of at least `least`, or `usual` when it is not given; ends the script with code 2 when it is none. */
+export function numberFlag(flags: Flags, name: string, least: number, usual?: number): number {
   const text = flags.get(name) ?? "";
+  if (text === "" && usual !== undefined) return usual;
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
   return fail(`--${name} ${text}: expected a whole number from ${least}`);

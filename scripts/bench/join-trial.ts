@@ -1,0 +1,50 @@
+import { runProcess } from "./child.ts";
+import { joinCommand } from "./contenders.ts";
+import { TABLES } from "./data.ts";
+import type { Dataset } from "./dataset.ts";
+import { describeVariant, JOIN_ALGORITHMS, type JoinVariant } from "./join-variant.ts";
+
+/** A variant that was tried; null when the server refuses it. */
+export interface Trial {
+  readonly variant: JoinVariant;
+  readonly wallMs: number | null;
+}
+
+/** The quickest of several attempts counts: what disturbs a run only makes it slower. */
+const ATTEMPTS = 2;
+
+/**
+ * Looks for the fastest way to have the server do the join: first among the algorithms, then among the statements and
+ * numbers of insert threads with the best of them.
+ */
+export async function findBestJoin(
+  { server: { url } }: Dataset,
+  tell: (line: string) => void,
+): Promise<{ best: JoinVariant; trials: Trial[] }> {
+  const trials: Trial[] = [];
+  const attempt = async (variant: JoinVariant): Promise<void> => {
+    let wallMs: number | null = null;
+    let reason = "";
+    try {
+      for (let i = 0; i < ATTEMPTS; i++) {
+        const run = await runProcess(joinCommand(url, TABLES.eventsNull, variant));
+        wallMs = Math.min(wallMs ?? run.wallMs, run.wallMs);
+      }
+    } catch (error) {
+      reason = /Code: \d+[^\n]*/.exec(String(error))?.[0] ?? String(error);
+    }
+    trials.push({ variant, wallMs });
+    tell(`${describeVariant(variant)}: ${wallMs === null ? reason : `${(wallMs / 1000).toFixed(2)} s`}`);
+  };
+  const best = (): JoinVariant => {
+    const [fastest] = trials
+      .filter(({ wallMs }) => wallMs !== null)
+      .toSorted((a, b) => Number(a.wallMs) - Number(b.wallMs));
+    if (fastest === undefined) throw new Error("The server refuses every way to join");
+    return fastest.variant;
+  };
+  for (const algorithm of JOIN_ALGORITHMS) await attempt({ statement: "lean", algorithm, insertThreads: 1 });
+  await attempt({ ...best(), insertThreads: 2 });
+  await attempt({ ...best(), statement: "reference" });
+  return { best: best(), trials };
+}

@@ -1,0 +1,85 @@
+/**
+ * The server's own way: one INSERT … SELECT … LEFT JOIN.
+ *
+ *   bun scripts/bench/join.ts <URL> <target table> <variant as JSON>
+ */
+import { knownSettings, writeSettings } from "../../src/clickhouse/query-settings.ts";
+import { Server } from "../../src/clickhouse/server.ts";
+import { identifier, qualifiedTable } from "../../src/clickhouse/sql.ts";
+import { referenceStatement } from "../../src/mapping/reference-sql.ts";
+import type { ResolvedMapping } from "../../src/mapping/resolve.ts";
+import { checkTables } from "../../src/pipeline/preflight.ts";
+import { windowDates } from "../../src/traces/queries.ts";
+import { runOptions } from "../../test/support/backfill.ts";
+import { connectTo } from "../../test/support/server.ts";
+import { PARTITION, TABLES } from "./data.ts";
+import { DATABASE } from "./dataset.ts";
+import type { JoinVariant } from "./join-variant.ts";
+
+const [url = "", table = "", variantText = ""] = process.argv.slice(2);
+const variant = JSON.parse(variantText) as JoinVariant;
+const signal = new AbortController().signal;
+const options = runOptions(connectTo(url), DATABASE, PARTITION);
+const server = new Server(options.connection);
+const mapping = await checkTables(server, options, { maxRetries: 0, onRetry: () => {}, signal });
+const { sql, params, columns } =
+  variant.statement === "reference"
+    ? referenceStatement(mapping, {
+        source: qualifiedTable(DATABASE, TABLES.source),
+        traces: qualifiedTable(DATABASE, "traces"),
+        partition: PARTITION,
+        window: windowDates(PARTITION, 2),
+      })
+    : leanStatement(mapping);
+const target = qualifiedTable(DATABASE, table);
+const answer = await server.select(
+  {
+    sql: `INSERT INTO ${target} (${columns.map(identifier).join(", ")}) ${sql}`,
+    params,
+    settings: {
+      ...writeSettings(await knownSettings(server, signal)),
+      join_algorithm: variant.algorithm,
+      max_insert_threads: variant.insertThreads,
+    },
+  },
+  signal,
+);
+for await (const _ of answer.chunks);
+await server.close();
+console.log(JSON.stringify({}));
+
+/**
+ * A statement as one would write it by hand: it takes for granted that a trace is stored under one day only, and all
+ * metadata values become JSON strings.
+ */
+function leanStatement(mapping: ResolvedMapping): {
+  sql: string;
+  params: Record<string, string>;
+  columns: string[];
+} {
+  const metadata: Readonly<Record<string, string>> = {
+    metadata: "toJSONString(merged)",
+    metadata_names: "mapKeys(merged)",
+    metadata_raw_values: "mapValues(merged)",
+    source: "if(mapContains(merged, 'resourceAttributes'), 'otel', 'ingestion-api')",
+  };
+  const items = [
+    ...mapping.copied,
+    ...mapping.made.map(({ column: { name, source } }) => ({ name, sql: metadata[name] ?? source.sql })),
+  ];
+  const traceColumns = mapping.traceColumns.map(({ name, sql }) => `${sql} AS ${name}`).join(", ");
+  const { from, until } = windowDates(PARTITION, 2);
+  return {
+    sql: `WITH ifNull(o.version, '') AS own_version, empty(ifNull(o.parent_observation_id, '')) AS parent_is_empty,
+        mapUpdate(mapFilter((k, v) -> k != 'attributes', CAST(t.metadata AS Map(String, String))), CAST(o.metadata AS Map(String, String))) AS merged
+      SELECT ${items.map(({ name, sql }) => `${sql} AS ${identifier(name)}`).join(", ")}
+      FROM (SELECT * FROM ${qualifiedTable(DATABASE, TABLES.source)} FINAL WHERE _partition_id = {partition:String}) AS o
+      LEFT JOIN (
+        SELECT t.project_id AS project_id, t.id AS id, ${traceColumns}
+        FROM ${qualifiedTable(DATABASE, "traces")} AS t FINAL
+        WHERE toDate(t.timestamp) >= {from:Date} AND toDate(t.timestamp) < {until:Date}
+      ) AS t ON o.project_id = t.project_id AND o.trace_id = t.id`,
+    params: { partition: PARTITION, from, until },
+    columns: items.map(({ name }) => name),
+  };
+}
