@@ -1,6 +1,6 @@
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
-import { END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts";
+import { compareKeys, END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts";
 import { endOfGroup, rangeCondition } from "./source-key.ts";
 
 /** A key range that is copied as one piece: done or not done. */
@@ -118,7 +118,10 @@ async function* groupsOf(scope: PlanScope, range: KeyRange): AsyncGenerator<Grou
   }
 }
 
-/** The ids that cut a group into about equal pages, from a sample of its ids. */
+/**
+ * The ids that cut a group into about equal pages, from a sample of its ids; none that would come after the bound at the
+ * group's end.
+ */
 async function splitPoints(scope: PlanScope, range: KeyRange, group: Group): Promise<SortingKey[]> {
   const pages = Math.min(MAX_PAGES_PER_GROUP, Math.round(group.rows / scope.pageRows));
   const step = Math.floor(group.rows / (pages * SAMPLES_PER_PAGE));
@@ -126,7 +129,7 @@ async function splitPoints(scope: PlanScope, range: KeyRange, group: Group): Pro
   const sql = `SELECT DISTINCT o.id AS id FROM ${scope.table} AS o
     WHERE o._partition_id = {partition:String} AND o.project_id = {project:String} AND o.type = {type:String}
       AND toDate(o.start_time) = {date:Date} AND ${condition.sql}
-      AND o._part_offset % {step:UInt64} = 0 AND ${canBoundSql("o.id")} AND o.id != {end:String}
+      AND o._part_offset % {step:UInt64} = 0 AND ${canBoundSql("o.id")} AND o.id < {end:String}
     ORDER BY id`;
   const params = {
     ...condition.params,
@@ -148,7 +151,9 @@ async function splitPoints(scope: PlanScope, range: KeyRange, group: Group): Pro
     const id = ids[at];
     if (id === undefined || at === last) continue;
     last = at;
-    bounds.push({ projectId: group.projectId, type: group.type, date: group.date, id });
+    const bound = { projectId: group.projectId, type: group.type, date: group.date, id };
+    // The greatest id may be where the range ends; a page after it would hold no keys.
+    if (range.upTo === null || compareKeys(bound, range.upTo) < 0) bounds.push(bound);
   }
   return bounds;
 }
