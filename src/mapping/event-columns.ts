@@ -102,12 +102,16 @@ function metadata(name: string, kind: ValueKind, part: FromMetadata["part"]): Ev
   return { name, kind, source: { from: "metadata", part, sql } };
 }
 
-const PARENT_IS_EMPTY = "empty(ifNull(o.parent_observation_id, ''))";
+// Workers read these values, so they must not arrive in a dictionary.
+const PARENT_IS_EMPTY = "empty(CAST(ifNull(o.parent_observation_id, '') AS String))";
 
 /** Whether the observation names no parent; workers read it to decide on `bookmarked`. */
 export const PARENT_IS_EMPTY_SQL = { sql: PARENT_IS_EMPTY, column: "parent_observation_id" } as const;
 /** The observation's own version; the trace's stands in for an empty one. */
-export const OWN_VERSION_SQL = { sql: "ifNull(o.version, '')", column: "version" } as const;
+export const OWN_VERSION_SQL = {
+  sql: "CAST(ifNull(o.version, '') AS String)",
+  column: "version",
+} as const;
 
 /** All event columns that a run fills. */
 export const EVENT_COLUMNS: readonly EventColumn[] = [

@@ -54,7 +54,7 @@ export const HELPER = {
 
 /** The key of a trace, computed by the server on both sides: 16 bytes. */
 export function traceKeySql(projectId: string, traceId: string): string {
-  return `sipHash128(${projectId}, ${traceId})`;
+  return `sipHash128(CAST(${projectId} AS String), CAST(${traceId} AS String))`;
 }
 
 /** The mapping cannot be applied; `problems` lists every reason, one line each. */

@@ -14,7 +14,13 @@ export interface TraceColumn {
 const METADATA_TYPE = "Map(LowCardinality(String), String)";
 
 function text(column: string): TraceColumn {
-  return { name: column, column, kind: "nullableString", sql: `ifNull(t.${column}, '')`, missing: "''" };
+  return {
+    name: column,
+    column,
+    kind: "nullableString",
+    sql: `CAST(ifNull(t.${column}, '') AS String)`,
+    missing: "''",
+  };
 }
 
 /** The trace columns, in the order in which the loader reads them. NULL counts as empty. */
@@ -24,7 +30,13 @@ export const TRACE_COLUMNS = [
   text("release"),
   text("version"),
   text("name"),
-  { name: "tags", column: "tags", kind: "strings", sql: "t.tags", missing: "CAST([] AS Array(String))" },
+  {
+    name: "tags",
+    column: "tags",
+    kind: "strings",
+    sql: "CAST(t.tags AS Array(String))",
+    missing: "CAST([] AS Array(String))",
+  },
   {
     name: "metadata",
     column: "metadata",
