@@ -30,7 +30,9 @@ export function sourceProblem(kind: ValueKind, typeName: string): string | null 
  */
 export function targetProblem(kind: ValueKind, typeName: string, sourceType: string | null): string | null {
   const type = parse(typeName);
-  if (type === null || !holds(kind, bare(type))) return EXPECTED[kind];
+  if (type === null) return EXPECTED[kind];
+  // The type decides how the value is sent; a column of any other would have the server convert JSON to text.
+  if (!holds(kind, kind === "json" ? type : bare(type))) return EXPECTED[kind];
   const mayBeNull = kind === "nullableTime" || kind === "nullableUInt16";
   if (mayBeNull && !isNullable(type)) return EXPECTED[kind];
   const source = sourceType === null ? null : parse(sourceType);
