@@ -9,7 +9,6 @@ const ALL = Number.MAX_SAFE_INTEGER;
 const NO_TABLE = serverError(404, 60, "Table does not exist", "UNKNOWN_TABLE");
 const SYNTAX = serverError(400, 62, "Syntax error", "SYNTAX_ERROR");
 const MISMATCH = serverError(400, 53, "Types differ", "TYPE_MISMATCH");
-const NO_COLUMN = serverError(404, 16, "No such column nope", "NO_SUCH_COLUMN_IN_TABLE");
 const DENIED = serverError(403, 497, "Not enough privileges", "ACCESS_DENIED");
 const DIVISION = exceptionText(153, "Division by zero", "ILLEGAL_DIVISION");
 
@@ -25,7 +24,6 @@ type Case = readonly [name: string, match: Match, fault: Fault, step: RegExp, er
 /** Trying again would not help, so nothing is tried again. */
 const FINAL: readonly Case[] = [
   ["a page: 60", PAGES, NO_TABLE, PAGE_STEP, /Code: 60\. .*\(UNKNOWN_TABLE\)/],
-  ["a page: 62", PAGES, SYNTAX, PAGE_STEP, /Code: 62\. .*\(SYNTAX_ERROR\)/],
   ["a page: a load balancer's 403", PAGES, gatewayError(403), PAGE_STEP, /403 from the load balancer/],
   [
     "a page: an exception in the midst of the answer",
@@ -42,7 +40,6 @@ const FINAL: readonly Case[] = [
     /Code: 153\. .*\(ILLEGAL_DIVISION\)/,
   ],
   ["an insert: 53", INSERTS, MISMATCH, INSERT_STEP, /Code: 53\. .*\(TYPE_MISMATCH\)/],
-  ["an insert: 16", INSERTS, NO_COLUMN, INSERT_STEP, /Code: 16\. .*\(NO_SUCH_COLUMN_IN_TABLE\)/],
   [
     "an insert that nothing proves to be stored",
     INSERTS,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readStderr, reportedCount } from "../support/cli.ts";
-import { Scenario, SMALL } from "../support/cli-scenario.ts";
+import { ONE_BY_ONE, Scenario, SMALL } from "../support/cli-scenario.ts";
 import { exceptionText, type Fault, gatewayError, serverError } from "../support/fault-proxy-faults.ts";
 import type { Match } from "../support/fault-proxy-rules.ts";
 import { setHeader } from "../support/fault-proxy-wire.ts";
@@ -24,7 +24,7 @@ function summary(json: string | null): Fault {
   return { kind: "edit", head: (head) => setHeader(head, "X-ClickHouse-Summary", json) };
 }
 
-/** A fault, and whether requests are told to be made again. */
+/** A request and what goes wrong with it. */
 type Case = readonly [name: string, match: Match, fault: Fault];
 
 const PAGE: Match = { on: "page", nth: 2 };
@@ -35,13 +35,9 @@ const PAGE_FAULTS: readonly Case[] = [
   ["nobody listens for a moment", PAGE, { kind: "refuse", forMs: 150 }],
   ["the connection is reset before the request's body", PAGE, { kind: "reset", at: "head" }],
   ["the connection is reset instead of an answer", PAGE, { kind: "reset", at: "answer" }],
-  ["202", PAGE, TOO_MANY_QUERIES],
   ["241", PAGE, OUT_OF_MEMORY],
   ["241 with status 200", PAGE, { ...OUT_OF_MEMORY, status: 200 } as Fault],
-  ["a load balancer's 502", PAGE, gatewayError(502)],
   ["a load balancer's 503", PAGE, gatewayError(503)],
-  ["a load balancer's 504", PAGE, gatewayError(504)],
-  ["a load balancer's 429", PAGE, gatewayError(429)],
   [
     "a chunked answer cut before its first byte",
     PAGE,
@@ -98,12 +94,8 @@ const INSERT_FAULTS: readonly Case[] = [
     INSERT,
     { kind: "cutAnswer", afterBytes: 0, framing: "chunked" },
   ],
-  ["202", INSERT, TOO_MANY_QUERIES],
   ["252", INSERT, TOO_MANY_PARTS],
-  ["242", INSERT, READ_ONLY],
-  ["319", INSERT, UNKNOWN_STATUS],
   ["a load balancer's 503", INSERT, gatewayError(503)],
-  ["a load balancer's 429", INSERT, gatewayError(429)],
   ["acknowledged without data", INSERT, { kind: "shortenBody", toBytes: 0 }],
   ["the data ends early", INSERT, { kind: "shortenBody", toBytes: 100 }],
   ["acknowledged with fewer rows", INSERT, summary('{"written_rows":"1"}')],
@@ -170,6 +162,20 @@ describe.each([
     expect(scenario.checkpoint()).toMatchObject({ finished: true, rows_processed: scenario.fixture.events });
     await scenario.expectEvents("set");
   });
+});
+
+/** Errors that pass, one after the other, until the last attempt succeeds. */
+test.concurrent.each([
+  ["page", [TOO_MANY_QUERIES, gatewayError(502), gatewayError(504), gatewayError(429)]],
+  ["insert", [TOO_MANY_QUERIES, READ_ONLY, UNKNOWN_STATUS, gatewayError(429)]],
+] as const)("the same %s fails four times, and then does not", async (on, faults) => {
+  await using scenario = await Scenario.open();
+  const rules = faults.map((fault) => scenario.proxy.on({ on }, fault));
+  const outcome = await scenario.run([...ONE_BY_ONE, `--max-retries=${faults.length}`]);
+  expect(outcome).toMatchObject({ code: 0 });
+  expect(rules.map(({ applied }) => applied)).toEqual(faults.map(() => 1));
+  expect(reportedCount(outcome, "Retries")).toBe(faults.length);
+  await scenario.expectEvents("multiset");
 });
 
 let undisturbed: Promise<number> | undefined;
