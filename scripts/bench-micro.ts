@@ -51,7 +51,7 @@ async function run(
   only: readonly string[],
 ): Promise<void> {
   const dataset = await openDataset({ observations: rows, traces, seed: 1, shape: "month" }, console.log);
-  const captured = await capture(dataset).finally(dataset.stop);
+  const captured = await capture(dataset, rows).finally(dataset.stop);
   const { mapping } = captured;
   const withoutJson = {
     ...mapping,

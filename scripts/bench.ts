@@ -1,8 +1,9 @@
 /**
- * Measures the tool against what it costs merely to carry the bytes, against the server's own join, and against a program
- * as one would write it first. Each runs as a process of its own, several times in turn, on the local ClickHouse.
+ * Measures the tool against what it costs merely to carry the bytes, against what its own requests cost the server, against
+ * the server's own join, and against a program as one would write it first. Each runs as a process of its own, several
+ * times in turn, on the local ClickHouse.
  *
- *   bun run bench [--observations 1000000] [--traces 100000] [--seed 1] [--runs 3] [--only floor,tool,join,naive]
+ *   bun run bench [--observations 1000000] [--traces 100000] [--seed 1] [--runs 3] [--only floor,requests,tool,join,naive]
  *                 [--binary PATH] [--json PATH]
  *   bun run bench --linear         time per row of a small and of a large month, and of the pages of one huge group
  *   bun run bench --traces-load    loading five million traces, and the memory they take
@@ -17,6 +18,7 @@ import { runProcess } from "./bench/child.ts";
 import { type Arena, type Contender, contendersOf, withDirectory } from "./bench/contenders.ts";
 import { BENCH_DIRECTORY, type Dataset, openDataset } from "./bench/dataset.ts";
 import { checkFlags, fail, numberFlag } from "./bench/flags.ts";
+import { noteToolRequests } from "./bench/insert-body.ts";
 import { findBestJoin, type Trial } from "./bench/join-trial.ts";
 import { describeVariant, type JoinVariant } from "./bench/join-variant.ts";
 import { measureLinearity } from "./bench/linear.ts";
@@ -30,7 +32,7 @@ import { allowedStoreBytes } from "./bench/trace-bytes.ts";
 import { measureTraces } from "./bench/traces-load.ts";
 import { buildBinary } from "./build/binary.ts";
 
-const KINDS = ["floor", "tool", "join", "naive"] as const;
+const KINDS = ["floor", "requests", "tool", "join", "naive"] as const;
 const HELP_RUNS = 20;
 
 const ARGS = {
@@ -111,6 +113,7 @@ async function compare(plan: Plan, only: readonly string[]): Promise<Result> {
     const contenders = contendersOf(arena).filter(({ name }) =>
       only.some((kind) => name.split(/\W/).includes(kind)),
     );
+    if (only.includes("requests")) await noteToolRequests(dataset);
     const all = await runRounds(dataset, contenders, runs, say);
     const summaries = contenders.map(({ name }) => summarize(name, all, dataset));
     const toolPeak = await peakOf(dataset, contenders, "tool, 2 workers, into Null");

@@ -25,9 +25,14 @@ export function contendersOf(arena: Arena): Contender[] {
   const { eventsNull, eventsPlain, events, observationsNull } = TABLES;
   return [
     ...[1, 2].map((workers) => ({
-      name: `floor, ${workers} worker${workers === 1 ? "" : "s"}`,
+      name: `floor, ${workersText(workers)}`,
       target: observationsNull,
       command: () => script("floor.ts", arena.url, String(workers)),
+    })),
+    ...[1, 2].map((workers) => ({
+      name: `requests alone, ${workersText(workers)}, into Null`,
+      target: eventsNull,
+      command: () => script("requests.ts", arena.url, String(workers), eventsNull),
     })),
     ...[1, 2].map((workers) => tool(arena, eventsNull, workers, "Null")),
     ...[1, 2].map((workers) => tool(arena, eventsPlain, workers, "Null without computed columns")),
@@ -66,7 +71,7 @@ export function script(name: string, ...args: string[]): string[] {
 
 function tool(arena: Arena, target: string, workers: number, into: string): Contender {
   return {
-    name: `tool, ${workers} worker${workers === 1 ? "" : "s"}, into ${into}`,
+    name: `tool, ${workersText(workers)}, into ${into}`,
     target,
     command: (directory) => [...toolCommand(arena, target, workers), "--cursor-state-dir", directory],
   };
@@ -78,4 +83,8 @@ function serverJoin(arena: Arena, target: string, into: string): Contender {
     target,
     command: () => joinCommand(arena.url, target, arena.join),
   };
+}
+
+function workersText(workers: number): string {
+  return `${workers} worker${workers === 1 ? "" : "s"}`;
 }

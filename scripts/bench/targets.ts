@@ -62,7 +62,7 @@ export function figuresOf(measurements: Measurements): Figure[] {
   [one, two].forEach((name, i) => {
     const bytes = find(summaries, name)?.peakRssBytes.median;
     const limit = (allowedRssBytes(i + 1) + allowedStoreBytes) / 1e6;
-    add(`peak RSS: ${name}`, over(bytes, 1e6), Math.round(limit), "MB");
+    add(`peak RSS: ${name}`, over(bytes, 1e6), limit, "MB");
   });
   add("start: --help", helpMs ?? undefined, 25, "ms");
   return figures;
@@ -72,7 +72,7 @@ export function renderFigures(figures: readonly Figure[]): string {
   const lines = figures.map((figure) => [
     figure.name,
     `${figure.value.toFixed(2)}${figure.unit === "" ? "" : ` ${figure.unit}`}`,
-    `≤ ${figure.limit}`,
+    `≤ ${Number(figure.limit.toFixed(2))}`,
     isMet(figure) ? "met" : "NOT MET",
   ]);
   return renderColumns([["", "measured", "target", ""], ...lines]);

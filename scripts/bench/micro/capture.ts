@@ -20,8 +20,8 @@ export interface Capture {
 const NEVER = new AbortController().signal;
 const BATCH_ROWS = 10_000;
 
-/** Asks for the observations and traces as a run does, as one page. */
-export async function capture(dataset: Dataset): Promise<Capture> {
+/** Asks for the traces and for observations, at most `maxRows` of them, as a run does, as one page. */
+export async function capture(dataset: Dataset, maxRows: number): Promise<Capture> {
   const options = runOptions(dataset.server, DATABASE, PARTITION);
   const server = new Server(options.connection);
   try {
@@ -32,7 +32,7 @@ export async function capture(dataset: Dataset): Promise<Capture> {
     const traces = tracesStatement(scope, mapping.traceColumns, { after: null, upTo: null });
     return {
       mapping,
-      observations: await answer(server, observationsStatement(mapping), settings),
+      observations: await answer(server, observationsStatement(mapping, maxRows), settings),
       traces: await answer(server, traces, settings),
     };
   } finally {
@@ -40,10 +40,17 @@ export async function capture(dataset: Dataset): Promise<Capture> {
   }
 }
 
-function observationsStatement({ copied, helpers }: ResolvedMapping): Statement {
-  const items = [...copied, ...helpers].map(({ name, sql }) => `${sql} AS ${identifier(name)}`);
+/** What a run selects of each observation. */
+export function selectList({ copied, helpers }: ResolvedMapping): string {
+  return [...copied, ...helpers].map(({ name, sql }) => `${sql} AS ${identifier(name)}`).join(", ");
+}
+
+function observationsStatement(mapping: ResolvedMapping, maxRows: number): Statement {
   const from = `${qualifiedTable(DATABASE, TABLES.source)} AS o FINAL WHERE o._partition_id = {partition:String}`;
-  return { sql: `SELECT ${items.join(", ")} FROM ${from}`, params: { partition: PARTITION } };
+  return {
+    sql: `SELECT ${selectList(mapping)} FROM ${from} LIMIT {rows:UInt64}`,
+    params: { partition: PARTITION, rows: maxRows },
+  };
 }
 
 async function answer(server: Server, statement: Statement, settings: QuerySettings): Promise<Uint8Array[]> {
