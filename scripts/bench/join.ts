@@ -32,7 +32,7 @@ const { sql, params, columns } =
       })
     : leanStatement(mapping);
 const target = qualifiedTable(DATABASE, table);
-const answer = await server.select(
+await server.insert(
   {
     sql: `INSERT INTO ${target} (${columns.map(identifier).join(", ")}) ${sql}`,
     params,
@@ -42,9 +42,9 @@ const answer = await server.select(
       max_insert_threads: variant.insertThreads,
     },
   },
+  [],
   signal,
 );
-for await (const _ of answer.chunks);
 await server.close();
 console.log(JSON.stringify({}));
 

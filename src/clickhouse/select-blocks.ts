@@ -19,7 +19,7 @@ export async function* selectBlocks(
   buffers: BufferPool,
   signal: AbortSignal,
 ): AsyncGenerator<Block, void, void> {
-  const answer = await server.select({ ...statement, sql: `${statement.sql} FORMAT Native` }, signal);
+  const answer = await server.select(statement, "Native", signal);
   const assembler = new BlockAssembler(buffers);
   const chunks = answer.chunks[Symbol.asyncIterator]();
   try {

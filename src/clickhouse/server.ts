@@ -16,6 +16,9 @@ export interface Statement {
   readonly settings?: QuerySettings;
 }
 
+/** The formats of answers that this program reads. */
+export type AnswerFormat = "Native" | "JSONCompactEachRow";
+
 /** An answer that has begun: its chunks, and what tells an exception in their midst. */
 export interface Answer {
   /** Rejects with a TransportError when the answer breaks off or stalls. */
@@ -65,8 +68,7 @@ export class Server {
    * server's settings have it. Throws a ServerError or a TransportError.
    */
   async *rows(statement: Statement, signal: AbortSignal): AsyncGenerator<unknown[], void, void> {
-    const sql = `${statement.sql} FORMAT JSONCompactEachRow`;
-    const answer = await this.select({ ...statement, sql }, signal);
+    const answer = await this.select(statement, "JSONCompactEachRow", signal);
     const lines = readLines(answer.chunks);
     for await (const line of lines) {
       const row = parseJson(line);
@@ -80,14 +82,14 @@ export class Server {
     return await Array.fromAsync(this.rows(statement, signal));
   }
 
-  /** Begins a query; its FORMAT is the caller's. Rejects with a ServerError or a TransportError. */
-  async select(statement: Statement, signal: AbortSignal): Promise<Answer> {
-    const { stream, headers } = await this.#request(statement, undefined, signal);
-    if (!isFramed(headers)) {
+  /** Begins a query without FORMAT, for an answer in `format`. Rejects with a ServerError or a TransportError. */
+  async select(statement: Statement, format: AnswerFormat, signal: AbortSignal): Promise<Answer> {
+    const sql = `${statement.sql} FORMAT ${format}`;
+    const { stream, headers } = await this.#request({ ...statement, sql }, {}, undefined, signal);
+    const problem = answerProblem(headers, format);
+    if (problem !== null) {
       stream.destroy();
-      throw new TransportError(
-        "An answer with neither Content-Length nor chunked encoding, whose end could not be told from a cut; is there a proxy in between?",
-      );
+      throw new TransportError(`${problem}; is there a proxy in between?`);
     }
     const tag = headers["x-clickhouse-exception-tag"];
     return {
@@ -102,13 +104,16 @@ export class Server {
    */
   async insert(statement: Statement, body: readonly Buffer[], signal: AbortSignal): Promise<number> {
     const source = Readable.from(body, { objectMode: false, highWaterMark: 2 ** 20 });
-    const { stream, headers } = await this.#request(statement, source, signal);
+    // A body of known length costs a third less than one in chunks.
+    const length = { "Content-Length": String(body.reduce((bytes, part) => bytes + part.length, 0)) };
+    const { stream, headers } = await this.#request(statement, length, source, signal);
     await readText(readChunks(stream, this.#stallTimeoutMs, signal));
     return writtenRows(headers["x-clickhouse-summary"]);
   }
 
   async #request(
     { sql, params, settings }: Statement,
+    httpHeaders: Readonly<Record<string, string>>,
     values: Readable | undefined,
     signal: AbortSignal,
   ): Promise<{ stream: Readable; headers: ResponseHeaders }> {
@@ -117,6 +122,7 @@ export class Server {
       query: sql,
       ...(params === undefined ? {} : { query_params: params }),
       ...(settings === undefined ? {} : { clickhouse_settings: settings }),
+      http_headers: { ...httpHeaders },
       ignore_error_response: true,
     };
     const deadline = new AbortController();
@@ -156,8 +162,15 @@ async function unreadable(
   return exception ?? new TransportError(`Expected JSON, got ${JSON.stringify(text.slice(0, 200))}`);
 }
 
-function isFramed(headers: ResponseHeaders): boolean {
-  return headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+/** Why an answer cannot be trusted to be ClickHouse's, and to be whole when it ends; null when it can. */
+function answerProblem(headers: ResponseHeaders, format: AnswerFormat): string | null {
+  if (headers["x-clickhouse-format"] !== format) {
+    return `An answer without the header X-ClickHouse-Format: ${format}, which is not ClickHouse's`;
+  }
+  if (headers["content-length"] === undefined && headers["transfer-encoding"] === undefined) {
+    return "An answer with neither Content-Length nor chunked encoding, whose end could not be told from a cut";
+  }
+  return null;
 }
 
 /**

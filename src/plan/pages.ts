@@ -63,7 +63,9 @@ export async function* planPages(
 ): AsyncGenerator<Page, void, void> {
   for (const range of ranges) {
     // The whole answer is read before the first page is copied: a server gives up on one that is read for hours.
-    const spans = await withRetry("Planning pages", scope.retry, () => spansOf(scope, range));
+    const spans = await withRetry(`Planning pages of ${scope.table}`, scope.retry, () =>
+      spansOf(scope, range),
+    );
     let after = range.after;
     for (const { upTo, rows, huge } of spans) {
       const bounds = huge === null ? [] : await splitPoints(scope, { after, upTo }, huge);
@@ -140,7 +142,7 @@ async function splitPoints(scope: PlanScope, range: KeyRange, group: Group): Pro
     step: Math.min(Math.max(step, 1), MAX_SAMPLE_STEP),
     end: END_OF_GROUP_ID,
   };
-  const rows = await withRetry("Planning pages", scope.retry, () =>
+  const rows = await withRetry(`Planning pages of ${scope.table}`, scope.retry, () =>
     scope.server.allRows({ sql, params }, scope.retry.signal),
   );
   const ids = rows.map(([id]) => String(id));
@@ -167,7 +169,7 @@ export async function countRows(scope: PlanScope, range: KeyRange): Promise<numb
   const condition = rangeCondition(range);
   const sql = `SELECT count() FROM ${scope.table} AS o WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
   const params = { ...condition.params, partition: scope.partition };
-  const [row] = await withRetry("Counting observations", scope.retry, () =>
+  const [row] = await withRetry(`Counting the rows of ${scope.table}`, scope.retry, () =>
     scope.server.allRows({ sql, params }, scope.retry.signal),
   );
   return Number(row?.[0]);
@@ -180,7 +182,7 @@ export async function greatestKey(scope: PlanScope): Promise<SortingKey | null> 
     FROM ${scope.table} AS o
     WHERE o._partition_id = {partition:String}
     ORDER BY o.project_id DESC, o.type DESC, toDate(o.start_time) DESC, o.id DESC LIMIT 1`;
-  const [row] = await withRetry("Looking up the last key", scope.retry, () =>
+  const [row] = await withRetry(`Looking up the last key of ${scope.table}`, scope.retry, () =>
     scope.server.allRows({ sql, params: { partition: scope.partition } }, scope.retry.signal),
   );
   if (row === undefined || Number(row[4]) !== 1) return null;

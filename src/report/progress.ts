@@ -94,7 +94,9 @@ export function snapshotProgress(state: ProgressState, nowMs: number): ProgressS
   if (state.phase === null || newest === undefined || oldest === undefined) return null;
 
   const elapsedSeconds = (nowMs - oldest.atMs) / 1000;
-  const perSecond = (amount: number): number => (elapsedSeconds > 0 ? amount / elapsedSeconds : 0);
+  const perSecond = (amount: number): number =>
+    // What a failed attempt had counted is taken back.
+    elapsedSeconds > 0 ? Math.max(amount, 0) / elapsedSeconds : 0;
   const rowsPerSecond = perSecond(newest.rows - oldest.rows);
   const position = newest.rows + (state.phase === "observations" ? state.doneRows : 0);
   const total = Math.max(state.phaseTotal, position);

@@ -61,7 +61,7 @@ describe("the first line says what is wrong, the last one what to check:", () =>
     const url = other.url.origin;
     const lines = await failureOf([`--clickhouse-url=${url}`]);
     expect(lines[0]).toBe(`No ClickHouse server answers at ${url}`);
-    expect(lines[1]).toContain("<html>Hello</html>");
+    expect(lines[1]).toContain("which is not ClickHouse's");
   });
 
   test("an answer with nothing in it", async () => {

@@ -54,7 +54,6 @@ function observationsStatement(mapping: ResolvedMapping, maxRows: number): State
 }
 
 async function answer(server: Server, statement: Statement, settings: QuerySettings): Promise<Uint8Array[]> {
-  const sql = `${statement.sql} FORMAT Native`;
-  const { chunks } = await server.select({ ...statement, sql, settings }, NEVER);
+  const { chunks } = await server.select({ ...statement, settings }, "Native", NEVER);
   return await Array.fromAsync(chunks);
 }
