@@ -92,7 +92,9 @@ export class PageWorker {
 
   #setUp(setup: WorkerSetup): void {
     const { connection, mapping, traceScope, readSettings } = setup;
-    const withJson = mapping.made.some(({ column }) => column.name === "metadata");
+    const withJson = mapping.made.some(
+      ({ column: { source } }) => source.from === "metadata" && source.part === "json",
+    );
     this.#setup = setup;
     this.#segments = new SegmentWriter(withJson);
     this.#loading = {
