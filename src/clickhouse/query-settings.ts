@@ -1,7 +1,23 @@
 import type { QuerySettings, Server } from "./server.ts";
 
+/** A profile's limit whose mode is "break" ends a query early and calls that a success. */
+const NO_SILENT_LIMITS: QuerySettings = {
+  read_overflow_mode: "throw",
+  read_overflow_mode_leaf: "throw",
+  result_overflow_mode: "throw",
+  timeout_overflow_mode: "throw",
+  timeout_overflow_mode_leaf: "throw",
+  group_by_overflow_mode: "throw",
+  sort_overflow_mode: "throw",
+  distinct_overflow_mode: "throw",
+  set_overflow_mode: "throw",
+  join_overflow_mode: "throw",
+  transfer_overflow_mode: "throw",
+};
+
 /** Settings for reading: what a user's profile may change is put back to what this program relies on. */
 const READ_SETTINGS: QuerySettings = {
+  ...NO_SILENT_LIMITS,
   // Types are read by their names, values as plain columns.
   output_format_native_encode_types_in_binary_format: 0,
   // A reader that is gone must not keep the server busy.
@@ -13,11 +29,11 @@ const READ_SETTINGS: QuerySettings = {
   // A limit of the profile would cut answers silently.
   limit: 0,
   offset: 0,
-  wait_end_of_query: 0,
 };
 
 /** Settings for inserts. */
 const WRITE_SETTINGS: QuerySettings = {
+  ...NO_SILENT_LIMITS,
   // The default since 26.2 acknowledges rows that are not stored yet.
   async_insert: 0,
   // Repeating an insert must store it: what was deleted from the target since must come back, and the sorting key collapses the rest.
@@ -31,8 +47,6 @@ const WRITE_SETTINGS: QuerySettings = {
   input_format_json_read_bools_as_numbers: 0,
   input_format_json_read_bools_as_strings: 0,
   type_json_skip_duplicated_paths: 1,
-  // Errors of views and of the commit must be in the status, and the rows written in the header.
-  wait_end_of_query: 1,
 };
 
 /** Blocks are at most this large where rows are: bounds the memory of both sides. */
@@ -52,7 +66,9 @@ export function readSettings(known: ReadonlySet<string>, blockRows: number): Que
 
 /** Settings for an insert, as far as the server knows them. */
 export function writeSettings(known: ReadonlySet<string>): QuerySettings {
-  return only(known, WRITE_SETTINGS);
+  // Errors of views and of the commit must be in the status, and the rows written in the header. A parameter of the HTTP
+  // interface, which system.settings does not list.
+  return { ...only(known, WRITE_SETTINGS), wait_end_of_query: 1 };
 }
 
 function only(known: ReadonlySet<string>, settings: QuerySettings): QuerySettings {
