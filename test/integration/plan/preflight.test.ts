@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { ConnectionSettings } from "../../../src/clickhouse/connection.ts";
+import { Server } from "../../../src/clickhouse/server.ts";
+import { RunError } from "../../../src/errors.ts";
+import type { BackfillOptions } from "../../../src/pipeline/backfill.ts";
+import { checkTables, connect } from "../../../src/pipeline/preflight.ts";
+import { eventsFullTable, eventsTable, observationsTable, tracesTable } from "../../support/schema.ts";
+import { type TestServer, testServer } from "../../support/server.ts";
+
+const RETRY = { maxRetries: 0, onRetry: () => {}, signal: new AbortController().signal };
+let testing: TestServer;
+let server: Server;
+let database: string;
+
+beforeAll(async () => {
+  testing = await testServer();
+  database = await testing.createDatabase("preflight");
+  server = new Server(connection());
+});
+
+afterAll(() => server.close());
+
+function connection(changes: Partial<ConnectionSettings> = {}): ConnectionSettings {
+  return { url: testing.url, user: testing.user, password: testing.password, database, ...changes };
+}
+
+function optionsFor(
+  tables: Partial<BackfillOptions["tables"]> = {},
+  changes: Partial<ConnectionSettings> = {},
+): BackfillOptions {
+  return {
+    partition: "202503",
+    connection: connection(changes),
+    tables: { source: "observations", traces: "traces", target: "events", ...tables },
+    batchSizeRows: 10,
+    streamBlockSizeRows: 10,
+    dryRun: false,
+    maxRetries: 0,
+    parallelWorkers: 1,
+    traceWindowDays: 2,
+    workerUrl: new URL("file:///none"),
+  };
+}
+
+async function messageOf(attempt: Promise<unknown>): Promise<string> {
+  try {
+    await attempt;
+  } catch (error) {
+    expect(error).toBeInstanceOf(RunError);
+    return (error as RunError).message;
+  }
+  throw new Error("An error was expected");
+}
+
+describe("the check of the tables", () => {
+  beforeAll(async () => {
+    for (const sql of [
+      observationsTable("observations"),
+      tracesTable("traces"),
+      eventsTable("events"),
+      eventsFullTable("events_full"),
+      observationsTable("no keys", { engine: "Memory" }),
+    ]) {
+      await testing.command(sql, { database });
+    }
+  });
+
+  test("takes Langfuse's tables", async () => {
+    for (const target of ["events", "events_full"]) {
+      const mapping = await checkTables(server, optionsFor({ target }), RETRY);
+      expect(mapping.copied.length).toBeGreaterThan(20);
+      expect(mapping.tagsBecomeMetadata).toBe(false);
+    }
+  });
+
+  test("says first which tables are missing, all of them", async () => {
+    const message = await messageOf(
+      checkTables(server, optionsFor({ source: "o'`s", target: "gone" }), RETRY),
+    );
+    const [first, ...rest] = message.split("\n");
+    expect(first).toContain(`Table "o'\`s", "gone" is missing in database "${database}"`);
+    expect(rest.some((line) => line.startsWith("o'`s: "))).toBe(true);
+    expect(rest.some((line) => line.startsWith("gone: "))).toBe(true);
+    // What a missing table would lack is no news.
+    expect(message).not.toContain("column");
+  });
+
+  test("lists what is wrong with every table at once", async () => {
+    await testing.command(
+      "CREATE TABLE odd_target (project_id String, start_time DateTime) ENGINE = Memory",
+      { database },
+    );
+    const message = await messageOf(
+      checkTables(server, optionsFor({ source: "no keys", target: "odd_target" }), RETRY),
+    );
+    for (const part of [
+      "no keys: engine Memory",
+      "no keys: sorting key ()",
+      "no keys: partition key ",
+      "odd_target: column span_id is missing",
+      "odd_target: column start_time has type DateTime, expected",
+      "odd_target: column event_ts is missing",
+    ]) {
+      expect(message).toContain(part);
+    }
+  });
+});
+
+describe("connecting", () => {
+  test("tells the server's version", async () => {
+    expect(await connect(server, optionsFor(), RETRY)).toMatch(/^\d+\.\d+/);
+  });
+
+  test("says first that no server answers", async () => {
+    const url = "http://127.0.0.1:1";
+    const nobody = new Server(connection({ url }));
+    const message = await messageOf(connect(nobody, optionsFor({}, { url }), RETRY));
+    expect(message).toStartWith(`No ClickHouse server answers at ${url}`);
+    await nobody.close();
+  });
+
+  test("says first that the database is missing", async () => {
+    const other = new Server(connection({ database: "there is none" }));
+    const message = await messageOf(connect(other, optionsFor({}, { database: "there is none" }), RETRY));
+    expect(message.split("\n")[0]).toContain('has no database "there is none"');
+    await other.close();
+  });
+});
