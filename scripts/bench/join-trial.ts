@@ -4,7 +4,7 @@ import { TABLES } from "./data.ts";
 import type { Dataset } from "./dataset.ts";
 import { describeVariant, JOIN_ALGORITHMS, type JoinVariant } from "./join-variant.ts";
 
-/** A variant that was tried; null when the server refuses it. */
+/** A variant that was tried; `wallMs` is null when the server refuses it or runs out of memory. */
 export interface Trial {
   readonly variant: JoinVariant;
   readonly wallMs: number | null;
@@ -31,7 +31,9 @@ export async function findBestJoin(
         wallMs = Math.min(wallMs ?? run.wallMs, run.wallMs);
       }
     } catch (error) {
-      reason = /Code: \d+[^\n]*/.exec(String(error))?.[0] ?? String(error);
+      const refusal = /Code: \d+\. DB::Exception[^\n]*/.exec(String(error))?.[0];
+      if (refusal === undefined) throw error;
+      reason = refusal;
     }
     trials.push({ variant, wallMs });
     tell(`${describeVariant(variant)}: ${wallMs === null ? reason : `${(wallMs / 1000).toFixed(2)} s`}`);
