@@ -92,6 +92,18 @@ describe("withRetry", () => {
     expect(notices).toEqual([]);
   });
 
+  test("leaves a failed step within a step as it is", async () => {
+    let attempts = 0;
+    const failed = withRetry("Outer", policy(5).policy, () =>
+      withRetry("Inner", policy(0).policy, async () => {
+        attempts++;
+        throw new TransportError("broken");
+      }),
+    );
+    await expect(failed).rejects.toThrow(/^Inner: broken$/);
+    expect(attempts).toBe(1);
+  });
+
   test("acts no more once it is cancelled", async () => {
     const reason = new Error("cancelled");
     let attempts = 0;

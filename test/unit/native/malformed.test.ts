@@ -50,7 +50,7 @@ const ABSURD: readonly [what: string, bytes: Buffer][] = [
     "another number of indexes than rows",
     block(ONE, "LowCardinality(String)", VERSION, fixed(0x600, 8), fixed(1, 8), "\0", fixed(2, 8), "\0\0"),
   ],
-  ["offsets that descend", block(varint(2n), "Array(UInt8)", fixed(2, 8), fixed(1, 8), "xx")],
+  ["offsets that descend", block(varint(2n), "Array(UInt8)", fixed(2, 8), fixed(1, 8), "x")],
   ["an offset beyond 2^32", block(ONE, "Array(UInt8)", fixed(2n ** 32n + 1n, 8), "x")],
   ["an offset beyond 2^28", block(ONE, "Array(UInt8)", fixed(2n ** 28n + 1n, 8), "x")],
   ["a negative offset", block(ONE, "Array(UInt8)", fixed(-1, 8), "x")],
@@ -71,7 +71,14 @@ describe("bytes that are no block", () => {
 
   test("are refused with the reason, not as an early end", () => {
     for (const [what, bytes] of ABSURD) {
-      expect(() => assemble([bytes]), what).not.toThrow("ends in the middle");
+      let message = "";
+      try {
+        assemble([bytes]);
+      } catch (error) {
+        message = (error as Error).message;
+      }
+      expect(message, what).not.toBe("");
+      expect(message, what).not.toContain("ends in the middle");
     }
   });
 

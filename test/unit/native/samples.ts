@@ -31,6 +31,8 @@ const MAKERS: readonly { readonly type: string; readonly make: (random: Random) 
   { type: "Array(LowCardinality(String))", make: list(key) },
   { type: "Array(Array(String))", make: list(list(text)) },
   { type: "Array(Array(LowCardinality(String)))", make: list(list(key)) },
+  // Where a block ends is then told by a string alone.
+  { type: "String", make: text },
 ];
 
 /** A column of each type, of `rows` random values. */

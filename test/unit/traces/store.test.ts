@@ -146,13 +146,18 @@ describe("a segment writer", () => {
     writer.append(traceBlock([{ key: key(1), userId: "kept" }]));
     const mark = writer.mark();
     writer.append(traceBlock([{ key: key(2), userId: "thrown away" }]));
-    writer.append(traceBlock([huge(key(3), SEGMENT_BYTES)]));
     writer.rollBack(mark);
     writer.append(traceBlock([{ key: key(4), userId: "kept too" }]));
+    const second = writer.mark();
+    writer.append(traceBlock([huge(key(3), SEGMENT_BYTES)]));
+    writer.rollBack(second);
+    writer.append(traceBlock([{ key: key(5), userId: "kept at last" }]));
+    expect(writer.filled()).toHaveLength(1);
     const { shared, places } = storeFor([writer]);
     const store = new TraceStore(shared);
     for (const { place, records } of places) store.addRecords(place, records);
-    expect([0, 1, 2, 3, 4].map((i) => userOf(store, key(i)))).toEqual([null, "kept", null, null, "kept too"]);
+    const users = [0, 1, 2, 3, 4, 5].map((i) => userOf(store, key(i)));
+    expect(users).toEqual([null, "kept", null, null, "kept too", "kept at last"]);
   });
 
   test("tells the bytes that its records take", () => {
