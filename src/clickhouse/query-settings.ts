@@ -1,47 +1,53 @@
 import type { QuerySettings, Server } from "./server.ts";
 
-/** A profile's limit whose mode is "break" ends a query early and calls that a success. */
-const NO_SILENT_LIMITS: QuerySettings = {
+/**
+ * Settings for every query: what a user's profile may change is put back to what this program relies on. All of them are
+ * known to the oldest supported server.
+ */
+export const QUERY_SETTINGS: QuerySettings = {
+  // A limit whose mode is "break" ends a query early and calls that a success.
   read_overflow_mode: "throw",
   read_overflow_mode_leaf: "throw",
   result_overflow_mode: "throw",
   timeout_overflow_mode: "throw",
-  timeout_overflow_mode_leaf: "throw",
   group_by_overflow_mode: "throw",
   sort_overflow_mode: "throw",
   distinct_overflow_mode: "throw",
   set_overflow_mode: "throw",
   join_overflow_mode: "throw",
   transfer_overflow_mode: "throw",
+  limit: 0,
+  offset: 0,
+  // A cached answer is an old answer.
+  use_query_cache: 0,
+  // The sorting and partition keys were computed in the server's own time zone.
+  session_timezone: "",
 };
 
-/** Settings for reading: what a user's profile may change is put back to what this program relies on. */
+/** Settings for reading rows. */
 const READ_SETTINGS: QuerySettings = {
-  ...NO_SILENT_LIMITS,
+  ...QUERY_SETTINGS,
+  timeout_overflow_mode_leaf: "throw",
   // Types are read by their names, values as plain columns.
   output_format_native_encode_types_in_binary_format: 0,
   // A reader that is gone must not keep the server busy.
   cancel_http_readonly_queries_on_client_close: 1,
   // A key lies in one partition, so the partitions' parts need not be merged with each other.
   do_not_merge_across_partitions_select_final: 1,
-  // A cached answer is an old answer.
-  use_query_cache: 0,
-  // A limit of the profile would cut answers silently.
-  limit: 0,
-  offset: 0,
 };
 
 /** Settings for inserts. */
 const WRITE_SETTINGS: QuerySettings = {
-  ...NO_SILENT_LIMITS,
+  ...QUERY_SETTINGS,
+  timeout_overflow_mode_leaf: "throw",
   // The default since 26.2 acknowledges rows that are not stored yet.
   async_insert: 0,
   // Repeating an insert must store it: what was deleted from the target since must come back, and the sorting key collapses the rest.
   insert_deduplicate: 0,
   // An unknown column is an error, not a loss.
   input_format_skip_unknown_fields: 0,
-  input_format_null_as_default: 1,
-  // Values of JSON columns stay as they are.
+  // Values of JSON columns stay as they are; with the first one, a null within an array would become what other rows have there.
+  input_format_null_as_default: 0,
   input_format_try_infer_dates: 0,
   input_format_try_infer_datetimes: 0,
   input_format_json_read_bools_as_numbers: 0,

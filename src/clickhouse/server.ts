@@ -3,6 +3,7 @@ import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickh
 import { describeNetworkError, exceptionIn, readChunks, readLines, readText, stalled } from "./answer.ts";
 import type { ConnectionSettings } from "./connection.ts";
 import { ServerError, TransportError } from "./errors.ts";
+import { QUERY_SETTINGS } from "./query-settings.ts";
 
 /** Values of `{name:Type}` parameters. */
 export type QueryParams = Readonly<Record<string, string | number>>;
@@ -68,7 +69,8 @@ export class Server {
    * server's settings have it. Throws a ServerError or a TransportError.
    */
   async *rows(statement: Statement, signal: AbortSignal): AsyncGenerator<unknown[], void, void> {
-    const answer = await this.select(statement, "JSONCompactEachRow", signal);
+    const settings = { ...QUERY_SETTINGS, ...statement.settings };
+    const answer = await this.select({ ...statement, settings }, "JSONCompactEachRow", signal);
     const lines = readLines(answer.chunks);
     for await (const line of lines) {
       const row = parseJson(line);

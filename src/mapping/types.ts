@@ -1,4 +1,10 @@
-import { isTypeName, parseTypeName, type TypeName, unwrap } from "../clickhouse/native/type-name.ts";
+import {
+  isTypeName,
+  parseTypeName,
+  type TypeLiteral,
+  type TypeName,
+  unwrap,
+} from "../clickhouse/native/type-name.ts";
 import type { ValueKind } from "./event-columns.ts";
 
 /** What each kind of value is called in messages. */
@@ -33,9 +39,12 @@ export function targetProblem(kind: ValueKind, typeName: string, sourceType: str
   if (type === null) return EXPECTED[kind];
   // The type decides how the value is sent; a column of any other would have the server convert JSON to text.
   if (!holds(kind, kind === "json" ? type : bare(type))) return EXPECTED[kind];
-  const mayBeNull = kind === "nullableTime" || kind === "nullableUInt16";
-  if (mayBeNull && !isNullable(type)) return EXPECTED[kind];
+  if (kind === "json" && type.args.some(isTypedPath)) return "JSON without types for single paths";
   const source = sourceType === null ? null : parse(sourceType);
+  const alwaysMayBeNull = kind === "nullableTime" || kind === "nullableUInt16";
+  // NULL strings become empty ones on the way; other NULLs must find a place.
+  const mayBeNull = alwaysMayBeNull || (kind !== "string" && source !== null && isNullable(source));
+  if (mayBeNull && !isNullable(type)) return nullable(EXPECTED[kind]);
   if (source !== null && (kind === "time" || kind === "nullableTime")) {
     const digits = secondFractionDigits(bare(source));
     if (secondFractionDigits(bare(type)) < digits) {
@@ -52,6 +61,10 @@ function parse(typeName: string): TypeName | null {
     if (error instanceof SyntaxError) return null;
     throw error;
   }
+}
+
+function nullable(expected: string): string {
+  return expected.startsWith("Nullable(") ? expected : `Nullable(${expected})`;
 }
 
 function bare(type: TypeName): TypeName {
@@ -87,6 +100,11 @@ function holds(kind: ValueKind, type: TypeName): boolean {
     case "json":
       return type.name === "JSON" || type.name === "String";
   }
+}
+
+/** `a.b UInt64` among the arguments of JSON: a value that does not fit would fail its batch. */
+function isTypedPath(arg: TypeName | TypeLiteral): boolean {
+  return "name" in arg || !/^(max_dynamic_(paths|types)\s*=|SKIP\s)/.test(arg.literal);
 }
 
 function isMapTo(type: TypeName, isValue: (value: TypeName) => boolean): boolean {

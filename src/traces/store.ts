@@ -13,6 +13,8 @@ const UNITS_PER_SEGMENT = SEGMENT_BYTES / ADDRESS_UNIT_BYTES;
 const SEGMENT_SHIFT = Math.log2(UNITS_PER_SEGMENT);
 const UNIT_MASK = UNITS_PER_SEGMENT - 1;
 const MAX_SEGMENTS = 2 ** 32 / UNITS_PER_SEGMENT;
+/** The largest SharedArrayBuffer that the runtime gives. */
+const MAX_BUFFER_BYTES = 2 ** 32;
 /** A third of the slots stay free, so that searches stay short. */
 const MAX_LOAD = 0.67;
 
@@ -36,8 +38,11 @@ export function createTraceStore(segments: readonly SharedArrayBuffer[], records
       `The traces' attributes take more than ${(MAX_SEGMENTS * SEGMENT_BYTES) / 2 ** 30} GiB`,
     );
   }
-  const slotCount = Math.ceil((records + 1) / MAX_LOAD);
-  return { segments: places, slots: new SharedArrayBuffer(slotCount * 8) };
+  const slotBytes = Math.ceil((records + 1) / MAX_LOAD) * 8;
+  if (slotBytes > MAX_BUFFER_BYTES) {
+    throw new TraceStoreFullError(`${records} traces are more than the index can hold`);
+  }
+  return { segments: places, slots: new SharedArrayBuffer(slotBytes) };
 }
 
 /** Where each of the segments, which have so many records, comes to stand among the store's. */

@@ -171,3 +171,17 @@ describe("objects made of metadata", () => {
     expect(compared).toBeGreaterThan(OBJECTS / 2);
   });
 });
+
+test("a null within an array stays one, whatever other rows have there", async () => {
+  const objects = ['{"a":[{"x":1}],"b":[[1]]}', '{"a":[null,{"x":1}],"b":[null]}'];
+  await server.command("CREATE TABLE nulls (i UInt32, o JSON) ENGINE = Memory", { database });
+  // The header type that the tool sends: JSON, as strings.
+  await insertNumbered(
+    "nulls",
+    "o",
+    "JSON",
+    objects.map((text) => Buffer.from(text)),
+  );
+  const rows = await server.query("SELECT toString(o) FROM nulls ORDER BY i FORMAT TSVRaw", { database });
+  expect(rows.trim().split("\n")).toEqual(objects);
+});

@@ -1,5 +1,10 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { knownSettings, readSettings, writeSettings } from "../../../src/clickhouse/query-settings.ts";
+import {
+  knownSettings,
+  QUERY_SETTINGS,
+  readSettings,
+  writeSettings,
+} from "../../../src/clickhouse/query-settings.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { testServer } from "../../support/server.ts";
 
@@ -30,6 +35,21 @@ describe("the settings of requests", () => {
     const sql = "SELECT number FROM numbers(3)";
     expect(await server.allRows({ sql, settings: readSettings(known, 100) }, NEVER)).toHaveLength(3);
     expect(await server.allRows({ sql, settings: writeSettings(known) }, NEVER)).toHaveLength(3);
+  });
+
+  test("of every query are among those of pages and inserts", () => {
+    for (const settings of [readSettings(known, 100), writeSettings(known)]) {
+      expect(settings).toMatchObject(QUERY_SETTINGS);
+    }
+  });
+
+  test("of every query hold for small ones too", async () => {
+    const all = await server.allRows({ sql: "SELECT name, toString(value) FROM system.settings" }, NEVER);
+    const rows = all.filter(([name]) => String(name) in QUERY_SETTINGS);
+    const values = Object.fromEntries(rows.map(([name, value]) => [name, value]));
+    expect(values).toEqual(
+      Object.fromEntries(Object.entries(QUERY_SETTINGS).map(([name, value]) => [name, String(value)])),
+    );
   });
 
   test("let no limit of a profile cut an answer without an error", async () => {

@@ -13,7 +13,7 @@ const FITTING: readonly [ValueKind, ...string[]][] = [
   ["stringMap", "Map(String, String)", "Map(LowCardinality(String), String)"],
   ["countMap", "Map(String, UInt64)", "Map(LowCardinality(String), UInt64)"],
   ["costMap", "Map(LowCardinality(String), Decimal(18, 12))", "Map(String, Decimal64(12))"],
-  ["json", "JSON", "JSON(max_dynamic_paths=0)", "JSON(`a.b` UInt64, SKIP REGEXP 'x(,')", "String"],
+  ["json", "JSON", "JSON(max_dynamic_paths=0)", "JSON(max_dynamic_types=8, SKIP REGEXP 'x(,')", "String"],
 ];
 
 const UNFIT: readonly [ValueKind, ...string[]][] = [
@@ -51,6 +51,16 @@ describe("a target column", () => {
   test("must be able to hold NULL where it matters", () => {
     expect(targetProblem("nullableTime", "DateTime64(6)", "Nullable(DateTime64(3))")).toBeString();
     expect(targetProblem("nullableUInt16", "UInt16", "Nullable(UInt16)")).toBeString();
+    expect(targetProblem("time", "DateTime64(6)", "Nullable(DateTime64(3))")).toBe("Nullable(DateTime64)");
+    expect(targetProblem("time", "Nullable(DateTime64(6))", "Nullable(DateTime64(3))")).toBeNull();
+    // The query makes empty strings of them.
+    expect(targetProblem("string", "String", "Nullable(String)")).toBeNull();
+  });
+
+  test("of metadata must not ask single paths for a type, which odd values would not have", () => {
+    for (const type of ["JSON(a UInt64)", "JSON(max_dynamic_paths=8, `a.b` UInt64)"]) {
+      expect(targetProblem("json", type, null), type).toBe("JSON without types for single paths");
+    }
   });
 
   test("must not drop fractions of a second", () => {
