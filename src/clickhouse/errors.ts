@@ -38,6 +38,7 @@ const TRANSIENT_CODES: ReadonlyMap<number, string> = new Map([
   [96, "CANNOT_WRITE_TO_SOCKET"],
   [159, "TIMEOUT_EXCEEDED: the server was too busy"],
   [160, "TOO_SLOW: the server was too busy"],
+  [173, "CANNOT_ALLOCATE_MEMORY: the machine's, not the query's"],
   [198, "DNS_ERROR: between the nodes of a cluster"],
   [201, "QUOTA_EXCEEDED: quotas renew"],
   [202, "TOO_MANY_SIMULTANEOUS_QUERIES"],
@@ -48,8 +49,8 @@ const TRANSIENT_CODES: ReadonlyMap<number, string> = new Map([
   [236, "ABORTED: the server shuts down"],
   [241, "MEMORY_LIMIT_EXCEEDED: other queries use the memory"],
   [242, "TABLE_IS_READ_ONLY: a replica lost its keeper session"],
-  [244, "UNEXPECTED_ZOOKEEPER_ERROR"],
   [243, "NOT_ENOUGH_SPACE: merges free space"],
+  [244, "UNEXPECTED_ZOOKEEPER_ERROR"],
   [252, "TOO_MANY_PARTS: merges catch up"],
   [254, "NO_ACTIVE_REPLICAS"],
   [265, "NO_AVAILABLE_REPLICA"],
@@ -73,12 +74,12 @@ const TRANSIENT_CODES: ReadonlyMap<number, string> = new Map([
   [1002, "UNKNOWN_EXCEPTION"],
 ]);
 
-/** HTTP statuses of answers without a ClickHouse code (a proxy's) that may pass by themselves. */
-const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
+/** HTTP statuses that may pass by themselves: a proxy's, or a server's that is too busy, whatever its code. */
+const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /** Whether the same request may succeed when it is made again. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof TransportError || error instanceof NativeFormatError) return true;
   if (!(error instanceof ServerError)) return false;
-  return error.code === 0 ? TRANSIENT_STATUSES.has(error.httpStatus) : TRANSIENT_CODES.has(error.code);
+  return TRANSIENT_CODES.has(error.code) || TRANSIENT_STATUSES.has(error.httpStatus);
 }

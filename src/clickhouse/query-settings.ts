@@ -1,15 +1,14 @@
 import type { QuerySettings, Server } from "./server.ts";
+import { literal } from "./sql.ts";
 
-/**
- * Settings for every query: what a user's profile may change is put back to what this program relies on. All of them are
- * known to the oldest supported server.
- */
-export const QUERY_SETTINGS: QuerySettings = {
+/** Settings that guard every query against what a user's profile may have: what is lost to them is lost silently. */
+const QUERY_GUARDS: QuerySettings = {
   // A limit whose mode is "break" ends a query early and calls that a success.
   read_overflow_mode: "throw",
   read_overflow_mode_leaf: "throw",
   result_overflow_mode: "throw",
   timeout_overflow_mode: "throw",
+  timeout_overflow_mode_leaf: "throw",
   group_by_overflow_mode: "throw",
   sort_overflow_mode: "throw",
   distinct_overflow_mode: "throw",
@@ -20,26 +19,30 @@ export const QUERY_SETTINGS: QuerySettings = {
   offset: 0,
   // A cached answer is an old answer.
   use_query_cache: 0,
+  // An empty month has 0 rows and not no number.
+  empty_result_for_aggregation_by_empty_set: 0,
   // The sorting and partition keys were computed in the server's own time zone.
   session_timezone: "",
 };
 
-/** Settings for reading rows. */
-const READ_SETTINGS: QuerySettings = {
-  ...QUERY_SETTINGS,
-  timeout_overflow_mode_leaf: "throw",
-  // Types are read by their names, values as plain columns.
+/** Settings that guard the reading of blocks: types come by their names. */
+const READ_GUARDS: QuerySettings = {
+  ...QUERY_GUARDS,
   output_format_native_encode_types_in_binary_format: 0,
+};
+
+/** Settings that make reading cheaper, for the server and for this program. */
+const READ_WISHES: QuerySettings = {
   // A reader that is gone must not keep the server busy.
   cancel_http_readonly_queries_on_client_close: 1,
   // A key lies in one partition, so the partitions' parts need not be merged with each other.
   do_not_merge_across_partitions_select_final: 1,
+  preferred_block_size_bytes: 8 * 2 ** 20,
 };
 
-/** Settings for inserts. */
-const WRITE_SETTINGS: QuerySettings = {
-  ...QUERY_SETTINGS,
-  timeout_overflow_mode_leaf: "throw",
+/** Settings that guard inserts. */
+const WRITE_GUARDS: QuerySettings = {
+  ...QUERY_GUARDS,
   // The default since 26.2 acknowledges rows that are not stored yet.
   async_insert: 0,
   // Repeating an insert must store it: what was deleted from the target since must come back, and the sorting key collapses the rest.
@@ -55,28 +58,49 @@ const WRITE_SETTINGS: QuerySettings = {
   type_json_skip_duplicated_paths: 1,
 };
 
-/** Blocks are at most this large where rows are: bounds the memory of both sides. */
-const PREFERRED_BLOCK_BYTES = 8 * 2 ** 20;
+/** What a server has of the settings that this program sends. */
+export type KnownSettings = ReadonlyMap<string, { readonly value: string; readonly isChangeable: boolean }>;
 
-/** The settings that the server knows; an unknown one would fail the query with code 115. */
-export async function knownSettings(server: Server, signal: AbortSignal): Promise<ReadonlySet<string>> {
-  const rows = await server.allRows({ sql: "SELECT name FROM system.settings" }, signal);
-  return new Set(rows.map(([name]) => String(name)));
+/** Asks the server for the settings named here: one that it does not know would fail a query with code 115. */
+export async function knownSettings(server: Server, signal: AbortSignal): Promise<KnownSettings> {
+  const names = Object.keys({ ...READ_GUARDS, ...READ_WISHES, ...WRITE_GUARDS, max_block_size: 0 });
+  const sql = `SELECT name, value, readonly FROM system.settings WHERE name IN (${names.map(literal).join(", ")})`;
+  const rows = await server.allRows({ sql }, signal);
+  return new Map(
+    rows.map(([name, value, readonly]) => [
+      String(name),
+      { value: String(value), isChangeable: Number(readonly) === 0 },
+    ]),
+  );
 }
 
-/** Settings for a query of blocks of at most `blockRows` rows, as far as the server knows them. */
-export function readSettings(known: ReadonlySet<string>, blockRows: number): QuerySettings {
-  const blocks = { max_block_size: blockRows, preferred_block_size_bytes: PREFERRED_BLOCK_BYTES };
-  return only(known, { ...READ_SETTINGS, ...blocks });
+/** Settings for small queries. */
+export function querySettings(known: KnownSettings): QuerySettings {
+  return differing(known, QUERY_GUARDS);
 }
 
-/** Settings for an insert, as far as the server knows them. */
-export function writeSettings(known: ReadonlySet<string>): QuerySettings {
+/** Settings for a query of blocks of about `blockRows` rows. */
+export function readSettings(known: KnownSettings, blockRows: number): QuerySettings {
+  const wishes = differing(known, { ...READ_WISHES, max_block_size: blockRows });
+  const granted = Object.entries(wishes).filter(([name]) => known.get(name)?.isChangeable === true);
+  return { ...Object.fromEntries(granted), ...differing(known, READ_GUARDS) };
+}
+
+/** Settings for an insert. */
+export function writeSettings(known: KnownSettings): QuerySettings {
   // Errors of views and of the commit must be in the status, and the rows written in the header. A parameter of the HTTP
   // interface, which system.settings does not list.
-  return { ...only(known, WRITE_SETTINGS), wait_end_of_query: 1 };
+  return { ...differing(known, WRITE_GUARDS), wait_end_of_query: 1 };
 }
 
-function only(known: ReadonlySet<string>, settings: QuerySettings): QuerySettings {
-  return Object.fromEntries(Object.entries(settings).filter(([name]) => known.has(name)));
+/**
+ * Those settings that the server knows and has otherwise: a user who may not change settings is not refused for what is
+ * as it should be, and is told by the server what is not.
+ */
+function differing(known: KnownSettings, settings: QuerySettings): QuerySettings {
+  const entries = Object.entries(settings).filter(([name, value]) => {
+    const current = known.get(name);
+    return current !== undefined && current.value !== String(value);
+  });
+  return Object.fromEntries(entries);
 }

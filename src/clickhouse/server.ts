@@ -1,9 +1,9 @@
 import { Readable } from "node:stream";
+import { getCACertificates } from "node:tls";
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { describeNetworkError, exceptionIn, readChunks, readLines, readText, stalled } from "./answer.ts";
 import type { ConnectionSettings } from "./connection.ts";
 import { ServerError, TransportError } from "./errors.ts";
-import { QUERY_SETTINGS } from "./query-settings.ts";
 
 /** Values of `{name:Type}` parameters. */
 export type QueryParams = Readonly<Record<string, string | number>>;
@@ -42,6 +42,8 @@ type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 export class Server {
   readonly #client: ClickHouseClient;
   readonly #stallTimeoutMs: number;
+  /** Sent with every query for rows; none before it is known which ones the server takes. */
+  querySettings: QuerySettings = {};
 
   constructor(connection: ConnectionSettings) {
     this.#stallTimeoutMs = connection.stallTimeoutMs ?? STALL_TIMEOUT_MS;
@@ -53,6 +55,8 @@ export class Server {
       application: "clickhouse-backfill",
       request_timeout: CLIENT_TIMEOUT_MS,
       max_open_connections: 64,
+      // Bun trusts the certificates that it brings; those that a company has installed count as well.
+      ...(connection.url.startsWith("https:") ? { tls: { ca_cert: trustedCertificates() } } : {}),
       keep_alive: { enabled: true, idle_socket_ttl: IDLE_SOCKET_TTL_MS, eagerly_destroy_stale_sockets: true },
       // Every error reaches the caller; a second telling of it would only garble the progress bar.
       log: { level: ClickHouseLogLevel.OFF },
@@ -69,7 +73,7 @@ export class Server {
    * server's settings have it. Throws a ServerError or a TransportError.
    */
   async *rows(statement: Statement, signal: AbortSignal): AsyncGenerator<unknown[], void, void> {
-    const settings = { ...QUERY_SETTINGS, ...statement.settings };
+    const settings = { ...this.querySettings, ...statement.settings };
     const answer = await this.select({ ...statement, settings }, "JSONCompactEachRow", signal);
     const lines = readLines(answer.chunks);
     for await (const line of lines) {
@@ -109,7 +113,7 @@ export class Server {
     // A body of known length costs a third less than one in chunks.
     const length = { "Content-Length": String(body.reduce((bytes, part) => bytes + part.length, 0)) };
     const { stream, headers } = await this.#request(statement, length, source, signal);
-    await readText(readChunks(stream, this.#stallTimeoutMs, signal));
+    await readText(readChunks(stream, this.#stallTimeoutMs, signal), MAX_ERROR_BYTES);
     return writtenRows(headers["x-clickhouse-summary"]);
   }
 
@@ -142,8 +146,15 @@ export class Server {
     const status = result.http_status_code ?? 0;
     const code = Number(headers["x-clickhouse-exception-code"] ?? 0);
     if (status >= 200 && status < 300 && code === 0) return { stream: result.stream, headers };
-    const text = await readText(readChunks(result.stream, this.#stallTimeoutMs, signal), MAX_ERROR_BYTES);
-    throw new ServerError(code, status, text.trim() || `HTTP status ${status} without a message`);
+    const chunks = readChunks(result.stream, this.#stallTimeoutMs, signal);
+    // What is known already says more than that its text was cut off.
+    const text = await readText(chunks, MAX_ERROR_BYTES).catch(() => "");
+    signal.throwIfAborted();
+    throw new ServerError(
+      code,
+      status,
+      text.trim() || `HTTP status ${status}, code ${code}, without a message`,
+    );
   }
 }
 
@@ -162,6 +173,12 @@ async function unreadable(
   }
   const exception = exceptionIn(Buffer.from(text), exceptionTag);
   return exception ?? new TransportError(`Expected JSON, got ${JSON.stringify(text.slice(0, 200))}`);
+}
+
+/** The certificates that Bun brings, those of the system, and those of NODE_EXTRA_CA_CERTS, as PEM. */
+function trustedCertificates(): Buffer {
+  const all = (["bundled", "system", "extra"] as const).flatMap((kind) => getCACertificates(kind));
+  return Buffer.from([...new Set(all)].join("\n"));
 }
 
 /** Why an answer cannot be trusted to be ClickHouse's, and to be whole when it ends; null when it can. */

@@ -1,5 +1,11 @@
 import type { ConnectionSettings } from "../clickhouse/connection.ts";
-import { knownSettings, readSettings, writeSettings } from "../clickhouse/query-settings.ts";
+import {
+  type KnownSettings,
+  knownSettings,
+  querySettings,
+  readSettings,
+  writeSettings,
+} from "../clickhouse/query-settings.ts";
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
@@ -124,6 +130,7 @@ class BackfillRun {
     const known = await withRetry("Reading the server's settings", this.#retry, () =>
       knownSettings(server, this.#stop),
     );
+    server.querySettings = querySettings(known);
     const mapping = await checkTables(server, this.#options, this.#retry);
     const scope: PlanScope = {
       server,
@@ -137,6 +144,8 @@ class BackfillRun {
     for (const range of remaining) rows += await countRows(scope, range);
     if (rows === 0 && this.#ledger.rowsProcessed === 0) return this.#report("nothing-to-do");
     this.#progress.plan(rows, this.#ledger.rowsProcessed);
+    // Looked up first: once everything is copied, no query may fail the run any more.
+    const lastKey = this.#options.dryRun ? null : await greatestKey(scope);
     const setup = this.#workerSetup(mapping, known, scope);
     const pool = new WorkerPool(this.#options.workerUrl, this.#options.parallelWorkers, (news, worker) =>
       this.#progress.hear(news, worker),
@@ -147,7 +156,7 @@ class BackfillRun {
       await pool.setUp(setup);
       await loadTraceStore(server, pool, setup.traceScope, this.#retry, this.#progress);
       await this.#copyPages(pool, planPages(scope, remaining));
-      if (!this.#options.dryRun) this.#ledger.finishPartition(await greatestKey(scope));
+      if (!this.#options.dryRun) this.#ledger.finishPartition(lastKey);
     } finally {
       this.#stop.removeEventListener("abort", stopPool);
       pool.terminate();
@@ -155,7 +164,7 @@ class BackfillRun {
     return this.#report(this.#options.dryRun ? "dry-run" : "done");
   }
 
-  #workerSetup(mapping: ResolvedMapping, known: ReadonlySet<string>, scope: PlanScope): WorkerSetup {
+  #workerSetup(mapping: ResolvedMapping, known: KnownSettings, scope: PlanScope): WorkerSetup {
     const { connection, tables, partition, batchSizeRows, dryRun, maxRetries, traceWindowDays } =
       this.#options;
     return {

@@ -1,6 +1,7 @@
+import { TransportError } from "../clickhouse/errors.ts";
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
-import { compareKeys, END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts";
+import { compareKeys, describeRange, END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts";
 import { endOfGroup, rangeCondition } from "./source-key.ts";
 
 /** A key range that is copied as one piece: done or not done. */
@@ -169,10 +170,13 @@ export async function countRows(scope: PlanScope, range: KeyRange): Promise<numb
   const condition = rangeCondition(range);
   const sql = `SELECT count() FROM ${scope.table} AS o WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
   const params = { ...condition.params, partition: scope.partition };
-  const [row] = await withRetry(`Counting the rows of ${scope.table}`, scope.retry, () =>
-    scope.server.allRows({ sql, params }, scope.retry.signal),
-  );
-  return Number(row?.[0]);
+  const step = `Counting the rows of ${scope.table}, ${describeRange(range)}`;
+  return await withRetry(step, scope.retry, async () => {
+    const [row] = await scope.server.allRows({ sql, params }, scope.retry.signal);
+    const rows = Number(row?.[0]);
+    if (!Number.isSafeInteger(rows)) throw new TransportError("No number came back");
+    return rows;
+  });
 }
 
 /** The greatest key of the partition; null when there is none, or when it is no UTF-8. */

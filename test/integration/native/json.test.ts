@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { ByteWriter } from "../../../src/clickhouse/native/byte-writer.ts";
-import { writeSettings } from "../../../src/clickhouse/query-settings.ts";
+import { knownSettings, writeSettings } from "../../../src/clickhouse/query-settings.ts";
+import { Server } from "../../../src/clickhouse/server.ts";
 import { EMBED, type Embed, embedOf, needsEscape, writeJsonString } from "../../../src/json/json-string.ts";
 import { JsonObjectBuilder } from "../../../src/json/object-builder.ts";
 import { METADATA_KEYS, METADATA_VALUES } from "../../support/data/oddities.ts";
@@ -60,8 +61,12 @@ async function insertNumbered(
     { name: column, type, values: values.map((value) => value.toString("latin1")) },
   ]);
   // What a run sends, so that this test fails when it no longer suffices.
-  const known = await server.queryJson<{ name: string }>("SELECT name FROM system.settings");
-  const settings = writeSettings(new Set(known.map(({ name }) => name)));
+  const { url, user, password } = server;
+  const asked = await knownSettings(
+    new Server({ url, user, password, database }),
+    new AbortController().signal,
+  );
+  const settings = writeSettings(asked);
   const written = await server.insertRaw(`INSERT INTO ${table} (i, ${column}) FORMAT Native`, body, {
     database,
     settings,

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import {
+  type KnownSettings,
   knownSettings,
-  QUERY_SETTINGS,
+  querySettings,
   readSettings,
   writeSettings,
 } from "../../../src/clickhouse/query-settings.ts";
@@ -10,7 +11,7 @@ import { testServer } from "../../support/server.ts";
 
 const NEVER = new AbortController().signal;
 let server: Server;
-let known: ReadonlySet<string>;
+let known: KnownSettings;
 
 beforeAll(async () => {
   const { url, user, password } = await testServer();
@@ -18,37 +19,40 @@ beforeAll(async () => {
   known = await knownSettings(server, NEVER);
 });
 
+/** A server that has every setting otherwise than is wanted. */
+function contrary(isChangeable = true): KnownSettings {
+  return new Map([...known.keys()].map((name) => [name, { value: "otherwise", isChangeable }]));
+}
+
 describe("the settings of requests", () => {
-  test("are all known to the engine, and left out where they are not", () => {
-    const everything = { has: () => true } as unknown as ReadonlySet<string>;
-    expect(readSettings(known, 100)).toEqual(readSettings(everything, 100));
-    expect(writeSettings(known)).toEqual(writeSettings(everything));
-    expect(readSettings(new Set(["max_block_size", "limit"]), 100)).toEqual({
-      max_block_size: 100,
-      limit: 0,
-    });
+  test("are left out where the server does not know them", () => {
+    const few: KnownSettings = new Map([["limit", { value: "5", isChangeable: true }]]);
+    expect(readSettings(few, 100)).toEqual({ limit: 0 });
     // A parameter of the HTTP interface and no setting.
-    expect(writeSettings(new Set())).toEqual({ wait_end_of_query: 1 });
+    expect(writeSettings(new Map())).toEqual({ wait_end_of_query: 1 });
   });
 
-  test("are accepted by the engine", async () => {
+  test("are left out where the server has them so", () => {
+    const same: KnownSettings = new Map([["limit", { value: "0", isChangeable: false }]]);
+    expect(querySettings(same)).toEqual({});
+  });
+
+  test("that are only wishes are left out where the user may not change them", () => {
+    const wanted = readSettings(contrary(), 100);
+    expect(wanted).toMatchObject({ max_block_size: 100, do_not_merge_across_partitions_select_final: 1 });
+    const fixed = readSettings(contrary(false), 100);
+    expect(fixed).not.toHaveProperty("max_block_size");
+    expect(fixed).toMatchObject(querySettings(contrary(false)));
+  });
+
+  test("are all known to the engine, and accepted by it", async () => {
     const sql = "SELECT number FROM numbers(3)";
-    expect(await server.allRows({ sql, settings: readSettings(known, 100) }, NEVER)).toHaveLength(3);
-    expect(await server.allRows({ sql, settings: writeSettings(known) }, NEVER)).toHaveLength(3);
-  });
-
-  test("of every query are among those of pages and inserts", () => {
-    for (const settings of [readSettings(known, 100), writeSettings(known)]) {
-      expect(settings).toMatchObject(QUERY_SETTINGS);
+    for (const settings of [readSettings(contrary(), 100), writeSettings(contrary())]) {
+      expect(await server.allRows({ sql, settings }, NEVER)).toHaveLength(3);
     }
-  });
-
-  test("of every query hold for small ones too", async () => {
-    const all = await server.allRows({ sql: "SELECT name, toString(value) FROM system.settings" }, NEVER);
-    const rows = all.filter(([name]) => String(name) in QUERY_SETTINGS);
-    const values = Object.fromEntries(rows.map(([name, value]) => [name, value]));
-    expect(values).toEqual(
-      Object.fromEntries(Object.entries(QUERY_SETTINGS).map(([name, value]) => [name, String(value)])),
+    const names = Object.keys({ ...readSettings(contrary(), 1), ...writeSettings(contrary()) });
+    expect(names.filter((name) => name !== "wait_end_of_query").toSorted()).toEqual(
+      [...known.keys()].toSorted(),
     );
   });
 
@@ -59,8 +63,18 @@ describe("the settings of requests", () => {
       NEVER,
     );
     expect(modes.length).toBeGreaterThan(5);
-    for (const settings of [readSettings(known, 100), writeSettings(known)]) {
+    for (const settings of [
+      querySettings(contrary()),
+      readSettings(contrary(), 100),
+      writeSettings(contrary()),
+    ]) {
       for (const [name] of modes) expect(settings[String(name)], String(name)).toBe("throw");
     }
+  });
+
+  test("of every query go with small ones too", async () => {
+    const guarded = new Server({ ...(await testServer()), database: "default" });
+    guarded.querySettings = { limit: 2 };
+    expect(await guarded.allRows({ sql: "SELECT number FROM numbers(3)" }, NEVER)).toHaveLength(2);
   });
 });
