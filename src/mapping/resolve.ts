@@ -1,5 +1,5 @@
 import { EVENT_COLUMNS, type EventColumn, OWN_VERSION_SQL, PARENT_IS_EMPTY_SQL } from "./event-columns.ts";
-import { REQUIRED_TRACE_COLUMNS, TRACE_COLUMNS } from "./trace-columns.ts";
+import { METADATA_TYPE, REQUIRED_TRACE_COLUMNS, TRACE_COLUMNS } from "./trace-columns.ts";
 import { sourceProblem, targetProblem } from "./types.ts";
 
 /** A column as `DESCRIBE TABLE` tells it. */
@@ -40,7 +40,7 @@ export interface ResolvedMapping {
   readonly helpers: readonly SelectItem[];
   readonly made: readonly MadeColumn[];
   readonly traceColumns: readonly SelectItem[];
-  /** The target has no tags column: the trace's tags become a metadata entry. */
+  /** No tags column is made, as the target has none that takes values: the trace's tags become a metadata entry. */
   readonly tagsBecomeMetadata: boolean;
 }
 
@@ -67,8 +67,6 @@ export class MappingError extends Error {
     this.problems = problems;
   }
 }
-
-const METADATA_TYPE = "Map(LowCardinality(String), String)";
 
 /** Applies the mapping to the tables that are there. Throws a MappingError that lists every problem at once. */
 export function resolveMapping(source: TableShape, traces: TableShape, target: TableShape): ResolvedMapping {
@@ -101,7 +99,7 @@ export function resolveMapping(source: TableShape, traces: TableShape, target: T
   const helpers = helperItems(made, source.name, sourceColumns, problems);
   const traceColumns = traceItems(traces, problems);
   if (problems.length > 0) throw new MappingError(problems);
-  return { copied, helpers, made, traceColumns, tagsBecomeMetadata: !targetColumns.has("tags") };
+  return { copied, helpers, made, traceColumns, tagsBecomeMetadata: !makes(made, "tags") };
 }
 
 function observationItem(
@@ -141,7 +139,6 @@ function helperItems(
   if (metadata !== undefined && problem !== null) {
     problems.push(`${table}: column metadata has type ${metadata.type}, expected ${problem}`);
   }
-  const makes = (name: string): boolean => made.some(({ column }) => column.name === name);
   const items: SelectItem[] = [
     { name: HELPER.traceKey, sql: traceKeySql("o.project_id", "o.trace_id") },
     {
@@ -150,15 +147,19 @@ function helperItems(
         metadata === undefined ? `CAST(map() AS ${METADATA_TYPE})` : `CAST(o.metadata AS ${METADATA_TYPE})`,
     },
   ];
-  if (makes("version")) {
+  if (makes(made, "version")) {
     const { sql, column } = OWN_VERSION_SQL;
     items.push({ name: HELPER.ownVersion, sql: columns.has(column) ? sql : "''" });
   }
-  if (makes("bookmarked")) {
+  if (makes(made, "bookmarked")) {
     const { sql, column } = PARENT_IS_EMPTY_SQL;
     items.push({ name: HELPER.parentIsEmpty, sql: columns.has(column) ? sql : "toUInt8(1)" });
   }
   return items;
+}
+
+function makes(made: readonly MadeColumn[], name: string): boolean {
+  return made.some(({ column }) => column.name === name);
 }
 
 function traceItems(traces: TableShape, problems: string[]): SelectItem[] {

@@ -11,7 +11,8 @@ export interface TraceColumn {
   readonly missing: string;
 }
 
-const METADATA_TYPE = "Map(LowCardinality(String), String)";
+/** The type as which metadata is read, of traces and observations alike. */
+export const METADATA_TYPE = "Map(LowCardinality(String), String)";
 
 function text(column: string): TraceColumn {
   return {

@@ -43,6 +43,12 @@ describe("the mapping", () => {
     expect(mapping.helpers.map(({ name }) => name)).toEqual(["__trace_key", "__metadata"]);
   });
 
+  test("puts tags into the metadata unless the target has a column that takes them", () => {
+    expect(resolve().tagsBecomeMetadata).toBe(false);
+    expect(resolve(OBSERVATIONS, TRACES, without(EVENTS, "tags")).tagsBecomeMetadata).toBe(true);
+    expect(resolve(OBSERVATIONS, TRACES, EVENTS, ["tags"]).tagsBecomeMetadata).toBe(true);
+  });
+
   test("counts as empty what an older source lacks", () => {
     const source = without(
       OBSERVATIONS,
