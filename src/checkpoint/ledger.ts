@@ -29,14 +29,14 @@ export interface CheckpointLedger extends PageLedger {
 /**
  * Opens the checkpoint of a partition for a run that writes it; the caller holds the lock. A partition without a file
  * starts afresh, and the file comes into being with the first finished page.
- * @throws {CheckpointError} when there is a file that this run must not continue; it is left untouched. The ledger's own
- * methods throw {@link RunError} when the file can't be written.
+ * @throws {CheckpointError} when there is a file that this run must not continue, which is left untouched, or when the
+ * directory's files can't be read or removed. The ledger's own methods throw {@link RunError} when the file can't be
+ * written.
  */
 export function openLedger(options: LedgerOptions, now: () => Date = () => new Date()): CheckpointLedger {
   const path = statePath(options.directory, options.partition);
   const state = readState(path, options);
-  // Whoever wrote these held the lock that is now ours, so they are nobody's.
-  for (const temporary of temporariesOf(path)) removeIfThere(temporary);
+  removeTemporaries(path);
   return createLedger(state, (next) => {
     try {
       replaceDurably(path, serializeState({ ...next, fingerprint: options.fingerprint }, now()));
@@ -52,6 +52,17 @@ export function openLedger(options: LedgerOptions, now: () => Date = () => new D
  */
 export function openReadOnlyLedger(options: LedgerOptions): CheckpointLedger {
   return createLedger(readState(statePath(options.directory, options.partition), options), () => {});
+}
+
+function removeTemporaries(path: string): void {
+  try {
+    // Whoever wrote these held the lock that is now ours, so they are nobody's.
+    for (const temporary of temporariesOf(path)) removeIfThere(temporary);
+  } catch (error) {
+    throw new CheckpointError(
+      describeFileError(`What earlier runs left beside the checkpoint ${path} could not be removed`, error),
+    );
+  }
 }
 
 function readState(path: string, { partition, fingerprint }: LedgerOptions): CheckpointState {

@@ -299,6 +299,23 @@ describe("a filesystem that does not oblige", () => {
     expect(() => openLedger(options)).toThrow("EISDIR");
   });
 
+  test("refuses to start when leftovers can't be removed, naming path, errno and what to do", () => {
+    const leftover = `${path}.4711.abc.1.tmp`;
+    mkdirSync(leftover);
+    const open = (): unknown => openLedger(options);
+    expect(open).toThrow(CheckpointError);
+    expect(open).toThrow(leftover);
+    expect(open).toThrow(/: E(ISDIR|PERM)\b.*\n.+, then run the same command again/);
+  });
+
+  test("refuses to start without the directory, naming path, errno and what to do", () => {
+    rmSync(directory, { recursive: true });
+    const open = (): unknown => openLedger(options);
+    expect(open).toThrow(CheckpointError);
+    expect(open).toThrow(directory);
+    expect(open).toThrow(/: ENOENT\b.*\nThe directory is gone: check --cursor-state-dir/);
+  });
+
   test.skipIf(!existsSync("/proc/self"))("names a filesystem that takes no files", () => {
     const ledger = openLedger({ ...options, directory: "/proc" });
     expect(() => ledger.finishPage({ after: null, upTo: A }, 1)).toThrow(RunError);
