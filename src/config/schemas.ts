@@ -1,9 +1,21 @@
 import * as v from "valibot";
 
-const YEAR_AND_MONTH = /^(19|20|21|22)\d\d(0[1-9]|1[0-2])$/;
+const YEAR_AND_MONTH = /^\d{4}(0[1-9]|1[0-2])$/;
+/**
+ * ClickHouse's Date, the type of key bounds and of the trace window, covers 1970-01-01 to 2149-06-06. A month on either
+ * side is left for the window (https://clickhouse.com/docs/sql-reference/data-types/date).
+ */
+const FIRST_MONTH = "197002";
+const LAST_MONTH = "214904";
+const A_MONTH = `a month as YYYYMM from ${FIRST_MONTH} to ${LAST_MONTH}, such as 202501`;
 
-/** A month partition, as `toYYYYMM` writes it. ClickHouse's DateTime64 covers the years 1900 to 2299. */
-export const partition = v.pipe(v.string(), v.regex(YEAR_AND_MONTH, "a month as YYYYMM, such as 202501"));
+/** A month partition, as `toYYYYMM` writes it. */
+export const partition = v.pipe(
+  v.string(),
+  v.regex(YEAR_AND_MONTH, A_MONTH),
+  v.minValue(FIRST_MONTH, A_MONTH),
+  v.maxValue(LAST_MONTH, A_MONTH),
+);
 
 /** Any text that is not empty. */
 export const name = v.pipe(v.string(), v.minLength(1, "a name that is not empty"));

@@ -158,7 +158,10 @@ describe("tables are checked before anything is copied:", () => {
 
 describe("usage", () => {
   test.each([
-    [["--partition=202513"], '--partition "202513": expected a month as YYYYMM, such as 202501'],
+    [
+      ["--partition=202513"],
+      '--partition "202513": expected a month as YYYYMM from 197002 to 214904, such as 202501',
+    ],
     [["--batch-size=0"], '--batch-size "0": expected '],
     [["--clickhouse-url=localhost:8123"], '--clickhouse-url "localhost:8123": expected '],
     [["--no-such-flag"], 'unknown option "--no-such-flag": '],

@@ -41,9 +41,21 @@ describe("usage", () => {
   });
 
   test.each<[string[], Record<string, string>, string]>([
-    [[], {}, "--partition (or PARTITION) is missing: expected a month as YYYYMM, such as 202501"],
-    [["--partition", "202513"], {}, '--partition "202513": expected a month as YYYYMM, such as 202501'],
-    [[], { PARTITION: "202513" }, 'PARTITION "202513": expected a month as YYYYMM, such as 202501'],
+    [
+      [],
+      {},
+      "--partition (or PARTITION) is missing: expected a month as YYYYMM from 197002 to 214904, such as 202501",
+    ],
+    [
+      ["--partition", "202513"],
+      {},
+      '--partition "202513": expected a month as YYYYMM from 197002 to 214904, such as 202501',
+    ],
+    [
+      [],
+      { PARTITION: "202513" },
+      'PARTITION "202513": expected a month as YYYYMM from 197002 to 214904, such as 202501',
+    ],
     [["--partion", "202501"], {}, 'unknown option "--partion": did you mean --partition?'],
     [["--partition=202501", "--dry-run=maybe"], {}, '--dry-run "maybe": expected true, false, 1 or 0'],
   ])("%j with %j ends with code 2 and one line", async (args, environment, line) => {

@@ -29,8 +29,8 @@ test("without anything but the partition, the defaults that people's scripts rel
 /** Different valid texts for each option, and what they mean. */
 const SAMPLES: { readonly [Name in keyof Settings]: readonly (readonly [string, Settings[Name]])[] } = {
   partition: [
-    ["202401", "202401"],
-    ["202402", "202402"],
+    ["197002", "197002"],
+    ["214904", "214904"],
     ["202403", "202403"],
   ],
   clickhouseUrl: [
