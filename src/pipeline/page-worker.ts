@@ -2,13 +2,13 @@ import { BufferPool } from "../clickhouse/native/buffer-pool.ts";
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { applyDeletions, loadTraces, type TraceLoading } from "../traces/loader.ts";
-import type { TraceRange } from "../traces/queries.ts";
+import { describeTraceRange, type TraceRange } from "../traces/queries.ts";
 import { SegmentWriter } from "../traces/segment-writer.ts";
 import { TraceStore } from "../traces/store.ts";
 import { PageCopier } from "./page-copier.ts";
 import type { WorkerCommands, WorkerMessage, WorkerRequest, WorkerSetup } from "./worker-protocol.ts";
 
-/** The commands in the order in which a run gives them; each is a step of one worker's life. */
+/** A worker of a run: loads its share of the traces, then copies pages, and keeps what one command leaves for the next. */
 export class PageWorker {
   readonly #post: (message: WorkerMessage) => void;
   readonly #stop = new AbortController();
@@ -36,6 +36,7 @@ export class PageWorker {
     }
   }
 
+  /** The commands, in the order in which a run gives them; one that comes too early is an error. */
   async #carryOut(
     request: Exclude<WorkerRequest, { command: "stop" }>,
   ): Promise<WorkerCommands[keyof WorkerCommands]["returns"]> {
@@ -46,9 +47,8 @@ export class PageWorker {
       case "loadTraces": {
         const loading = need(this.#loading);
         const writer = need(this.#segments);
-        await withRetry(`Loading traces from ${loading.scope.table}`, this.#retryPolicy(), () =>
-          this.#loadTraces(loading, request.argument, writer),
-        );
+        const step = `Loading traces from ${loading.scope.table}, ${describeTraceRange(request.argument)}`;
+        await withRetry(step, this.#retryPolicy(), () => this.#loadTraces(loading, request.argument, writer));
         return undefined;
       }
       case "takeSegments":

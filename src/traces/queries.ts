@@ -22,6 +22,17 @@ export interface TraceRange {
   readonly upTo: TraceBound | null;
 }
 
+/** A range as text for messages; control characters are escaped. */
+export function describeTraceRange({ after, upTo }: TraceRange): string {
+  const from = after === null ? "from the first key" : `after ${describeBound(after)}`;
+  const to = upTo === null ? "to the last key" : `up to ${describeBound(upTo)}`;
+  return `keys ${from} ${to}`;
+}
+
+function describeBound([projectId, date]: TraceBound): string {
+  return `(${JSON.stringify(projectId)}, ${date})`;
+}
+
 /** The leading columns of the traces' sorting key. */
 const TRACE_KEY: readonly KeyColumn[] = [
   { sql: "t.project_id", type: "String" },

@@ -47,7 +47,13 @@ const FINAL: readonly Case[] = [
     INSERT_STEP,
     /no X-ClickHouse-Summary header/,
   ],
-  ["the traces: 497", { on: "traces" }, DENIED, /^Loading traces from `\w+`\.`traces`: /, /Code: 497\. /],
+  [
+    "the traces: 497",
+    { on: "traces" },
+    DENIED,
+    /^Loading traces from `\w+`\.`traces`, keys (from|after) .* (to|up to) .*: /,
+    /Code: 497\. /,
+  ],
   ["the plan: 62", { on: /GROUP BY p, t, d/ }, SYNTAX, /^Planning pages/, /Code: 62\. /],
   [
     "the columns: 497",
@@ -107,12 +113,21 @@ describe.each([
   });
 });
 
+test.concurrent("the last key is looked up before anything is copied, and only by runs that keep it", async () => {
+  await using scenario = await Scenario.open();
+  scenario.proxy.on({ on: /ORDER BY o\.project_id DESC/, nth: "every" }, SYNTAX);
+  await failThenFinish(scenario, [], /^Looking up the last key of `\w+`\.`observations`: /, /Code: 62\. /, 0);
+  scenario.proxy.on({ on: /ORDER BY o\.project_id DESC/, nth: "every" }, SYNTAX);
+  expect(await scenario.run(["--cursor-state-dir=elsewhere", "--dry-run"])).toMatchObject({ code: 0 });
+});
+
 /** The run fails as told, and the next one, without faults, does what is left. */
 async function failThenFinish(
   scenario: Scenario,
   flags: readonly string[],
   step: RegExp,
   error: RegExp,
+  expectedDone?: number,
 ): Promise<void> {
   const failed = await scenario.run([...ONE_BY_ONE, ...flags]);
   expect(failed).toMatchObject({ code: 1, stdout: "" });
@@ -120,6 +135,7 @@ async function failThenFinish(
   expect(first).toMatch(step);
   expect(first).toMatch(error);
   const done = scenario.checkpoint()?.rows_processed ?? 0;
+  if (expectedDone !== undefined) expect(done).toBe(expectedDone);
   expect(scenario.checkpoint()?.finished ?? false).toBe(false);
 
   scenario.proxy.reset();

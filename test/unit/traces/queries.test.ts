@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { windowDates } from "../../../src/traces/queries.ts";
+import { describeTraceRange, windowDates } from "../../../src/traces/queries.ts";
 
 describe("the window of traces", () => {
   for (const [partition, days, from, until] of [
@@ -12,9 +12,19 @@ describe("the window of traces", () => {
     ["202501", 2, "2024-12-30", "2025-02-03"],
     ["202511", 45, "2025-09-17", "2026-01-15"],
     ["200002", 0, "2000-02-01", "2000-03-01"],
+    // The first and the last month and the widest window that the settings allow: within a Date's range.
+    ["197002", 31, "1970-01-01", "1970-04-01"],
+    ["214904", 31, "2149-03-01", "2149-06-01"],
   ] as const) {
     test(`of ${partition} with ${days} days around`, () => {
       expect(windowDates(partition, days)).toEqual({ from, until });
     });
   }
+});
+
+test("a range of traces in words", () => {
+  expect(describeTraceRange({ after: null, upTo: null })).toBe("keys from the first key to the last key");
+  expect(describeTraceRange({ after: ["p\n", "2025-11-03"], upTo: ["q", "2025-11-04"] })).toBe(
+    'keys after ("p\\n", 2025-11-03) up to ("q", 2025-11-04)',
+  );
 });
