@@ -7,6 +7,16 @@ const COLON = 0x3a;
 const COMMA = 0x2c;
 const DOT = 0x2e;
 const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+/** What a builder's `#positions` holds of each member. */
+const KEY_START = 0;
+const KEY_END = 1;
+const KEY_ESCAPE = 2;
+const VALUE_START = 3;
+const VALUE_END = 4;
+const EMBED_AS = 5;
+const POSITIONS = 6;
 
 /**
  * Puts one JSON object after another together from members that stand in buffers. Members are noted first and written at
@@ -59,7 +69,7 @@ export class JsonObjectBuilder {
       if (i > 0) out.byte(COMMA);
       this.#writeMember(out, i);
     }
-    out.byte(0x7d);
+    out.byte(CLOSE_BRACE);
   }
 
   #writeMember(out: ByteWriter, i: number): void {
@@ -139,15 +149,6 @@ export class JsonObjectBuilder {
     this.#positions = larger;
   }
 }
-
-/** What `#positions` holds of each member. */
-const KEY_START = 0;
-const KEY_END = 1;
-const KEY_ESCAPE = 2;
-const VALUE_START = 3;
-const VALUE_END = 4;
-const EMBED_AS = 5;
-const POSITIONS = 6;
 
 /** By the first byte of a value; space may precede an object. */
 function mayBeObject(embed: number | undefined, firstByte: number | undefined): boolean {

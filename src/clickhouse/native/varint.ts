@@ -17,7 +17,7 @@ export function writeVarint(bytes: Uint8Array, position: number, value: number):
   return at;
 }
 
-/** The result of the last `readVarint` whose caller asked for the position after it. */
+/** A position in bytes that `readVarint` reads at and moves; one object serves many calls. */
 export interface VarintCursor {
   position: number;
 }

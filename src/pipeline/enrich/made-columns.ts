@@ -42,6 +42,8 @@ export class MadeColumns {
   readonly values: StringArrays | null;
   readonly json: ByteWriter | null;
   readonly source: ByteWriter | null;
+  /** Those that are not null. */
+  readonly #inUse: readonly (ByteWriter | StringArrays)[];
   readonly #columns: readonly MadeColumn[];
   readonly #headers: readonly Buffer[];
 
@@ -50,8 +52,13 @@ export class MadeColumns {
       columns.some(({ column: { source } }) => source.from === "trace" && source.attribute === attribute);
     const metadata = (part: string): boolean =>
       columns.some(({ column: { source } }) => source.from === "metadata" && source.part === part);
-    const bytes = (wanted: boolean): ByteWriter | null => (wanted ? new ByteWriter() : null);
-    const arrays = (wanted: boolean): StringArrays | null => (wanted ? new StringArrays() : null);
+    const inUse: (ByteWriter | StringArrays)[] = [];
+    const use = <Column extends ByteWriter | StringArrays>(column: Column): Column => {
+      inUse.push(column);
+      return column;
+    };
+    const bytes = (wanted: boolean): ByteWriter | null => (wanted ? use(new ByteWriter()) : null);
+    const arrays = (wanted: boolean): StringArrays | null => (wanted ? use(new StringArrays()) : null);
     this.userId = bytes(trace("userId"));
     this.sessionId = bytes(trace("sessionId"));
     this.release = bytes(trace("release"));
@@ -64,6 +71,7 @@ export class MadeColumns {
     this.values = arrays(metadata("values"));
     this.json = bytes(metadata("json"));
     this.source = bytes(metadata("source"));
+    this.#inUse = inUse;
     this.#columns = columns;
     this.#headers = columns.map((column) => encodeColumnHeader(column.column.name, wireTypeOf(column)));
   }
@@ -74,12 +82,7 @@ export class MadeColumns {
   }
 
   reset(): void {
-    for (const column of [
-      ...[this.userId, this.sessionId, this.release, this.traceName, this.version, this.tags],
-      ...[this.public, this.bookmarked, this.names, this.values, this.json, this.source],
-    ]) {
-      column?.reset();
-    }
+    for (const column of this.#inUse) column.reset();
   }
 
   /** Appends the columns, headers included, to the parts of a block of `rows` rows. */

@@ -10,6 +10,8 @@ import { type MadeColumns, SOURCE_INDEX } from "./made-columns.ts";
 const RESOURCE_ATTRIBUTES = Buffer.from("resourceAttributes");
 const TRACE_TAGS = Buffer.from("trace_tags");
 const COMMA = 0x2c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
 const MAX_COMPARED_KEYS = 16;
 
 /** Where the steps of the observations' metadata, a Map(LowCardinality(String), String), are in a block. */
@@ -249,7 +251,7 @@ export class MetadataMerger {
   /** Appends the entry `trace_tags`, the tags as a JSON array; rare enough to allocate. */
   #appendTags(segment: Buffer, tagsStart: number, tagCount: number, out: MadeColumns): void {
     const array = new ByteWriter(256);
-    array.byte(0x5b);
+    array.byte(OPEN_BRACKET);
     const cursor = { position: tagsStart };
     for (let i = 0; i < tagCount; i++) {
       if (i > 0) array.byte(COMMA);
@@ -257,7 +259,7 @@ export class MetadataMerger {
       writeJsonString(array, segment, cursor.position, cursor.position + length);
       cursor.position += length;
     }
-    array.byte(0x5d);
+    array.byte(CLOSE_BRACKET);
     appendString(out.names?.elements, TRACE_TAGS, TRACE_TAGS.length);
     appendString(out.values?.elements, array.bytes, array.length);
     if (out.json === null) return;
