@@ -37,7 +37,7 @@ export interface PageResult {
 }
 
 /** Blocks of two batches, the one that is arriving, and one to spare. */
-const SPARE_BUFFERS = 1;
+const SPARE_BUFFERS = 4;
 /** Requests go on when a stop is asked for: batches in flight finish. Stopping at once ends the thread. */
 const NEVER = new AbortController().signal;
 
@@ -101,7 +101,6 @@ export class PageCopier {
       this.#filling.reset();
       this.#sending.reset();
       this.#users.clear();
-      Bun.gc(false);
     }
   }
 
