@@ -23,6 +23,7 @@ export const ERROR_CODE = {
   unknownTable: 60,
   unknownDatabase: 81,
   memoryLimitExceeded: 241,
+  accessDenied: 497,
   authenticationFailed: 516,
 } as const;
 

@@ -11,7 +11,14 @@ import { Server } from "../clickhouse/server.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { RunError } from "../errors.ts";
 import type { ResolvedMapping } from "../mapping/resolve.ts";
-import { countRows, greatestKey, type Page, type PlanScope, planPages } from "../plan/pages.ts";
+import {
+  averageRowBytes,
+  countRows,
+  greatestKey,
+  type Page,
+  type PlanScope,
+  planPages,
+} from "../plan/pages.ts";
 import type { PageLedger } from "./ledger.ts";
 import { loadTraceStore } from "./load-trace-store.ts";
 import { checkTables, connect } from "./preflight.ts";
@@ -86,6 +93,16 @@ export async function runBackfill(
   }
 }
 
+/** Blocks of traces, whose rows are small. */
+const TRACE_BLOCK_ROWS = 16_384;
+/** Blocks of pages are about that large, at most. */
+const BLOCK_BYTES = 16 * 2 ** 20;
+
+/** The rows that a block may have: a batch's, or fewer where rows are large. */
+function blockRows(batchRows: number, rowBytes: number | null): number {
+  return rowBytes === null ? batchRows : Math.min(batchRows, Math.max(1, Math.round(BLOCK_BYTES / rowBytes)));
+}
+
 class BackfillRun {
   readonly #options: BackfillOptions;
   readonly #ledger: PageLedger;
@@ -124,7 +141,7 @@ class BackfillRun {
   }
 
   async #copy(server: Server): Promise<BackfillReport> {
-    const { connection, tables, partition, streamBlockSizeRows } = this.#options;
+    const { connection, tables, partition, batchSizeRows, streamBlockSizeRows } = this.#options;
     const serverVersion = await connect(server, this.#options, this.#retry);
     this.#emit({ kind: "connected", serverVersion, url: connection.url });
     const known = await withRetry("Reading the server's settings", this.#retry, () =>
@@ -146,7 +163,8 @@ class BackfillRun {
     this.#progress.plan(rows, this.#ledger.rowsProcessed);
     // Looked up first: once everything is copied, no query may fail the run any more.
     const lastKey = this.#options.dryRun ? null : await greatestKey(scope);
-    const setup = this.#workerSetup(mapping, known, scope);
+    const rowBytes = await averageRowBytes(scope, connection.database, tables.source);
+    const setup = this.#workerSetup(mapping, known, scope, blockRows(batchSizeRows, rowBytes));
     const pool = new WorkerPool(this.#options.workerUrl, this.#options.parallelWorkers, (news, worker) =>
       this.#progress.hear(news, worker),
     );
@@ -164,7 +182,12 @@ class BackfillRun {
     return this.#report(this.#options.dryRun ? "dry-run" : "done");
   }
 
-  #workerSetup(mapping: ResolvedMapping, known: KnownSettings, scope: PlanScope): WorkerSetup {
+  #workerSetup(
+    mapping: ResolvedMapping,
+    known: KnownSettings,
+    scope: PlanScope,
+    blockRows: number,
+  ): WorkerSetup {
     const { connection, tables, partition, batchSizeRows, dryRun, maxRetries, traceWindowDays } =
       this.#options;
     return {
@@ -181,7 +204,8 @@ class BackfillRun {
       batchRows: batchSizeRows,
       dryRun,
       maxRetries,
-      readSettings: readSettings(known, batchSizeRows),
+      pageSettings: readSettings(known, blockRows),
+      traceSettings: readSettings(known, TRACE_BLOCK_ROWS),
       writeSettings: writeSettings(known),
     };
   }

@@ -22,7 +22,7 @@ export interface PageCopying {
   readonly partition: string;
   readonly batchRows: number;
   readonly dryRun: boolean;
-  readonly readSettings: QuerySettings;
+  readonly pageSettings: QuerySettings;
   readonly writeSettings: QuerySettings;
   /** Its signal asks for an end after the batches in flight. */
   readonly retry: RetryPolicy;
@@ -105,13 +105,13 @@ export class PageCopier {
   }
 
   #blocks(range: KeyRange): AsyncIterable<Block> {
-    const { server, mapping, source, partition, readSettings, retry } = this.#copying;
+    const { server, mapping, source, partition, pageSettings, retry } = this.#copying;
     const condition = rangeCondition(range);
     const items = [...mapping.copied, ...mapping.helpers];
     const sql = `SELECT ${items.map(({ name, sql }) => `${sql} AS ${identifier(name)}`).join(", ")}
       FROM ${source} AS o FINAL WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
     const params = { ...condition.params, partition };
-    return selectBlocks(server, { sql, params, settings: readSettings }, this.#buffers, retry.signal);
+    return selectBlocks(server, { sql, params, settings: pageSettings }, this.#buffers, retry.signal);
   }
 
   async #send(

@@ -91,7 +91,7 @@ export class PageWorker {
   }
 
   #setUp(setup: WorkerSetup): void {
-    const { connection, mapping, traceScope, readSettings } = setup;
+    const { connection, mapping, traceScope, traceSettings } = setup;
     const withJson = mapping.made.some(
       ({ column: { source } }) => source.from === "metadata" && source.part === "json",
     );
@@ -101,7 +101,7 @@ export class PageWorker {
       server: new Server(connection),
       scope: traceScope,
       columns: mapping.traceColumns,
-      settings: readSettings,
+      settings: traceSettings,
       buffers: new BufferPool(2),
       signal: this.#stop.signal,
     };

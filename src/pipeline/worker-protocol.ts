@@ -20,7 +20,8 @@ export interface WorkerSetup {
   readonly batchRows: number;
   readonly dryRun: boolean;
   readonly maxRetries: number;
-  readonly readSettings: QuerySettings;
+  readonly pageSettings: QuerySettings;
+  readonly traceSettings: QuerySettings;
   readonly writeSettings: QuerySettings;
 }
 

@@ -1,4 +1,4 @@
-import { TransportError } from "../clickhouse/errors.ts";
+import { ERROR_CODE, ServerError, TransportError } from "../clickhouse/errors.ts";
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
 import { compareKeys, describeRange, END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts";
@@ -177,6 +177,29 @@ export async function countRows(scope: PlanScope, range: KeyRange): Promise<numb
     if (!Number.isSafeInteger(rows)) throw new TransportError("No number came back");
     return rows;
   });
+}
+
+/**
+ * The average size of the partition's rows, uncompressed, as the server's own figures have it; null where it shows none.
+ * FINAL bounds its blocks by rows alone, so rows are how their size must be asked for.
+ */
+export async function averageRowBytes(
+  scope: PlanScope,
+  database: string,
+  table: string,
+): Promise<number | null> {
+  const sql = `SELECT sum(data_uncompressed_bytes) / sum(rows) FROM system.parts
+    WHERE active AND database = {database:String} AND table = {table:String} AND partition_id = {partition:String}`;
+  const params = { database, table, partition: scope.partition };
+  const [row] = await withRetry(`Reading the size of the rows of ${scope.table}`, scope.retry, () =>
+    scope.server.allRows({ sql, params }, scope.retry.signal).catch((error: unknown) => {
+      // The figure is of use, but nobody has to grant it.
+      if (error instanceof ServerError && error.code === ERROR_CODE.accessDenied) return [];
+      throw error;
+    }),
+  );
+  const bytes = Number(row?.[0] ?? Number.NaN);
+  return Number.isFinite(bytes) && bytes > 0 ? bytes : null;
 }
 
 /** The greatest key of the partition; null when there is none, or when it is no UTF-8. */
