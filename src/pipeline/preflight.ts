@@ -8,9 +8,57 @@ import type { BackfillOptions } from "./backfill.ts";
 
 /** The oldest server whose answers this program has been made for. */
 const OLDEST_VERSION = [24, 3] as const;
-/** The sorting key that pages are cut by, as system.tables writes it. */
-const SOURCE_SORTING_KEY = "project_id, type, toDate(start_time), id";
-const SOURCE_PARTITION_KEY = "toYYYYMM(start_time)";
+/** ACCESS_DENIED: the user has no grant for the table. */
+const ACCESS_DENIED = 497;
+
+/** What the engine and the keys of a table must be; texts as system.tables writes them. */
+export interface EngineExpectation {
+  /** What goes wrong with an engine that is no ReplacingMergeTree. */
+  readonly otherwise: string;
+  /** An engine that is taken as well. */
+  readonly orEngine?: string;
+  /** How the engine's arguments must end, and what goes wrong when they don't; replicated engines put a path and a replica first. */
+  readonly lastArguments?: { readonly text: string; readonly otherwise: string };
+  readonly sortingKey?: string;
+  readonly partitionKey?: string;
+}
+
+/** A table's row of system.tables. */
+export interface EngineFacts {
+  readonly engine: string;
+  /** The engine with its arguments, keys and settings. */
+  readonly engineFull: string;
+  readonly sortingKey: string;
+  readonly partitionKey: string;
+}
+
+/** Tables that are read with FINAL. */
+const READ_WITH_FINAL = {
+  otherwise: "FINAL finds the newest version of a row in no other",
+  lastArguments: {
+    text: "event_ts, is_deleted",
+    otherwise: "FINAL would take old versions or deleted rows for current ones",
+  },
+} as const;
+
+/** What the three tables of a run must be; pages are cut by the source's keys, ranges of traces by theirs. */
+export const EXPECTATIONS = {
+  source: {
+    ...READ_WITH_FINAL,
+    sortingKey: "project_id, type, toDate(start_time), id",
+    partitionKey: "toYYYYMM(start_time)",
+  },
+  traces: {
+    ...READ_WITH_FINAL,
+    sortingKey: "project_id, toDate(timestamp), id",
+    partitionKey: "toYYYYMM(timestamp)",
+  },
+  target: {
+    otherwise: "others keep the rows of a repeated insert twice",
+    // It keeps nothing: to measure a run without its target.
+    orEngine: "Null",
+  },
+} as const satisfies Readonly<Record<keyof BackfillOptions["tables"], EngineExpectation>>;
 
 /** Connects, and returns the server's version. Throws a RunError that says what to check. */
 export async function connect(server: Server, options: BackfillOptions, retry: RetryPolicy): Promise<string> {
@@ -64,48 +112,67 @@ function connectionError(error: unknown, url: string, user: string, database: st
 }
 
 /**
- * Checks that the tables are there with the columns and types that the mapping needs, and applies the mapping to them.
- * Throws a RunError that lists every problem at once.
+ * Checks that the tables are there, with engines and keys that repeated inserts and FINAL can rely on and with the columns and
+ * types that the mapping needs, and applies the mapping to them. Throws a RunError that lists every problem at once.
  */
 export async function checkTables(
   server: Server,
   options: BackfillOptions,
   retry: RetryPolicy,
 ): Promise<ResolvedMapping> {
-  const { tables, connection } = options;
-  const names = [tables.source, tables.traces, tables.target];
-  const shapes = await Promise.all(names.map((name) => describe(server, connection.database, name, retry)));
-  const problems = shapes.flatMap((shape) => (typeof shape === "string" ? [shape] : []));
-  const [source, traces, target] = shapes.map((shape, i) =>
-    typeof shape === "string" ? { name: names[i] as string, columns: [] } : shape,
-  ) as [TableShape, TableShape, TableShape];
-  // Columns of a missing table would only repeat that it is missing.
-  const missing = names.filter((_, i) => typeof shapes[i] === "string");
+  const { source, traces, target } = options.tables;
+  const { database, url } = options.connection;
+  const names = [source, traces, target];
+  const answers = await Promise.all(names.map((name) => describe(server, database, name, retry)));
+  const unreadable = answers.filter((answer) => "code" in answer);
+  const problems = unreadable.map(({ problem }) => problem);
+  const readable = answers.filter((answer) => "columns" in answer);
+  const isReadable = (name: string): boolean => readable.some((shape) => shape.name === name);
+  const shapeOf = (name: string): TableShape =>
+    readable.find((shape) => shape.name === name) ?? { name, columns: [] };
   let mapping: ResolvedMapping | null = null;
   try {
-    mapping = resolveMapping(source, traces, target);
+    mapping = resolveMapping(shapeOf(source), shapeOf(traces), shapeOf(target));
   } catch (error) {
     if (!(error instanceof MappingError)) throw error;
-    problems.push(
-      ...error.problems.filter((problem) => !missing.some((name) => problem.startsWith(`${name}: `))),
-    );
+    // Columns of a missing table would only repeat that it is missing.
+    const isNews = (problem: string): boolean =>
+      !unreadable.some(({ name }) => problem.startsWith(`${name}: `));
+    problems.push(...error.problems.filter(isNews));
   }
-  if (!missing.includes(tables.source)) {
-    problems.push(...(await sourceProblems(server, connection.database, tables.source, retry)));
+  const facts = await readEngines(server, database, options.tables, retry);
+  for (const role of ["source", "traces", "target"] as const) {
+    const name = options.tables[role];
+    if (isReadable(name)) problems.push(...engineProblems(name, EXPECTATIONS[role], facts.get(name)));
   }
   if (problems.length === 0 && mapping !== null) return mapping;
-  const first =
-    missing.length > 0
-      ? `Table ${missing.map((name) => JSON.stringify(name)).join(", ")} is missing in database ${JSON.stringify(connection.database)} at ${connection.url}`
-      : `The tables in database ${JSON.stringify(connection.database)} at ${connection.url} cannot be used`;
   throw new RunError(
-    // Several event columns may lack the same source column.
+    // Several event columns may lack the same source column, and several tables the same database.
     [
-      first,
+      firstLine(unreadable, database, url),
       ...new Set(problems),
       "Check --clickhouse-db, --source-table, --traces-table and --target-table.",
     ].join("\n"),
   );
+}
+
+function firstLine(unreadable: readonly UnreadableTable[], database: string, url: string): string {
+  if (unreadable.some(({ code }) => code === ERROR_CODE.unknownDatabase)) {
+    return `Database ${JSON.stringify(database)} is missing at ${url}`;
+  }
+  const missing = unreadable.filter(({ code }) => code === ERROR_CODE.unknownTable);
+  const place = `in database ${JSON.stringify(database)} at ${url}`;
+  return missing.length > 0
+    ? `Table ${missing.map(({ name }) => JSON.stringify(name)).join(", ")} is missing ${place}`
+    : `The tables ${place} cannot be used`;
+}
+
+/** A table whose columns the server does not tell. */
+interface UnreadableTable {
+  readonly name: string;
+  /** ClickHouse's error code. */
+  readonly code: number;
+  readonly problem: string;
 }
 
 /** The columns of a table, or the problem that keeps them from being known. */
@@ -114,7 +181,7 @@ async function describe(
   database: string,
   table: string,
   retry: RetryPolicy,
-): Promise<TableShape | string> {
+): Promise<TableShape | UnreadableTable> {
   const sql = `DESCRIBE TABLE ${qualifiedTable(database, table)}`;
   try {
     const rows = await withRetry(`Reading the columns of ${table}`, retry, () =>
@@ -128,34 +195,74 @@ async function describe(
     return { name: table, columns };
   } catch (error) {
     const cause = error instanceof StepError ? error.cause : null;
-    if (!(cause instanceof ServerError && cause.code === ERROR_CODE.unknownTable)) throw error;
-    return `${table}: ${cause.message}`;
+    if (!(cause instanceof ServerError)) throw error;
+    switch (cause.code) {
+      case ERROR_CODE.unknownDatabase:
+        return { name: table, code: cause.code, problem: `${database}: ${cause.message}` };
+      case ERROR_CODE.unknownTable:
+      case ACCESS_DENIED:
+        return { name: table, code: cause.code, problem: `${table}: ${cause.message}` };
+      default:
+        throw error;
+    }
   }
 }
 
-/** What about the source would make pages or FINAL wrong. */
-async function sourceProblems(
+/** The engines and keys of those tables that system.tables shows to this user, by name. */
+async function readEngines(
   server: Server,
   database: string,
-  table: string,
+  tables: BackfillOptions["tables"],
   retry: RetryPolicy,
-): Promise<string[]> {
-  const sql =
-    "SELECT engine, sorting_key, partition_key FROM system.tables WHERE database = {database:String} AND name = {table:String}";
-  const [row] = await withRetry(`Reading the keys of ${table}`, retry, () =>
-    server.allRows({ sql, params: { database, table } }, retry.signal),
+): Promise<ReadonlyMap<string, EngineFacts>> {
+  const statement = {
+    sql: `SELECT name, engine, engine_full, sorting_key, partition_key FROM system.tables
+      WHERE database = {database:String} AND name IN ({source:String}, {traces:String}, {target:String})`,
+    params: { database, ...tables },
+  };
+  const rows = await withRetry("Reading the engines of the tables", retry, () =>
+    server.allRows(statement, retry.signal),
   );
-  if (row === undefined) return [`${table}: system.tables does not show it to this user`];
-  const [engine, sortingKey, partitionKey] = row.map(String);
+  return new Map(
+    rows.map((row) => {
+      const [name = "", engine = "", engineFull = "", sortingKey = "", partitionKey = ""] = row.map(String);
+      return [name, { engine, engineFull, sortingKey, partitionKey }];
+    }),
+  );
+}
+
+/** What about a table's engine and keys would make the run's result wrong; `facts` undefined: they are not known. */
+export function engineProblems(
+  table: string,
+  expectation: EngineExpectation,
+  facts: EngineFacts | undefined,
+): string[] {
+  if (facts === undefined) return [`${table}: system.tables does not show it to this user`];
+  const { engine, engineFull, sortingKey, partitionKey } = facts;
+  const { lastArguments } = expectation;
   const problems: string[] = [];
-  if (!engine?.endsWith("ReplacingMergeTree")) {
-    problems.push(`${table}: engine ${engine}, expected a ReplacingMergeTree`);
+  if (!engine.endsWith("ReplacingMergeTree")) {
+    if (engine !== expectation.orEngine) {
+      problems.push(`${table}: engine ${engine}, expected a ReplacingMergeTree: ${expectation.otherwise}`);
+    }
+  } else if (lastArguments !== undefined) {
+    const given = engineArguments(engineFull);
+    if (given !== lastArguments.text && !given.endsWith(`, ${lastArguments.text}`)) {
+      problems.push(
+        `${table}: engine ${engine}(${given}), expected the arguments (${lastArguments.text}): ${lastArguments.otherwise}`,
+      );
+    }
   }
-  if (sortingKey !== SOURCE_SORTING_KEY) {
-    problems.push(`${table}: sorting key (${sortingKey}), expected (${SOURCE_SORTING_KEY})`);
+  if (expectation.sortingKey !== undefined && sortingKey !== expectation.sortingKey) {
+    problems.push(`${table}: sorting key (${sortingKey}), expected (${expectation.sortingKey})`);
   }
-  if (partitionKey !== SOURCE_PARTITION_KEY) {
-    problems.push(`${table}: partition key ${partitionKey}, expected ${SOURCE_PARTITION_KEY}`);
+  if (expectation.partitionKey !== undefined && partitionKey !== expectation.partitionKey) {
+    problems.push(`${table}: partition key ${partitionKey || "()"}, expected ${expectation.partitionKey}`);
   }
   return problems;
+}
+
+/** What stands between the engine's brackets. A path among the arguments may hold brackets, `{` and escaped quotes itself. */
+function engineArguments(engineFull: string): string {
+  return /^\w+\(((?:'(?:[^'\\]|\\.|'')*'|[^')])*)\)/s.exec(engineFull)?.[1] ?? "";
 }

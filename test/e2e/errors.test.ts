@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { type CliOutcome, readStderr, runCli } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/cli-directory.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
+import { serverError } from "../support/fault-proxy-faults.ts";
 import { eventsTable, observationsTable, tracesTable } from "../support/schema.ts";
 import { type TestServer, testServer } from "../support/server.ts";
 
@@ -152,7 +153,45 @@ describe("tables are checked before anything is copied:", () => {
     );
     const [first, ...others] = await failureOf([`--clickhouse-db=${database}`]);
     expect(first).toBe(`The tables in database "${database}" at ${server.url} cannot be used`);
-    expect(others).toContain("observations: engine Memory, expected a ReplacingMergeTree");
+    expect(others).toContain(
+      "observations: engine Memory, expected a ReplacingMergeTree: FINAL finds the newest version of a row in no other",
+    );
+  });
+
+  test("a target that would keep a repeated insert's rows twice", async () => {
+    const database = await databaseWith(
+      observationsTable("observations"),
+      tracesTable("traces"),
+      eventsTable("events", { engine: "Memory" }),
+    );
+    const lines = await failureOf([`--clickhouse-db=${database}`]);
+    expect(lines.slice(1, -1)).toEqual([
+      "events: engine Memory, expected a ReplacingMergeTree: others keep the rows of a repeated insert twice",
+    ]);
+  });
+
+  test("a table that the user has no grant for is told with the others", async () => {
+    const database = await databaseWith(
+      observationsTable("observations", { engine: "Memory" }),
+      tracesTable("traces"),
+    );
+    // The local server has one user, who may read everything.
+    proxy.reset();
+    const rule = proxy.on(
+      { on: /DESCRIBE TABLE .*traces/ },
+      serverError(403, 497, "Not enough privileges", "ACCESS_DENIED"),
+    );
+    const [first, ...others] = await failureOf([
+      `--clickhouse-db=${database}`,
+      `--clickhouse-url=${proxy.url}`,
+    ]);
+    expect(rule.applied).toBe(1);
+    expect(first).toBe(`Table "events" is missing in database "${database}" at ${proxy.url}`);
+    expect(others.filter((line) => line.startsWith("traces: "))).toEqual([
+      expect.stringMatching(/^traces: Code: 497\. .*Not enough privileges/),
+    ]);
+    expect(others.filter((line) => line.startsWith("events: Code: 60. "))).toHaveLength(1);
+    expect(others.filter((line) => line.startsWith("observations: engine Memory"))).toHaveLength(1);
   });
 });
 

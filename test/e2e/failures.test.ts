@@ -56,11 +56,11 @@ const FINAL: readonly Case[] = [
   ],
   ["the plan: 62", { on: /GROUP BY p, t, d/ }, SYNTAX, /^Planning pages/, /Code: 62\. /],
   [
-    "the columns: 497",
+    "the columns: 62",
     { on: /DESCRIBE TABLE .*observations/ },
-    DENIED,
+    SYNTAX,
     /^Reading the columns of observations: /,
-    /Code: 497\. /,
+    /Code: 62\. /,
   ],
 ];
 

@@ -137,12 +137,13 @@ async function middleKey({ server, database, expected, events }: Fixture): Promi
 }
 
 /** Puts the expected events up to the key into the target, as the older deployment would have. */
-async function copyUpTo({ fixture, target }: Scenario, key: Cursor): Promise<number> {
+async function copyUpTo(scenario: Scenario, key: Cursor): Promise<number> {
+  const { fixture, target } = scenario;
   const { server, database, expected } = fixture;
   const bound = `(${[key.project_id, key.type].map(literal).join(", ")}, toDate(${literal(key.date)}), ${literal(key.id)})`;
   await server.command(
     `INSERT INTO ${identifier(target)} SELECT * FROM ${identifier(expected)} WHERE ${KEY} <= ${bound}`,
     { database },
   );
-  return Number(await server.query(`SELECT count() FROM ${identifier(target)}`, { database }));
+  return await scenario.targetRows();
 }

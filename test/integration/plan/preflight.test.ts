@@ -3,7 +3,7 @@ import type { ConnectionSettings } from "../../../src/clickhouse/connection.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { RunError } from "../../../src/errors.ts";
 import type { BackfillOptions } from "../../../src/pipeline/backfill.ts";
-import { checkTables, connect } from "../../../src/pipeline/preflight.ts";
+import { checkTables, connect, EXPECTATIONS, engineProblems } from "../../../src/pipeline/preflight.ts";
 import { eventsFullTable, eventsTable, observationsTable, tracesTable } from "../../support/schema.ts";
 import { type TestServer, testServer } from "../../support/server.ts";
 
@@ -97,6 +97,7 @@ describe("the check of the tables", () => {
       "no keys: engine Memory",
       "no keys: sorting key ()",
       "no keys: partition key ",
+      "odd_target: engine Memory",
       "odd_target: column span_id is missing",
       "odd_target: column start_time has type DateTime, expected",
       "odd_target: column event_ts is missing",
@@ -104,6 +105,104 @@ describe("the check of the tables", () => {
       expect(message).toContain(part);
     }
   });
+});
+
+describe("the check of engines and keys", () => {
+  const FINAL_GOES_WRONG = "FINAL would take old versions or deleted rows for current ones";
+
+  /** The problems that are told when a table of the fixtures is another in one place. */
+  async function problemsOf(
+    role: "source" | "traces" | "target",
+    from: string,
+    to: string,
+  ): Promise<readonly string[]> {
+    const table = { source: observationsTable, traces: tracesTable, target: eventsTable }[role]("odd");
+    expect(table).toContain(from);
+    const scope = await testing.createDatabase("preflight_engine");
+    for (const sql of [
+      observationsTable("observations"),
+      tracesTable("traces"),
+      eventsTable("events"),
+      table.replace(from, to),
+    ]) {
+      await testing.command(sql, { database: scope });
+    }
+    const options = optionsFor({ [role]: "odd" }, { database: scope });
+    return (await messageOf(checkTables(server, options, RETRY))).split("\n").slice(1, -1);
+  }
+
+  for (const role of ["source", "traces"] as const) {
+    test.each([
+      ["ReplacingMergeTree(event_ts)", "ReplacingMergeTree(event_ts)"],
+      ["ReplacingMergeTree", "ReplacingMergeTree()"],
+      ["ReplacingMergeTree(updated_at, is_deleted)", "ReplacingMergeTree(updated_at, is_deleted)"],
+    ])(`${role} as %s`, async (engine, told) => {
+      expect(await problemsOf(role, "ReplacingMergeTree(event_ts, is_deleted)", engine)).toEqual([
+        `odd: engine ${told}, expected the arguments (event_ts, is_deleted): ${FINAL_GOES_WRONG}`,
+      ]);
+    });
+
+    test(`${role} as a MergeTree`, async () => {
+      expect(await problemsOf(role, "ReplacingMergeTree(event_ts, is_deleted)", "MergeTree")).toEqual([
+        `odd: engine MergeTree, expected a ReplacingMergeTree: FINAL finds the newest version of a row in no other`,
+      ]);
+    });
+  }
+
+  test("a target as a MergeTree", async () => {
+    expect(await problemsOf("target", "ReplacingMergeTree(event_ts, is_deleted)", "MergeTree")).toEqual([
+      "odd: engine MergeTree, expected a ReplacingMergeTree: others keep the rows of a repeated insert twice",
+    ]);
+  });
+
+  test("other keys of the traces", async () => {
+    expect(await problemsOf("traces", "PARTITION BY toYYYYMM(timestamp)", "")).toEqual([
+      "odd: partition key (), expected toYYYYMM(timestamp)",
+    ]);
+    const key = "ORDER BY (project_id, toDate(timestamp), id)";
+    expect(await problemsOf("traces", key, key.replace("id)", "id, name)"))).toEqual([
+      "odd: sorting key (project_id, toDate(timestamp), id, name), expected (project_id, toDate(timestamp), id)",
+    ]);
+  });
+
+  test("takes the target Null, which keeps nothing", async () => {
+    await testing.command(eventsTable("events_null", { engine: "Null" }), { database });
+    const mapping = await checkTables(server, optionsFor({ target: "events_null" }), RETRY);
+    expect(mapping.copied.length).toBeGreaterThan(20);
+  });
+
+  // The local server has no keeper for replicated tables.
+  test.each([
+    ["'/clickhouse/tables/{uuid}/{shard}', '{replica}', event_ts, is_deleted", true],
+    ["'/it\\'s (1)/a', '{replica}', event_ts, is_deleted", true],
+    ["'/a', '{replica}', event_ts", false],
+    ["'/a', '{replica}'", false],
+    ["'/event_ts, is_deleted', 'a, event_ts, is_deleted'", false],
+    ["'/a', '{replica}', old_event_ts, is_deleted", false],
+  ])("the arguments (%s) of a replicated engine", (given, isRight) => {
+    for (const engine of ["ReplicatedReplacingMergeTree", "SharedReplacingMergeTree"]) {
+      const { sortingKey, partitionKey } = EXPECTATIONS.source;
+      const engineFull = `${engine}(${given}) PARTITION BY ${partitionKey} ORDER BY (${sortingKey}) SETTINGS a = ')'`;
+      const facts = { engine, engineFull, sortingKey, partitionKey };
+      expect(engineProblems("observations", EXPECTATIONS.source, facts)).toEqual(
+        isRight
+          ? []
+          : [
+              `observations: engine ${engine}(${given}), expected the arguments (event_ts, is_deleted): ${FINAL_GOES_WRONG}`,
+            ],
+      );
+    }
+  });
+});
+
+test("a missing database is told first, and once", async () => {
+  const lines = (
+    await messageOf(checkTables(server, optionsFor({}, { database: "there is none" }), RETRY))
+  ).split("\n");
+  expect(lines).toHaveLength(3);
+  expect(lines[0]).toBe(`Database "there is none" is missing at ${testing.url}`);
+  expect(lines[1]).toStartWith("there is none: Code: 81. ");
+  expect(lines[2]).toStartWith("Check --clickhouse-db, ");
 });
 
 describe("connecting", () => {
