@@ -8,8 +8,6 @@ import type { BackfillOptions } from "./backfill.ts";
 
 /** The oldest server whose answers this program has been made for. */
 const OLDEST_VERSION = [24, 3] as const;
-/** ACCESS_DENIED: the user has no grant for the table. */
-const ACCESS_DENIED = 497;
 
 /** What the engine and the keys of a table must be; texts as system.tables writes them. */
 export interface EngineExpectation {
@@ -200,7 +198,7 @@ async function describe(
       case ERROR_CODE.unknownDatabase:
         return { name: table, code: cause.code, problem: `${database}: ${cause.message}` };
       case ERROR_CODE.unknownTable:
-      case ACCESS_DENIED:
+      case ERROR_CODE.accessDenied:
         return { name: table, code: cause.code, problem: `${table}: ${cause.message}` };
       default:
         throw error;
