@@ -5,6 +5,7 @@ export interface Random {
   /** True with this probability. */
   chance(probability: number): boolean;
   pick<Item>(items: readonly Item[]): Item;
+  shuffle<Item>(items: readonly Item[]): Item[];
   /** That many lowercase hex digits. */
   hex(digits: number): string;
   uuid(): string;
@@ -40,6 +41,14 @@ export function randomFrom(seed: number): Random {
     below,
     hex,
     chance: (probability) => next() < probability,
+    shuffle: (items) => {
+      const shuffled = [...items];
+      for (let at = shuffled.length - 1; at > 0; at -= 1) {
+        const other = below(at + 1);
+        [shuffled[at], shuffled[other]] = [shuffled[other], shuffled[at]] as [never, never];
+      }
+      return shuffled;
+    },
     pick: (items) => {
       if (items.length === 0) throw new Error("Nothing to pick from");
       return items[below(items.length)] as (typeof items)[number];

@@ -7,8 +7,8 @@ import {
   remainingRanges,
 } from "../../../src/checkpoint/done-keys.ts";
 import { compareKeys, type KeyRange, WHOLE_KEY_SPACE } from "../../../src/plan/key-range.ts";
+import { withSeed } from "../../support/property.ts";
 import { pagesBetween, randomKeys, simpleKey } from "./keys.ts";
-import { withSeed } from "./random.ts";
 
 const A = simpleKey("a");
 const B = simpleKey("b");

@@ -1,5 +1,5 @@
 import { compareKeys, type KeyRange, type SortingKey } from "../../../src/plan/key-range.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../../support/data/random.ts";
 
 /** Texts in which byte order, UTF-16 order and JSON escapes matter. */
 const TEXTS = [

@@ -16,8 +16,8 @@ import { type LedgerOptions, openLedger, openReadOnlyLedger } from "../../../src
 import { ensureStateDirectory, statePath } from "../../../src/checkpoint/paths.ts";
 import { CheckpointError, RunError } from "../../../src/errors.ts";
 import { WHOLE_KEY_SPACE } from "../../../src/plan/key-range.ts";
+import { withSeed } from "../../support/property.ts";
 import { boundsWithin, pagesBetween, randomKeys, simpleKey } from "./keys.ts";
-import { withSeed } from "./random.ts";
 
 const A = simpleKey("a");
 const B = simpleKey("b");

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { parseDotenv } from "../../../src/config/dotenv.ts";
 import { OPTION_LIST, type Settings } from "../../../src/config/options.ts";
 import { resolveSettings } from "../../../src/config/resolve.ts";
-import { withSeed } from "../checkpoint/random.ts";
+import { withSeed } from "../../support/property.ts";
 import { settingsFrom } from "./settings.ts";
 
 test("without anything but the partition, the defaults that people's scripts rely on", () => {
