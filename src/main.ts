@@ -3,17 +3,26 @@ import { renderFailure } from "./commands/failure.ts";
 import type { Host } from "./commands/host.ts";
 import { EXIT_CODES, exitCodeOf } from "./errors.ts";
 import { openOutput } from "./report/output.ts";
+import { Secrets } from "./report/secrets.ts";
 
 /** How long the end waits for a reader of stdout or stderr that does not read. */
 const FLUSH_TIMEOUT_MS = 2_000;
 
 const cleaners: (() => void)[] = [];
 
+const secrets = new Secrets();
+const stderr = openOutput(process.stderr, secrets, () => {
+  // There is no other place to tell it.
+});
+
 const host: Host = {
   environment: process.env,
   workingDirectory: process.cwd(),
-  stdout: openOutput(process.stdout),
-  stderr: openOutput(process.stderr),
+  stdout: openOutput(process.stdout, secrets, (error) =>
+    stderr.write(`The output could not be written to stdout: ${error.message}\n`),
+  ),
+  stderr,
+  secrets,
   signals: process,
   // Compiled, a worker is found relative to the main module only; see Bun's documentation on standalone executables.
   workerUrl: new URL("./worker.ts", import.meta.url),
@@ -47,7 +56,8 @@ async function exit(code: number): Promise<void> {
 
 function flush(): Promise<unknown> {
   return Promise.race([
-    Promise.all([host.stdout.settled(), host.stderr.settled()]),
+    // What fails on stdout is told on stderr.
+    host.stdout.settled().then(() => host.stderr.settled()),
     new Promise((resolve) => setTimeout(resolve, FLUSH_TIMEOUT_MS)),
   ]);
 }

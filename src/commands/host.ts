@@ -1,4 +1,5 @@
 import type { Output } from "../report/output.ts";
+import type { Secrets } from "../report/secrets.ts";
 import type { SignalSource } from "./stop-signals.ts";
 
 /** What a command sees of the process it runs in. */
@@ -8,6 +9,8 @@ export interface Host {
   readonly workingDirectory: string;
   readonly stdout: Output;
   readonly stderr: Output;
+  /** What neither of them writes. */
+  readonly secrets: Secrets;
   readonly signals: SignalSource;
   /** Entry point of the page workers. */
   readonly workerUrl: URL;

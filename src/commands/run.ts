@@ -12,6 +12,7 @@ import { renderFinalReport } from "../report/final-report.ts";
 import { createLogger, isLevelShown, wantsColor } from "../report/logger.ts";
 import { type ProgressTarget, startProgressDisplay } from "../report/progress-display.ts";
 import { createTerminal, type Terminal } from "../report/terminal.ts";
+import { settleCredentials } from "./credentials.ts";
 import { logEvent } from "./event-log.ts";
 import type { Host } from "./host.ts";
 import { GRACE_PERIOD_MS, listenForStop, unlessAborted } from "./stop-signals.ts";
@@ -43,7 +44,9 @@ export async function run(flags: ReadonlyMap<string, string>, host: Host): Promi
 function openSession(flags: ReadonlyMap<string, string>, host: Host): Session {
   const { environment, stderr } = host;
   const dotenv = readDotenv(host.workingDirectory);
-  const config = toRunConfig(resolveSettings({ flags, environment, dotenv }));
+  const given = resolveSettings({ flags, environment, dotenv });
+  const { settings, notice } = settleCredentials(given, host.secrets);
+  const config = toRunConfig(settings);
   host.showStacks = isLevelShown("debug", config.logLevel);
   const terminal = createTerminal(stderr);
   const logger = createLogger(terminal, {
@@ -52,6 +55,7 @@ function openSession(flags: ReadonlyMap<string, string>, host: Host): Session {
     isColored: wantsColor(stderr.isTTY, environment),
     now: () => new Date(),
   });
+  if (notice !== null) logger.warn(notice);
   return { config, host, terminal, logger };
 }
 

@@ -22,6 +22,8 @@ export interface OptionSpec<Value> {
   readonly description: string;
   /** Stands for the value in the help text; `null` for a switch. */
   readonly placeholder: string | null;
+  /** The value is the path of one; completion offers those. */
+  readonly pathOf?: "file" | "directory";
   /** The value must not appear in any message. */
   readonly secret?: true;
   /** What messages show of a value that may hold credentials. */

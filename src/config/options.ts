@@ -47,6 +47,14 @@ export const OPTIONS = {
     secret: true,
     schema: schema.anyText,
   }),
+  clickhousePasswordFile: option({
+    flag: "clickhouse-password-file",
+    variable: "CLICKHOUSE_PASSWORD_FILE",
+    default: "",
+    description: "File that holds the password, instead of the above",
+    placeholder: "PATH",
+    schema: schema.pathOrNone,
+  }),
   clickhouseDb: option({
     flag: "clickhouse-db",
     variable: "CLICKHOUSE_DB",
@@ -95,6 +103,7 @@ export const OPTIONS = {
     default: ".",
     description: "Directory of the checkpoint; made if missing",
     placeholder: "PATH",
+    pathOf: "directory",
     schema: schema.path,
   }),
   parallelWorkers: option({

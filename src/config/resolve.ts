@@ -13,15 +13,21 @@ export interface Sources {
   readonly dotenv: DotenvFile;
 }
 
+/** Where a value came from, the strongest first. */
+const PLACES = ["flag", "environment", "dotenv", "default"] as const;
+type Place = (typeof PLACES)[number];
+
 interface Given {
   readonly text: string;
+  readonly place: Place;
   /** How messages name the place that the value came from. */
   readonly origin: string;
 }
 
 /**
  * The settings of a run: flag before environment before `.env` before default.
- * An empty variable counts as not set; an empty flag is a value.
+ * An empty variable counts as not set; an empty flag is a value. The password and the password file are two forms of one
+ * setting: of the two, the one from the stronger source counts, and the other is empty.
  * @throws {UsageError} for a missing or invalid value: one line that names its origin, the value and what is accepted.
  */
 export function resolveSettings(sources: Sources): Settings {
@@ -34,30 +40,50 @@ export function resolveSettings(sources: Sources): Settings {
   }
   const settings = values as Settings;
   checkTablesDiffer(settings, origins);
-  return settings;
+  return { ...settings, ...onePassword(settings, sources) };
+}
+
+function onePassword(
+  { clickhousePassword, clickhousePasswordFile }: Settings,
+  sources: Sources,
+): Pick<Settings, "clickhousePassword" | "clickhousePasswordFile"> {
+  const text = find(OPTIONS.clickhousePassword, sources);
+  const file = find(OPTIONS.clickhousePasswordFile, sources);
+  if (file.place === "flag" && file.text === "") {
+    throw new UsageError(`${file.origin} "": expected a path that is not empty`);
+  }
+  if (file.place === text.place && file.place !== "default") {
+    throw new UsageError(
+      `${file.origin}: expected no ${text.origin} beside it, since one of them must count`,
+    );
+  }
+  return PLACES.indexOf(file.place) < PLACES.indexOf(text.place)
+    ? { clickhousePassword: "", clickhousePasswordFile }
+    : { clickhousePassword, clickhousePasswordFile: null };
 }
 
 function find(spec: AnyOptionSpec, sources: Sources): Given {
   const flagged = spec.flag === null ? undefined : sources.flags.get(spec.flag);
-  if (flagged !== undefined) return { text: flagged, origin: `--${spec.flag}` };
+  if (flagged !== undefined) return { text: flagged, place: "flag", origin: `--${spec.flag}` };
   const given =
-    findVariable(spec, sources.environment, () => null) ??
-    findVariable(spec, sources.dotenv.values, sources.dotenv.lineOf);
+    findVariable(spec, "environment", sources.environment, () => null) ??
+    findVariable(spec, "dotenv", sources.dotenv.values, sources.dotenv.lineOf);
   if (given !== null) return given;
-  if (spec.default !== null) return { text: spec.default, origin: `--${spec.flag}` };
+  if (spec.default !== null) return { text: spec.default, place: "default", origin: `--${spec.flag}` };
   throw new UsageError(`--${spec.flag} (or ${spec.variable}) is missing: expected ${acceptedBy(spec)}`);
 }
 
 function findVariable(
   spec: AnyOptionSpec,
+  place: Place,
   values: Sources["environment"],
   lineOf: DotenvFile["lineOf"],
 ): Given | null {
   const own = values[spec.variable];
-  if (own) return { text: own, origin: originOf(spec.variable, lineOf) };
+  if (own) return { text: own, place, origin: originOf(spec.variable, lineOf) };
   const borrowed = spec.borrowed && values[spec.borrowed.name];
   const text = borrowed ? spec.borrowed?.read(borrowed) : undefined;
-  return text && spec.borrowed ? { text, origin: originOf(spec.borrowed.name, lineOf) } : null;
+  return text && spec.borrowed ? { text, place, origin: originOf(spec.borrowed.name, lineOf) } : null;
 }
 
 function originOf(variable: string, lineOf: DotenvFile["lineOf"]): string {

@@ -26,6 +26,12 @@ export const anyText = v.string();
 /** A path that is not empty. */
 export const path = v.pipe(v.string(), v.minLength(1, "a path that is not empty"));
 
+/** A path, or nothing. */
+export const pathOrNone = v.pipe(
+  v.string(),
+  v.transform((text) => (text === "" ? null : text)),
+);
+
 /** Digits only: `1e3`, `0x10`, `1_000`, signs and fractions are refused rather than guessed at. */
 export function wholeNumber(min: number, max: number): v.GenericSchema<string, number> {
   const accepted = `a whole number from ${min} to ${max}`;

@@ -25,9 +25,12 @@ export async function runBackfill(
   emit({ kind: "planned", totalRows: 6, doneRows: ledger.rowsProcessed });
   emit({ kind: "rows", rows: 0, bytes: 0 });
   switch (process.env["FAKE"]) {
-    case "options":
-      emit({ kind: "notice", message: JSON.stringify(options) });
+    case "options": {
+      // Letter by letter: as it is, the password would be hidden.
+      const connection = { ...options.connection, password: [...options.connection.password] };
+      emit({ kind: "notice", message: JSON.stringify({ ...options, connection }) });
       break;
+    }
     case "throw-later":
       setTimeout(() => {
         throw new Error("a stray failure");

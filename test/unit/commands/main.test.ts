@@ -89,7 +89,7 @@ describe("configuration", () => {
       connection: {
         url: "http://localhost:8123",
         user: "default",
-        password: "top # $ecret",
+        password: [..."top # $ecret"],
         database: "langfuse",
       },
       tables: { source: "observations", traces: "traces", target: "events" },

@@ -1,0 +1,83 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { UsageError } from "../errors.ts";
+import { OPTIONS } from "./options.ts";
+import { quoteValue } from "./quote-value.ts";
+
+/** What was found in a password file. */
+export interface FilePassword {
+  readonly password: string;
+  /** What the user should know about the file, if anything. */
+  readonly notice: string | null;
+}
+
+/** A file that is larger is not a password: somebody's dump, or a device without an end. */
+const MAX_BYTES = 4096;
+const READABLE_BY_OTHERS = 0o004;
+
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  ENOTDIR: "a part of the path is a file",
+  EACCES: "permission denied",
+  EISDIR: "it is a directory",
+};
+
+/**
+ * Reads the password: all of the file but one line break at its end. A pipe will do, such as bash's `<(pass show …)`.
+ * @throws {UsageError} for a file that is missing, unreadable, empty, no text, or too large.
+ */
+export function readPasswordFile(path: string): FilePassword {
+  const { bytes, notice } = readBytes(path);
+  if (bytes.length > MAX_BYTES) throw refusal(path, `it has more than ${MAX_BYTES} bytes`);
+  const password = decode(path, bytes).replace(/\r?\n$/, "");
+  // A server that asks for no password needs no file, so an empty one is a secret that was not filled in.
+  if (password === "") throw refusal(path, "it is empty");
+  return { password, notice };
+}
+
+function readBytes(path: string): { bytes: Buffer; notice: string | null } {
+  try {
+    const descriptor = openSync(path, "r");
+    try {
+      const bytes = readUpTo(descriptor, MAX_BYTES + 1);
+      return { bytes, notice: noticeOf(path, descriptor) };
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    throw refusal(path, ADVICE[code] ?? message);
+  }
+}
+
+function readUpTo(descriptor: number, maxBytes: number): Buffer {
+  const buffer = Buffer.alloc(maxBytes);
+  let length = 0;
+  while (length < maxBytes) {
+    const bytesRead = readSync(descriptor, buffer, length, maxBytes - length, null);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return buffer.subarray(0, length);
+}
+
+function noticeOf(path: string, descriptor: number): string | null {
+  const stats = fstatSync(descriptor);
+  if (!stats.isFile() || (stats.mode & READABLE_BY_OTHERS) === 0) return null;
+  return `The password file ${quoteValue(path)} can be read by every user of this machine: chmod 600 keeps it to yourself`;
+}
+
+function decode(path: string, bytes: Buffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    if (error instanceof TypeError) throw refusal(path, "it is not valid UTF-8");
+    throw error;
+  }
+}
+
+function refusal(path: string, reason: string): UsageError {
+  const { flag, variable } = OPTIONS.clickhousePasswordFile;
+  return new UsageError(
+    `--${flag} (or ${variable}) ${quoteValue(path)}: expected a file that holds the password, but ${reason}`,
+  );
+}

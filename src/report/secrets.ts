@@ -1,0 +1,55 @@
+import { inspect } from "node:util";
+
+const HIDDEN = "***";
+
+/** Shorter texts are found in everything, so that hiding them would hide the messages instead. */
+const MIN_LENGTH = 4;
+
+/**
+ * Keeps secrets out of what is written. This program's own messages have none; what a server, a proxy or a library says
+ * may repeat a request, credentials included.
+ */
+export class Secrets {
+  #forms: readonly string[] = [];
+
+  /**
+   * Hides a password from now on, as it is, as URLs, JSON and stack traces spell it, and as HTTP sends it
+   * (https://www.rfc-editor.org/rfc/rfc7617). A password that occurs in `publicText` is hidden in the last form only:
+   * hiding it everywhere would tell it where it is the user's name, and garble the rest.
+   */
+  hidePassword(user: string, password: string, publicText: string): void {
+    if (password === "") return;
+    const isTellable = password.length >= MIN_LENGTH && !publicText.includes(password);
+    const forms = [...base64Of(`${user}:${password}`), ...(isTellable ? spellingsOf(password) : [])];
+    // The longest first: a form may be part of another.
+    this.#forms = [...new Set([...this.#forms, ...forms])].sort((a, b) => b.length - a.length);
+  }
+
+  /** The text without the secrets. */
+  redact(text: string): string {
+    return this.#forms.reduce((redacted, form) => redacted.replaceAll(form, HIDDEN), text);
+  }
+}
+
+function spellingsOf(password: string): string[] {
+  const escaped = [JSON.stringify(password), inspect(password)].map((quoted) => quoted.slice(1, -1));
+  return [password, ...escaped, ...percentEncoded(password), ...base64Of(password)];
+}
+
+function percentEncoded(password: string): string[] {
+  // A lone surrogate has no percent-encoding.
+  const text = password.toWellFormed();
+  const userInfo = new URL("http://host");
+  userInfo.password = text;
+  const encoded = [
+    encodeURIComponent(text),
+    userInfo.password,
+    new URLSearchParams({ "": text }).toString().slice(1),
+  ];
+  return [...encoded, ...encoded.map((form) => form.replace(/%[\dA-F]{2}/g, (code) => code.toLowerCase()))];
+}
+
+function base64Of(text: string): string[] {
+  const bytes = Buffer.from(text);
+  return [bytes.toString("base64"), bytes.toString("base64url")].map((form) => form.replace(/=+$/, ""));
+}
