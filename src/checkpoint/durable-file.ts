@@ -50,13 +50,16 @@ export function temporariesOf(path: string): string[] {
     .map((entry) => join(directory, entry));
 }
 
-/** Creates a file, which must not exist, and makes its content durable. */
+/** Creates a file, which must not exist, and makes its content durable; where that fails no file is left behind. */
 export function writeNewFile(path: string, content: string): void {
   const descriptor = openSync(path, "wx", FILE_MODE);
   try {
     const bytes = Buffer.from(content);
     for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
     fsyncSync(descriptor);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
   } finally {
     closeSync(descriptor);
   }

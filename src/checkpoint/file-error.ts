@@ -1,6 +1,7 @@
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: "Free some space on that filesystem",
   EDQUOT: "Free some of the disk quota",
+  EFBIG: "Raise the limit of the size of files (ulimit -f)",
   EACCES: "Check the permissions of the directory and its files",
   EPERM: "Check the permissions of the directory and its files",
   EROFS: "The filesystem is read-only: choose another --cursor-state-dir",

@@ -11,6 +11,8 @@ const ownerSchema = v.object({
   started_at: v.string(),
   process_start: v.nullable(v.string()),
   boot_id: v.nullable(v.string()),
+  /** Locks of earlier versions lack it. */
+  machine_id: v.optional(v.nullable(v.string()), null),
   pid_namespace: v.nullable(v.string()),
 });
 

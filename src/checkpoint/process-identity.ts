@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 
@@ -8,6 +9,8 @@ export interface ProcessIdentity {
   /** In clock ticks after boot; with the boot id it tells a process from a later one of the same pid. */
   readonly process_start: string | null;
   readonly boot_id: string | null;
+  /** Stays the same from boot to boot: tells an earlier boot of this machine from another machine of the same name. */
+  readonly machine_id: string | null;
   /** A pid means nothing outside its namespace: containers may share a host name and this directory. */
   readonly pid_namespace: string | null;
 }
@@ -22,14 +25,22 @@ export function currentProcess(): ProcessIdentity {
     host: hostname(),
     process_start: processStart(process.pid),
     boot_id: readBootId(),
+    machine_id: readMachineId(),
     pid_namespace: readPidNamespace(),
   };
 }
 
-/** Whether the recorded process lives, as far as this process can see. What the system does not tell counts for alive. */
+/**
+ * Whether the recorded process lives, as far as this process can see. What the system does not tell counts for alive, and
+ * a process counts for dead only where it is known to have run on this machine: others may share the directory, and names
+ * such as `localhost` are no one's own.
+ */
 export function livenessOf(recorded: ProcessIdentity, current: ProcessIdentity): Liveness {
   if (recorded.host !== current.host) return "elsewhere";
-  if (differ(recorded.boot_id, current.boot_id)) return "dead";
+  if (differ(recorded.machine_id, current.machine_id)) return "elsewhere";
+  if (differ(recorded.boot_id, current.boot_id)) {
+    return recorded.machine_id === null || current.machine_id === null ? "elsewhere" : "dead";
+  }
   if (differ(recorded.pid_namespace, current.pid_namespace)) return "elsewhere";
   if (!pidExists(recorded.pid)) return "dead";
   return differ(recorded.process_start, processStart(recorded.pid)) ? "dead" : "alive";
@@ -59,6 +70,13 @@ export function processStart(pid: number): string | null {
 
 function readBootId(): string | null {
   return readOrNull(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
+}
+
+/** Hashed, since machine-id(5) asks that the id itself be kept confidential; an image's placeholder counts for none. */
+function readMachineId(): string | null {
+  const id = readOrNull(() => readFileSync("/etc/machine-id", "utf8").trim());
+  if (id === null || !/^[0-9a-f]{32}$/.test(id)) return null;
+  return createHmac("sha256", id).update("clickhouse-backfill").digest("hex").slice(0, 32);
 }
 
 function readPidNamespace(): string | null {

@@ -70,6 +70,11 @@ describe("acquireLock", () => {
     expect(JSON.parse(readFileSync(path, "utf8")).pid).toBe(NO_SUCH_PID);
   });
 
+  test("takes over from a dead owner of an earlier version, which does not tell the machine", () => {
+    writeLock({ ...DEAD, machine_id: undefined } as unknown as ProcessIdentity);
+    expect(acquireLock(path).notice).toContain("which is gone");
+  });
+
   test("refuses another machine's lock and says how to get rid of it", () => {
     writeLock({ ...DEAD, host: "elsewhere" });
     expect(() => acquireLock(path)).toThrow(/on elsewhere .*\nIf you are sure .* delete/s);
@@ -132,11 +137,30 @@ describe("release", () => {
 });
 
 describe("livenessOf", () => {
+  /** This process where the system tells everything. */
+  const THIS: ProcessIdentity = {
+    ...ME,
+    boot_id: ME.boot_id ?? "this",
+    machine_id: ME.machine_id ?? "this",
+    pid_namespace: ME.pid_namespace ?? "pid:[0]",
+  };
+
   test.each<[string, Partial<ProcessIdentity>, string]>([
     ["this process", {}, "alive"],
     ["a pid that is free", { pid: NO_SUCH_PID }, "dead"],
     ["a pid of before the last boot", { boot_id: "another" }, "dead"],
     ["another machine's pid", { host: "elsewhere", boot_id: "another" }, "elsewhere"],
+    [
+      "the pid of another machine of the same name",
+      { boot_id: "another", machine_id: "another", pid: NO_SUCH_PID },
+      "elsewhere",
+    ],
+    [
+      "a pid of another boot, on nobody knows which machine of this name",
+      { boot_id: "another", machine_id: null, pid: NO_SUCH_PID },
+      "elsewhere",
+    ],
+    ["a pid that is free, recorded without the machine", { machine_id: null, pid: NO_SUCH_PID }, "dead"],
     ["another container's pid", { pid_namespace: "pid:[1]", pid: NO_SUCH_PID }, "elsewhere"],
     [
       "a process of which only the pid is known",
@@ -145,16 +169,7 @@ describe("livenessOf", () => {
     ],
     ["somebody else's process", { pid: 1, process_start: null }, "alive"],
   ])("%s", (_, recorded, expected) => {
-    expect(
-      livenessOf(
-        { ...ME, pid_namespace: ME.pid_namespace ?? "pid:[0]", ...recorded },
-        {
-          ...ME,
-          boot_id: ME.boot_id ?? "this",
-          pid_namespace: ME.pid_namespace ?? "pid:[0]",
-        },
-      ),
-    ).toBe(expected as never);
+    expect(livenessOf({ ...THIS, ...recorded }, THIS)).toBe(expected as never);
   });
 
   test.skipIf(ME.process_start === null)("a pid that a later process has", () => {

@@ -7,7 +7,7 @@ import {
   type Outcome,
   type ProgramOptions,
   programCommand,
-  programEnvironment,
+  runInShell,
   runProgram,
   startProgram,
 } from "./program.ts";
@@ -238,24 +238,15 @@ describe("signals", () => {
 });
 
 describe("a reader that goes away", () => {
-  /** Runs the program in a shell, which connects its streams. */
   async function shell(
     script: string,
     environment: Record<string, string>,
   ): Promise<Outcome & { cwd: string }> {
     const cwd = mkdtempSync(join(root, "cwd-"));
-    const child = Bun.spawn(["bash", "-c", script, "bash", ...programCommand(["--partition=202501"])], {
+    return {
+      ...(await runInShell(script, programCommand(["--partition=202501"]), { cwd, environment })),
       cwd,
-      env: programEnvironment(environment),
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const [stdout, stderr, code] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
-    return { code, stdout, stderr, cwd };
+    };
   }
 
   test("of the log does not end the run", async () => {

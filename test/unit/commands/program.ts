@@ -38,7 +38,26 @@ export function startProgram(args: readonly string[], { cwd, environment }: Prog
 
 /** Runs the program to its end. */
 export async function runProgram(args: readonly string[], options: ProgramOptions): Promise<Outcome> {
-  const child = startProgram(args, options);
+  return await outcomeOf(startProgram(args, options));
+}
+
+/** Runs a command, with `"$@"` in the shell's script, which connects its streams. */
+export async function runInShell(
+  script: string,
+  command: readonly string[],
+  { cwd, environment }: ProgramOptions,
+): Promise<Outcome> {
+  const child = Bun.spawn(["bash", "-c", script, "bash", ...command], {
+    cwd,
+    env: programEnvironment(environment),
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  return await outcomeOf(child);
+}
+
+async function outcomeOf(child: Bun.ReadableSubprocess): Promise<Outcome> {
   const [stdout, stderr, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
