@@ -49,7 +49,8 @@ function percentEncoded(password: string): string[] {
   return [...encoded, ...encoded.map((form) => form.replace(/%[\dA-F]{2}/g, (code) => code.toLowerCase()))];
 }
 
+/** With and without the padding, which is no secret. */
 function base64Of(text: string): string[] {
-  const bytes = Buffer.from(text);
-  return [bytes.toString("base64"), bytes.toString("base64url")].map((form) => form.replace(/=+$/, ""));
+  const padded = Buffer.from(text).toString("base64");
+  return [padded, padded.replace(/=+$/, ""), Buffer.from(text).toString("base64url")];
 }

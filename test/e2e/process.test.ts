@@ -1,23 +1,11 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compiledBinary } from "../support/binary.ts";
-import { type CliOutcome, readStderr, runCli, startCli, startCommand } from "../support/cli.ts";
+import { readStderr, runCli, startCommand } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/cli-directory.ts";
-import { ONE_BY_ONE, reached, Scenario, SMALL } from "../support/cli-scenario.ts";
-import { FaultProxy } from "../support/fault-proxy.ts";
+import { ONE_BY_ONE, Scenario, SMALL } from "../support/cli-scenario.ts";
 import { gatewayError } from "../support/fault-proxy-faults.ts";
-import { generateDataset } from "../support/generate.ts";
-import { eventsTable } from "../support/schema.ts";
-import { connectTo, startDevServer, type TestServer } from "../support/server.ts";
 
 let root = "";
 beforeAll(() => {
@@ -138,70 +126,3 @@ describe("output", () => {
     await scenario.expectEvents("multiset");
   });
 });
-
-describe("the password", () => {
-  const PASSWORD = "s3cr3t-Pa55%w0rd";
-
-  test("is nowhere but on the wire", async () => {
-    const { url, process: child } = await startDevServer("--temporary", `--password=${PASSWORD}`);
-    const proxy = await FaultProxy.start(url);
-    try {
-      await fill(connectTo(url, "default", PASSWORD));
-      const cwd = mkdtempSync(join(root, "cwd-"));
-      const start = (flags: readonly string[], environment: Record<string, string> = {}) =>
-        startCli(["--partition=202511", "--stream-block-size=20", "--parallel-workers=1", ...flags], {
-          cwd,
-          environment: { LOG_LEVEL: "trace", ...environment },
-        });
-      const outcomes: CliOutcome[] = [];
-      const run = async (...options: Parameters<typeof start>): Promise<void> => {
-        outcomes.push(await (await start(...options)).outcome);
-      };
-      // Faults, and a failure when the checkpoint and the lock are there.
-      proxy.on({ on: "insert" }, gatewayError(503));
-      const hold = proxy.on({ on: "page", nth: 2 }, { kind: "hold", at: "answer" });
-      proxy.on({ on: "page", nth: 2 }, gatewayError(500));
-      const failing = await start([`--clickhouse-url=${proxy.url}`, `--clickhouse-password=${PASSWORD}`]);
-      await reached(hold, failing);
-      const files = readdirSync(cwd);
-      expect(files).toHaveLength(2);
-      const contents = files.map((name) => readFileSync(join(cwd, name), "utf8"));
-      hold.release();
-      outcomes.push(await failing.outcome);
-      // From the environment; the checkpoint is of another URL.
-      await run([`--clickhouse-url=${url}`], { CLICKHOUSE_PASSWORD: PASSWORD });
-      // In the URL, where no credentials are taken from.
-      const withCredentials = url.replace("//", `//default:${encodeURIComponent(PASSWORD)}@`);
-      await run([`--clickhouse-url=${withCredentials}`]);
-      await run(["--clickhouse-url=http://127.0.0.1:9", "--max-retries=0", "--cursor-state-dir=b"], {
-        CLICKHOUSE_PASSWORD: PASSWORD,
-      });
-      // Almost right, and given to a flag that does not exist.
-      await run([`--clickhouse-url=${url}`, `--clickhouse-password=${PASSWORD}x`, "--cursor-state-dir=b"]);
-      await run([`--clickhouse-url=${url}`, "--clickhouse-pasword", PASSWORD]);
-
-      expect(outcomes.map(({ code }) => code)).toEqual([1, 3, 2, 1, 1, 2]);
-      const text = JSON.stringify([outcomes, contents]);
-      const basicAuth = Buffer.from(`default:${PASSWORD}`).toString("base64");
-      for (const secret of [PASSWORD, encodeURIComponent(PASSWORD), basicAuth]) {
-        expect(text).not.toContain(secret);
-      }
-    } finally {
-      await proxy.close();
-      child.kill();
-      await child.exited;
-    }
-  });
-
-  test("the checkpoint is for its owner only", async () => {
-    await using scenario = await Scenario.open();
-    await scenario.run();
-    expect(statSync(scenario.checkpointPath).mode & 0o077).toBe(0);
-  });
-});
-
-async function fill(server: TestServer): Promise<void> {
-  const database = "default";
-  await generateDataset(server, { database, seed: 1, observations: 60, traces: 10, largeInputs: 0 });
-  await server.command(eventsTable("events"), { database });
-}

@@ -31,6 +31,16 @@ export async function runBackfill(
       emit({ kind: "notice", message: JSON.stringify({ ...options, connection }) });
       break;
     }
+    case "leak": {
+      const { url, user, password } = options.connection;
+      const headers = { Authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}` };
+      const cause = Object.assign(new Error(`${url}?password=${encodeURIComponent(password)}`), { headers });
+      setTimeout(() => {
+        throw new Error(`No way to ${JSON.stringify({ password, headers })}`, { cause });
+      }, 1);
+      await new Promise(() => {});
+      break;
+    }
     case "throw-later":
       setTimeout(() => {
         throw new Error("a stray failure");

@@ -158,6 +158,16 @@ describe("a run", () => {
       /^Unexpected failure: Error: a stray failure\nError: a stray failure\n +at .*backfill\.ts/m,
     );
   });
+
+  test("that a library's error ends, credentials and all, does not show them", async () => {
+    const environment = { FAKE: "leak", LOG_LEVEL: "trace", CLICKHOUSE_PASSWORD: 'p"ä ss/word' };
+    const { code, stderr } = await run(["--partition=202501"], environment);
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      'Unexpected failure: Error: No way to {"password":"***","headers":{"Authorization":"Basic ***"}}\n',
+    );
+    expect(stderr).toContain("Error: http://localhost:8123?password=***\n");
+  });
 });
 
 describe("signals", () => {
