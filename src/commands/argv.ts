@@ -2,21 +2,21 @@ import type { AnyOptionSpec } from "../config/option-spec.ts";
 import { OPTION_LIST } from "../config/options.ts";
 import { quoteValue } from "../config/quote-value.ts";
 import { UsageError } from "../errors.ts";
+import { COMMANDS, GENERAL_FLAGS, SHELLS, type Shell } from "./commands.ts";
 import { nearest } from "./nearest.ts";
-
-/** The names of the commands; the first is the one that runs when none is named. */
-export const COMMAND_NAMES = ["run"] as const;
 
 /** What the command line asks for. `args` are the command's options, each as `--flag=value`. */
 export type Invocation =
   | { readonly kind: "help" }
   | { readonly kind: "version" }
+  | { readonly kind: "completion"; readonly shell: Shell }
+  | { readonly kind: "man" }
   | { readonly kind: "command"; readonly name: string; readonly args: readonly string[] };
 
 const SPECS = new Map<string, AnyOptionSpec>(
   OPTION_LIST.flatMap(([, spec]) => (spec.flag === null ? [] : [[spec.flag, spec]])),
 );
-const FLAG_NAMES = [...SPECS.keys(), "help", "version"].map((name) => `--${name}`);
+const FLAG_NAMES = [...SPECS.keys(), ...GENERAL_FLAGS.map(({ name }) => name)].map((name) => `--${name}`);
 const SEE_HELP = "see --help";
 
 /**
@@ -25,7 +25,9 @@ const SEE_HELP = "see --help";
  * @throws {UsageError} one line that names the argument and what is accepted.
  */
 export function readArgv(argv: readonly string[]): Invocation {
-  const name = COMMAND_NAMES.find((command) => command === argv[0]) ?? null;
+  const name = COMMANDS.find((command) => command.name === argv[0])?.name ?? null;
+  if (name === "completion" || name === "man") return readPlainCommand(name, argv.slice(1));
+
   const args = new Map<string, string>();
   let last: AnyOptionSpec | null = null;
   for (let at = name === null ? 0 : 1; at < argv.length; at += 1) {
@@ -52,9 +54,39 @@ export function readArgv(argv: readonly string[]): Invocation {
   }
   return {
     kind: "command",
-    name: name ?? COMMAND_NAMES[0],
+    name: name ?? COMMANDS[0].name,
     args: Array.from(args, ([flag, value]) => `--${flag}=${value}`),
   };
+}
+
+/** A command without options. */
+function readPlainCommand(name: "completion" | "man", argv: readonly string[]): Invocation {
+  if (argv.includes("-h") || argv.includes("--help")) return { kind: "help" };
+  if (argv.includes("--version")) return { kind: "version" };
+  const option = argv.find((argument) => argument.startsWith("-"));
+  if (option !== undefined) {
+    throw new UsageError(`unexpected option ${quoteValue(nameOf(option))}: ${name} takes none`);
+  }
+  const words = [...argv];
+  const invocation: Invocation =
+    name === "man" ? { kind: name } : { kind: name, shell: readShell(words.shift()) };
+  if (words[0] !== undefined) {
+    throw new UsageError(`unexpected argument ${quoteValue(words[0])}: ${SEE_HELP}`);
+  }
+  return invocation;
+}
+
+function readShell(word: string | undefined): Shell {
+  const accepted = `expected ${listed(SHELLS)}`;
+  if (word === undefined) throw new UsageError(`completion has no shell: ${accepted}`);
+  const shell = SHELLS.find((known) => known === word);
+  if (shell === undefined) throw new UsageError(`unknown shell ${quoteValue(word)}: ${accepted}`);
+  return shell;
+}
+
+/** The words as a choice: `a, b or c`. */
+function listed(words: readonly string[]): string {
+  return [words.slice(0, -1).join(", "), words.at(-1)].filter(Boolean).join(" or ");
 }
 
 function splitFlag(argument: string): { flag: string; inline: string | null } {
@@ -81,9 +113,13 @@ function separateValue(flag: string, spec: AnyOptionSpec, value: string | undefi
   throw new UsageError(`--${flag} has no value: expected --${flag} <${spec.placeholder}>${hint}`);
 }
 
+/** Only the name: a value may be a misspelt password flag's, and mysql's habit is -p<password>. */
+function nameOf(argument: string): string {
+  return argument.startsWith("--") ? (argument.split("=", 1)[0] ?? "") : argument.slice(0, 2);
+}
+
 function unknownFlag(argument: string): UsageError {
-  // Only the name: a value may be a misspelt password flag's, and mysql's habit is -p<password>.
-  const shown = argument.startsWith("--") ? (argument.split("=", 1)[0] ?? "") : argument.slice(0, 2);
+  const shown = nameOf(argument);
   const suggestion = nearest(shown, FLAG_NAMES);
   return new UsageError(
     `unknown option ${quoteValue(shown)}: ${suggestion === null ? SEE_HELP : `did you mean ${suggestion}?`}`,
@@ -92,10 +128,11 @@ function unknownFlag(argument: string): UsageError {
 
 function strayArgument(argument: string, at: number, last: AnyOptionSpec | null): UsageError {
   if (at === 0) {
-    const suggestion = nearest(argument, COMMAND_NAMES);
-    const hint = suggestion === null ? "" : `, did you mean "${suggestion}"?`;
+    const names = COMMANDS.map((command) => command.name);
+    const suggestion = nearest(argument, names);
+    const hint = suggestion === null ? `; ${SEE_HELP}` : `, did you mean ${suggestion}?`;
     return new UsageError(
-      `unknown command ${quoteValue(argument)}: expected "run" or options${hint || `; ${SEE_HELP}`}`,
+      `unknown command ${quoteValue(argument)}: expected ${listed([...names, "options"])}${hint}`,
     );
   }
   // Next to a password it may be the rest of one that was not quoted.

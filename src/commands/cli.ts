@@ -2,7 +2,7 @@ import { type ArgsDef, type CommandDef, defineCommand, runCommand } from "citty"
 import { OPTION_LIST } from "../config/options.ts";
 import { readArgv } from "./argv.ts";
 import type { Host } from "./host.ts";
-import { PROGRAM, versionLine } from "./version.ts";
+import { PROGRAM, version, versionLine } from "./version.ts";
 
 /**
  * Does what the arguments (without runtime and script) ask for. What a command needs is imported when it runs: `--help`
@@ -18,6 +18,14 @@ export async function runCli(argv: readonly string[], host: Host): Promise<void>
     }
     case "version":
       return host.stdout.write(`${versionLine()}\n`);
+    case "completion": {
+      const { completionScript } = await import("./completion.ts");
+      return host.stdout.write(completionScript(invocation.shell));
+    }
+    case "man": {
+      const { manualPage } = await import("./man.ts");
+      return host.stdout.write(manualPage(version()));
+    }
     case "command":
       await runCommand(rootCommand(host), { rawArgs: [invocation.name, ...invocation.args] });
   }

@@ -1,17 +1,22 @@
 import type { AnyOptionSpec } from "../config/option-spec.ts";
 import { OPTION_LIST } from "../config/options.ts";
+import { COMMANDS, type CommandSpec, GENERAL_FLAGS } from "./commands.ts";
 import { PROGRAM } from "./version.ts";
 
 const WIDTH = 80;
 const LABEL_WIDTH = 32;
 
-const EXIT_CODE_LINES: readonly (readonly [string, string])[] = [
+/** The exit codes and when the program ends with them. */
+export const EXIT_CODE_LINES: readonly (readonly [string, string])[] = [
   ["0", "done, or nothing to do"],
   ["1", "the run failed (server, network, data)"],
   ["2", "usage or configuration"],
   ["3", "the checkpoint or its lock forbids the run"],
   ["130, 143", "interrupted (SIGINT, SIGTERM); run again to continue"],
 ];
+
+/** The commands that are no backfill. */
+const OTHERS = COMMANDS.slice(1);
 
 /** The text of `--help`; no line is wider than 80 columns. */
 export function helpText(): string {
@@ -24,11 +29,15 @@ export function helpText(): string {
     "",
     "Options [variable, default]:",
     ...specs.filter((spec) => spec.flag !== null).flatMap(optionLines),
-    ...entry("  -h, --help", "Print this text"),
-    ...entry("      --version", "Print version and commit"),
+    ...GENERAL_FLAGS.flatMap(({ name, short, description }) =>
+      entry(`  ${short === null ? "    " : `-${short}, `}--${name}`, description),
+    ),
     "",
     "Environment only:",
     ...specs.filter((spec) => spec.flag === null).flatMap(variableLines),
+    "",
+    "Other commands:",
+    ...OTHERS.flatMap((command) => entry(`  ${synopsisOf(command)}`, command.description)),
     "",
     "A flag beats the environment, the environment beats .env in the working",
     "directory, .env beats the default. An empty variable counts as not set.",
@@ -37,6 +46,12 @@ export function helpText(): string {
     ...EXIT_CODE_LINES.map(([code, meaning]) => `  ${code.padEnd(10)}${meaning}`),
     "",
   ].join("\n");
+}
+
+/** A command as it is typed: its name and what it takes. */
+export function synopsisOf({ name, takes }: CommandSpec): string {
+  if (takes === "options") return `${name} [OPTIONS]`;
+  return takes === "nothing" ? name : `${name} <${takes.words.join("|")}>`;
 }
 
 function optionLines(spec: AnyOptionSpec): string[] {

@@ -4,9 +4,13 @@ declare const BUILD_COMMIT: string | undefined;
 /** The program's name in help and messages. */
 export const PROGRAM = "clickhouse-backfill";
 
+/** The version that the build stamped. */
+export function version(): string {
+  return typeof BUILD_VERSION === "string" ? BUILD_VERSION : "0.0.0-dev";
+}
+
 /** `clickhouse-backfill <version> (<commit>)`, as the build stamped it; from source there is nothing to tell. */
 export function versionLine(): string {
-  const version = typeof BUILD_VERSION === "string" ? BUILD_VERSION : "0.0.0-dev";
   const commit = typeof BUILD_COMMIT === "string" ? BUILD_COMMIT : "source";
-  return `${PROGRAM} ${version} (${commit})`;
+  return `${PROGRAM} ${version()} (${commit})`;
 }

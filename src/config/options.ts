@@ -53,6 +53,7 @@ export const OPTIONS = {
     default: "",
     description: "File that holds the password, instead of the above",
     placeholder: "PATH",
+    pathOf: "file",
     schema: schema.pathOrNone,
   }),
   clickhouseDb: option({

@@ -27,6 +27,13 @@ test.each([
   [["--help"], { kind: "help" }],
   [["run", "--partition", "202501", "--help"], { kind: "help" }],
   [["--version"], { kind: "version" }],
+  [["completion", "bash"], { kind: "completion", shell: "bash" }],
+  [["completion", "fish"], { kind: "completion", shell: "fish" }],
+  [["completion", "--help"], { kind: "help" }],
+  [["completion", "bash", "--version"], { kind: "version" }],
+  [["man"], { kind: "man" }],
+  [["man", "-h"], { kind: "help" }],
+  [["--clickhouse-user", "man"], run("--clickhouse-user=man")],
 ] as const)("%j", (argv, expected) => {
   expect(readArgv(argv)).toEqual(expected);
 });
@@ -55,8 +62,11 @@ describe("one line names what is wrong", () => {
     ],
     [["--partition", "202501", "--partition=202502"], "--partition is given twice: expected once"],
     [["--dry-run", "--no-dry-run"], "--dry-run is given twice: expected once"],
-    [["rum", "--partition", "1"], 'unknown command "rum": expected "run" or options, did you mean "run"?'],
-    [["202501"], 'unknown command "202501": expected "run" or options; see --help'],
+    [
+      ["rum", "--partition", "1"],
+      'unknown command "rum": expected run, completion, man or options, did you mean run?',
+    ],
+    [["202501"], 'unknown command "202501": expected run, completion, man or options; see --help'],
     [["run", "202501"], 'unexpected argument "202501": expected options only'],
     [["run", "run"], 'unexpected argument "run": expected options only'],
     [["--partition", "202501", "run"], 'unexpected argument "run": expected options only'],
@@ -64,6 +74,15 @@ describe("one line names what is wrong", () => {
       ["--dry-run", "false"],
       'unexpected argument "false": expected options only; a switch takes its value as --dry-run=true or =false',
     ],
+    [["completion"], "completion has no shell: expected bash, zsh or fish"],
+    [["completion", "tcsh"], 'unknown shell "tcsh": expected bash, zsh or fish'],
+    [["completion", "Bash"], 'unknown shell "Bash": expected bash, zsh or fish'],
+    [["completion", "bash", "zsh"], 'unexpected argument "zsh": see --help'],
+    [["completion", "--partition=1", "bash"], 'unexpected option "--partition": completion takes none'],
+    [["completion", "-ptopsecret"], 'unexpected option "-p": completion takes none'],
+    [["man", "run"], 'unexpected argument "run": see --help'],
+    [["man", "--partition", "1"], 'unexpected option "--partition": man takes none'],
+    [["--partition", "1", "man"], 'unexpected argument "man": expected options only'],
     [["--partition", "1", "a\nb"], 'unexpected argument "a\\nb": expected options only'],
   ])("%j", (argv, message) => {
     expect(() => readArgv(argv)).toThrow(UsageError);

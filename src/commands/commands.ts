@@ -1,0 +1,37 @@
+/** The shells that completion scripts are made for. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+
+/** One of the shells that completion scripts are made for. */
+export type Shell = (typeof SHELLS)[number];
+
+/** A command as the command line, help, manual page and completion know it. */
+export interface CommandSpec {
+  readonly name: string;
+  readonly description: string;
+  /** The options of a run, one of a few words, or nothing; `--help` and `--version` are taken everywhere. */
+  readonly takes: "options" | "nothing" | WordSpec;
+}
+
+/** An argument that is one of a few words. */
+export interface WordSpec {
+  /** What the word names, in lower case. */
+  readonly of: string;
+  readonly words: readonly string[];
+}
+
+/** Every command, in the order of the help text; the first is the one that runs when none is named. */
+export const COMMANDS = [
+  { name: "run", description: "Backfill the month; the command may be left out", takes: "options" },
+  {
+    name: "completion",
+    description: "Print the shell's completion script",
+    takes: { of: "shell", words: SHELLS },
+  },
+  { name: "man", description: "Print the manual page (| man -l -)", takes: "nothing" },
+] as const satisfies readonly CommandSpec[];
+
+/** What every command takes; `short` is another, one-letter flag for the same. */
+export const GENERAL_FLAGS = [
+  { name: "help", short: "h", description: "Print the help text" },
+  { name: "version", short: null, description: "Print version and commit" },
+] as const;

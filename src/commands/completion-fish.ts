@@ -1,0 +1,61 @@
+import { COMMANDS, GENERAL_FLAGS } from "./commands.ts";
+import { type FlagKind, PLAIN_COMMANDS, runFlags } from "./completion-model.ts";
+import { PROGRAM } from "./version.ts";
+
+/** How fish's `complete` is told what follows a flag; see its manual page. */
+const VALUES: Readonly<Record<FlagKind, string>> = {
+  switch: "",
+  text: " -x",
+  directory: " -x -a '(__fish_complete_directories)'",
+  file: " -r -F",
+};
+
+/** The script for fish 3.0 and later. */
+export function fishCompletion(): string {
+  return `# fish completion for ${PROGRAM}
+# In this shell: ${PROGRAM} completion fish | source
+
+# Nothing but the program stands before the cursor.
+function __clickhouse_backfill_is_first
+    test (count (commandline -opc)) -eq 1
+end
+
+# The options are a run's: no other command is named.
+function __clickhouse_backfill_is_run
+    set -l words (commandline -opc)
+    not contains -- "$words[2]" ${PLAIN_COMMANDS.map(({ name }) => name).join(" ")}
+end
+
+# The command is the given one, and its word is being written.
+function __clickhouse_backfill_follows
+    set -l words (commandline -opc)
+    test (count $words) -eq 2; and test "$words[2]" = $argv[1]
+end
+
+${[
+  "-f",
+  ...COMMANDS.map(
+    ({ name, description }) => `-n __clickhouse_backfill_is_first -a ${name} -d ${quoted(description)}`,
+  ),
+  ...PLAIN_COMMANDS.flatMap(({ name, follow }) =>
+    follow === null
+      ? []
+      : [`-n '__clickhouse_backfill_follows ${name}' -a ${quoted(follow.words.join(" "))} -d ${follow.of}`],
+  ),
+  ...runFlags().map(
+    ({ name, description, kind }) =>
+      `-n __clickhouse_backfill_is_run -l ${name}${VALUES[kind]} -d ${quoted(description)}`,
+  ),
+  ...GENERAL_FLAGS.map(
+    ({ name, short, description }) =>
+      `${short === null ? "" : `-s ${short} `}-l ${name} -d ${quoted(description)}`,
+  ),
+]
+  .map((rule) => `complete -c ${PROGRAM} ${rule}\n`)
+  .join("")}`;
+}
+
+/** The text in single quotes, in which fish knows two escapes. */
+function quoted(text: string): string {
+  return `'${text.replaceAll(/[\\']/g, "\\$&")}'`;
+}
