@@ -19,7 +19,8 @@ interface ValueRange {
  * Appends to `parts` the data of one column, without its header, for the rows of all the slices as one block has them.
  * Bytes are referred to, not copied; only array offsets that no longer begin at 0 and LowCardinality columns whose keys
  * come from several blocks are written anew. The slices' blocks have one schema; slices of a block ascend.
- * Throws a NativeFormatError for an index that is none of its dictionary's keys.
+ * Throws a NativeFormatError for an index that is none of its dictionary's keys, and for dictionaries to be joined whose
+ * first key is not the default.
  */
 export function appendColumn(parts: Buffer[], slices: readonly BlockSlice[], columnIndex: number): void {
   const ranges: ValueRange[][] = slices.map((slice) => [{ from: slice.from, to: slice.to }]);
@@ -99,10 +100,12 @@ function appendLowCardinality(parts: Buffer[], slices: readonly DictionarySlice[
   const at = first.block.at;
   const values = slices.reduce((sum, { range }) => sum + range.to - range.from, 0);
   if (others.length === 0 && values === at.count[first.index]) {
+    checkIndexes(first);
     push(parts, first.block.bytes, at.start[first.index] as number, at.end[first.index] as number);
     return;
   }
   // Key 0 stands for the default (or NULL) in every dictionary and is kept once.
+  slices.forEach(checkFirstKey);
   const keys = slices.reduce((sum, { block, index }) => sum + (block.at.keyCount[index] as number) - 1, 1);
   const widthCode = keys <= 2 ** 8 ? 0 : keys <= 2 ** 16 ? 1 : 2;
   parts.push(uint64s(LOW_CARDINALITY_FLAGS | widthCode, keys));
@@ -115,6 +118,26 @@ function appendLowCardinality(parts: Buffer[], slices: readonly DictionarySlice[
   for (const slice of slices) {
     parts.push(shiftedIndexes(slice, 1 << widthCode, base));
     base += (slice.block.at.keyCount[slice.index] as number) - 1;
+  }
+}
+
+/** Throws unless key 0 is the empty string: it would be taken for another dictionary's. */
+function checkFirstKey({ block, index }: DictionarySlice): void {
+  const { at, bytes } = block;
+  if ((at.keyCount[index] as number) > 0 && bytes[at.keysStart[index] as number] === 0) return;
+  throw new NativeFormatError("A dictionary whose first key is not the default");
+}
+
+/** Throws unless all indexes of a slice are numbers of keys. */
+function checkIndexes({ block, index, range }: DictionarySlice): void {
+  const { bytes, at } = block;
+  const width = at.indexWidth[index] as number;
+  const keyCount = at.keyCount[index] as number;
+  if (keyCount >= 2 ** (8 * width)) return;
+  let source = (at.indexStart[index] as number) + range.from * width;
+  for (let i = range.from; i < range.to; i++, source += width) {
+    const key = width === 1 ? (bytes[source] as number) : bytes.readUIntLE(source, width);
+    if (key >= keyCount) throw new NativeFormatError(`Key ${key} of ${keyCount} in a dictionary`);
   }
 }
 

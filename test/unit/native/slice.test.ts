@@ -85,6 +85,29 @@ describe("slices of blocks as one block", () => {
     }
   });
 
+  test("refuse an index beyond the dictionary's keys, also where they are a whole block", () => {
+    for (const keys of [1, 300]) {
+      const values = Array.from({ length: keys }, (_, i) => `key ${i}`);
+      const column = { name: "c", type: "LowCardinality(String)", values };
+      const broken = encodeBlock([column]);
+      broken[broken.length - 1] = 0xee;
+      const block = assembleOne(broken);
+      expect(() => blockOf([{ block, from: 0, to: block.rows }])).toThrow(NativeFormatError);
+    }
+  });
+
+  test("refuse to join dictionaries whose first key is not the default", () => {
+    const column = { name: "c", type: "LowCardinality(String)", values: ["x"] };
+    const sound = encodeBlock([column]);
+    // The key "x" comes first: as key 0 it would be lost.
+    const dictionary = Buffer.concat([Buffer.from([0, 1]), Buffer.from("x")]);
+    const swapped = Buffer.concat([Buffer.from([1]), Buffer.from("x"), Buffer.from([0])]);
+    const at = sound.indexOf(dictionary);
+    const broken = Buffer.concat([sound.subarray(0, at), swapped, sound.subarray(at + dictionary.length)]);
+    const blocks = assemble([Buffer.concat([sound, broken])]);
+    expect(() => blockOf(blocks.map((block) => ({ block, from: 0, to: 1 })))).toThrow(NativeFormatError);
+  });
+
   test("refuse an index beyond the dictionary's keys, which another block's keys might answer", () => {
     const column = { name: "c", type: "LowCardinality(String)", values: ["a", "b"] };
     const broken = encodeBlock([column]);
