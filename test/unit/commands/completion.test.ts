@@ -36,7 +36,9 @@ test.each([...SHELLS])("`completion %s` prints the script", async (shell) => {
 test.each([...SHELLS])("the script of %s has every flag and command, and no flag besides", (shell) => {
   const script = completionScript(shell);
   const flags =
-    shell === "fish" ? script.matchAll(/^complete .* -l ([a-z][a-z-]+)/gm) : script.matchAll(/--([a-z][a-z-]+)/g);
+    shell === "fish"
+      ? script.matchAll(/^complete .* -l ([a-z][a-z-]+)/gm)
+      : script.matchAll(/--([a-z][a-z-]+)/g);
   const names = new Set(Array.from(flags, ([, name]) => `--${name}`));
   expect([...names].sort()).toEqual([...FLAGS, ...GENERAL].sort());
   for (const { name, takes } of COMMANDS as readonly CommandSpec[]) {
