@@ -2,8 +2,10 @@
  * Shows the tool at work on this machine: starts a local ClickHouse on .local/demo, makes a month of lifelike data, runs
  * the backfill, and compares every event with the same enrichment done in SQL.
  *
- *   bun run demo [--observations 200000] [--traces 20000] [--seed 1] [--port 0] [--binary <path>]
+ *   bun run demo [--observations 200000] [--traces 20000] [--seed 1] [--port 0]
+ *            [--binary <path> [--runner "<command>"]]
  *
+ * A runner starts a binary that is not for this machine: --runner "qemu-aarch64-static -L /usr/aarch64-linux-gnu".
  * Exit codes: 0 events as expected, 1 differences or failure, 2 usage, 130 and 143 interrupted.
  */
 import { rmSync } from "node:fs";
@@ -50,6 +52,7 @@ const ARGS = {
   seed: { type: "string", default: "1", description: "another seed makes other data" },
   port: { type: "string", default: "0", description: "port of the local ClickHouse; 0 picks a free one" },
   binary: { type: "string", default: "", description: "a compiled binary to run in place of the sources" },
+  runner: { type: "string", default: "", description: "a command, split at spaces, that starts the binary" },
 } as const satisfies ArgsDef;
 
 await runMain(
@@ -72,13 +75,23 @@ await runMain(
         seed: numberOf("seed", args.seed, 0, 2 ** 31),
       };
       const port = numberOf("port", args.port, 0, 65_535);
-      process.exit(await demo(size, port, args.binary));
+      const runner = args.runner.split(" ").filter((word) => word !== "");
+      if (runner.length > 0 && args.binary === "") {
+        console.error(`--runner ${args.runner}: expected together with --binary`);
+        process.exit(2);
+      }
+      process.exit(await demo(size, port, args.binary, runner));
     },
   }),
 );
 
 /** The whole demo; returns the exit code. */
-async function demo(size: DemoSize, port: number, binary: string): Promise<number> {
+async function demo(
+  size: DemoSize,
+  port: number,
+  binary: string,
+  runner: readonly string[],
+): Promise<number> {
   let code: number;
   try {
     rmSync(STATE_DIRECTORY, { recursive: true, force: true });
@@ -87,7 +100,7 @@ async function demo(size: DemoSize, port: number, binary: string): Promise<numbe
     stopServer = local.stop;
     const server = connectTo(local.url);
     if (interruptedWith === null) await makeData(server, size);
-    code = interruptedWith ?? (await runBackfill(local.url, binary));
+    code = interruptedWith ?? (await runBackfill(local.url, binary, runner));
     if (code === 0) code = (await verify(server)) ? 0 : 1;
   } catch (error) {
     if (interruptedWith === null) console.error(error instanceof Error ? error.message : error);
@@ -124,9 +137,9 @@ async function makeData(server: TestServer, size: DemoSize): Promise<void> {
 }
 
 /** Runs the tool itself, as a user would, and returns its exit code. A compiled binary runs from a folder of its own. */
-async function runBackfill(url: string, binary: string): Promise<number> {
+async function runBackfill(url: string, binary: string, runner: readonly string[]): Promise<number> {
   const cwd = binary === "" ? ROOT : tmpdir();
-  const program = binary === "" ? [process.execPath, "src/main.ts"] : [resolve(binary)];
+  const program = binary === "" ? [process.execPath, "src/main.ts"] : [...runner, resolve(binary)];
   const flags = ["--partition", PARTITION, "--clickhouse-url", url, "--clickhouse-db", DATABASE];
   const state = ["--cursor-state-dir", binary === "" ? relative(ROOT, STATE_DIRECTORY) : STATE_DIRECTORY];
   const command = [...program, "run", ...flags, ...state];

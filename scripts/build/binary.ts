@@ -1,7 +1,9 @@
 import { mkdirSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
-
-const ROOT = resolve(import.meta.dir, "../..");
+import { basename, dirname, resolve } from "node:path";
+import { outputOf } from "./command.ts";
+import { runtimeFor } from "./runtime.ts";
+import { sourceOf } from "./source.ts";
+import type { Target } from "./targets.ts";
 
 /** A binary that was built. */
 export interface BuiltBinary {
@@ -11,16 +13,23 @@ export interface BuiltBinary {
   readonly commit: string;
 }
 
+export interface BuildOptions {
+  /** The platform it is for; this one, with the runtime that runs now, when left out. */
+  readonly target?: Target;
+  /** The checkout that is built; its path does not reach the binary. */
+  readonly root?: string;
+}
+
 /**
- * Compiles the program with Bun's runtime into one executable file for this platform.
- * Throws with the bundler's own words when that fails.
+ * Compiles the program with Bun's runtime into one executable file. The same sources, commit, target and file name give
+ * the same bytes. Throws with the bundler's own words when it fails, and when the target's runtime can't be had.
  */
-export async function buildBinary(outfile: string): Promise<BuiltBinary> {
+export async function buildBinary(outfile: string, options: BuildOptions = {}): Promise<BuiltBinary> {
+  const { target, root = resolve(import.meta.dir, "../..") } = options;
   const path = resolve(outfile);
-  const { version } = (await Bun.file(join(ROOT, "package.json")).json()) as { version: string };
-  const commit = await currentCommit();
+  const { version, commit } = await sourceOf(root);
   mkdirSync(dirname(path), { recursive: true });
-  const child = Bun.spawn(
+  await outputOf(
     [
       process.execPath,
       "build",
@@ -34,30 +43,21 @@ export async function buildBinary(outfile: string): Promise<BuiltBinary> {
       "--no-compile-autoload-dotenv",
       `--define=BUILD_VERSION=${JSON.stringify(version)}`,
       `--define=BUILD_COMMIT=${JSON.stringify(commit)}`,
+      ...(target === undefined ? [] : await crossFlags(target, root)),
       `--outfile=${path}`,
       // The first entry point is the program, so the worker must come second.
       "src/main.ts",
       "src/worker.ts",
     ],
-    { cwd: ROOT, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+    { cwd: root },
   );
-  const [output, errors, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  if (code !== 0) throw new Error(`bun build failed with exit code ${code}:\n${output}${errors}`);
-  return { path, bytes: statSync(path).size, version, commit };
+  const { size } = statSync(path, { throwIfNoEntry: false }) ?? { size: 0 };
+  if (size === 0) throw new Error(`bun build ended well and left no ${basename(path)}`);
+  return { path, bytes: size, version, commit };
 }
 
-/** The abbreviated commit of the sources, with `-dirty` when they differ from it; "unknown" outside a git checkout. */
-async function currentCommit(): Promise<string> {
-  const git = Bun.spawn(["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"], {
-    cwd: ROOT,
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "ignore",
-  });
-  const text = (await new Response(git.stdout).text()).trim();
-  return (await git.exited) === 0 && text !== "" ? text : "unknown";
+/** The runtime is named, for Bun would fetch it by itself and not check what it got. */
+async function crossFlags(target: Target, root: string): Promise<string[]> {
+  const { path, version } = await runtimeFor(target, root);
+  return [`--target=${target.bunTarget}-v${version}`, `--compile-executable-path=${path}`];
 }
