@@ -153,7 +153,8 @@ function connectToUrl(address: string): TestServer {
   const password = decodeURIComponent(url.password);
   url.username = "";
   url.password = "";
-  return connectTo(url.href, user, password);
+  // As the local server's: callers put paths after it.
+  return connectTo(url.href.replace(/\/$/, ""), user, password);
 }
 
 /** ClickHouse reads parameter values in TabSeparated's escaping. */
