@@ -17,6 +17,7 @@ const SPECS = new Map<string, AnyOptionSpec>(
   OPTION_LIST.flatMap(([, spec]) => (spec.flag === null ? [] : [[spec.flag, spec]])),
 );
 const FLAG_NAMES = [...SPECS.keys(), ...GENERAL_FLAGS.map(({ name }) => name)].map((name) => `--${name}`);
+const SECRET_FLAGS = [...SPECS.values()].flatMap(({ flag, secret }) => (secret ? [`--${flag}`] : []));
 const SEE_HELP = "see --help";
 
 /**
@@ -65,7 +66,7 @@ function readPlainCommand(name: "completion" | "man", argv: readonly string[]): 
   if (argv.includes("--version")) return { kind: "version" };
   const option = argv.find((argument) => argument.startsWith("-"));
   if (option !== undefined) {
-    throw new UsageError(`unexpected option ${quoteValue(nameOf(option))}: ${name} takes none`);
+    throw new UsageError(`unexpected option ${quotedName(option)}: ${name} takes none`);
   }
   const words = [...argv];
   const invocation: Invocation =
@@ -108,7 +109,9 @@ function put(args: Map<string, string>, flag: string, value: string): void {
 }
 
 function separateValue(flag: string, spec: AnyOptionSpec, value: string | undefined): string {
-  if (value !== undefined && !value.startsWith("--") && value !== "-h") return value;
+  // Only a password may well begin like an option; elsewhere it is one, and not to be shown as a value.
+  const looksLikeOption = spec.secret ? /^--|^-h$/ : /^--|^-[a-z]/i;
+  if (value !== undefined && !looksLikeOption.test(value)) return value;
   const hint = value === undefined ? "" : ` (a value that begins with a dash is written --${flag}=…)`;
   throw new UsageError(`--${flag} has no value: expected --${flag} <${spec.placeholder}>${hint}`);
 }
@@ -118,11 +121,17 @@ function nameOf(argument: string): string {
   return argument.startsWith("--") ? (argument.split("=", 1)[0] ?? "") : argument.slice(0, 2);
 }
 
+/** The name as messages show it: what sticks to a password's flag may be the password. */
+function quotedName(argument: string): string {
+  const name = nameOf(argument);
+  const secret = SECRET_FLAGS.find((flag) => name.startsWith(flag));
+  return quoteValue(secret === undefined ? name : `${secret}…`);
+}
+
 function unknownFlag(argument: string): UsageError {
-  const shown = nameOf(argument);
-  const suggestion = nearest(shown, FLAG_NAMES);
+  const suggestion = nearest(nameOf(argument), FLAG_NAMES);
   return new UsageError(
-    `unknown option ${quoteValue(shown)}: ${suggestion === null ? SEE_HELP : `did you mean ${suggestion}?`}`,
+    `unknown option ${quotedName(argument)}: ${suggestion === null ? SEE_HELP : `did you mean ${suggestion}?`}`,
   );
 }
 

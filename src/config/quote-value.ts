@@ -1,8 +1,13 @@
-const MAX_SHOWN_LENGTH = 80;
+import { quoted } from "../quoted.ts";
 
-/** A value as a one-line message shows it: quoted, control characters escaped, long ones cut. */
+const MAX_SHOWN_LENGTH = 80;
+/** A URL may hold credentials, and so may what stands where one was meant. */
+const MAY_HOLD_CREDENTIALS = /:\/\/|:.*@/s;
+
+/** A value as a one-line message shows it: quoted, control characters escaped, long ones cut, without credentials. */
 export function quoteValue(value: string): string {
-  return JSON.stringify(value.length > MAX_SHOWN_LENGTH ? `${value.slice(0, MAX_SHOWN_LENGTH)}…` : value);
+  const shown = MAY_HOLD_CREDENTIALS.test(value) ? redactUrl(value) : value;
+  return quoted(shown.length > MAX_SHOWN_LENGTH ? `${shown.slice(0, MAX_SHOWN_LENGTH)}…` : shown);
 }
 
 /** A URL, however malformed, without what may be credentials: everything before an `@`, and the query. */

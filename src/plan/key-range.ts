@@ -1,3 +1,5 @@
+import { quoted } from "../quoted.ts";
+
 /**
  * A position in the sorting key `(project_id, type, toDate(start_time), id)` of the source table.
  * Every field is valid UTF-8, since the checkpoint stores keys as JSON.
@@ -48,6 +50,6 @@ export function describeRange(range: KeyRange): string {
 }
 
 function describeKey({ projectId, type, date, id }: SortingKey): string {
-  const group = `${JSON.stringify(projectId)}, ${JSON.stringify(type)}, ${date}`;
-  return id === END_OF_GROUP_ID ? `(${group}, all ids)` : `(${group}, ${JSON.stringify(id)})`;
+  const group = `${quoted(projectId)}, ${quoted(type)}, ${date}`;
+  return id === END_OF_GROUP_ID ? `(${group}, all ids)` : `(${group}, ${quoted(id)})`;
 }
