@@ -1,4 +1,4 @@
-import { createTraceStore } from "../../src/traces/store.ts";
+import { indexBytes } from "../../src/traces/store.ts";
 import { type ProcessCost, runProcess } from "./child.ts";
 import { script, toolCommand, withDirectory } from "./contenders.ts";
 import { TABLES } from "./data.ts";
@@ -45,7 +45,7 @@ export async function measureTraces(plan: Plan, tell: Tell): Promise<TracesLoad>
       );
     }
     const recordBytes = watched[0]?.traceBytes ?? Number.NaN;
-    const storeBytes = recordBytes + createTraceStore([], traces).slots.byteLength;
+    const storeBytes = recordBytes + indexBytes(traces);
     const figures = figuresOf(traces, ownBytes, storeBytes, watched, runs);
     return { traces, ownBytes, storeBytes, watched, runs, figures };
   } finally {

@@ -43,6 +43,9 @@ async function watch(
   const ledger: PageLedger = {
     finished: false,
     rowsProcessed: 0,
+    done: [],
+    begin: (nowMs) => nowMs,
+    keepOnly: () => {},
     remaining: () => [WHOLE_KEY_SPACE],
     finishPage: (_, rows) => void pages.push({ rows, finishedMs: sinceStart() }),
     finishPartition: () => {},

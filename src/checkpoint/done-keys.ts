@@ -30,6 +30,13 @@ export function addPage(done: DoneKeys, page: FinishedPages): DoneKeys {
   return absorb({ cursor: done.cursor, beyondCursor: merged });
 }
 
+/** What is done, in key order, with the number of observations: `totalRows` are those of all ranges together. */
+export function doneRanges(done: DoneKeys, totalRows: number): FinishedPages[] {
+  if (done.cursor === null) return [...done.beyondCursor];
+  const rows = done.beyondCursor.reduce((sum, page) => sum - page.rows, totalRows);
+  return [{ after: null, upTo: done.cursor, rows: Math.max(0, rows) }, ...done.beyondCursor];
+}
+
 /** The gapless complement, in key order. */
 export function remainingRanges(done: DoneKeys): KeyRange[] {
   const ranges: KeyRange[] = [];

@@ -74,7 +74,8 @@ export function removeIfThere(path: string): void {
   }
 }
 
-function syncDirectory(directory: string): void {
+/** Makes it durable that a file was made or renamed. */
+export function syncDirectory(directory: string): void {
   const descriptor = openSync(directory, "r");
   try {
     fsyncSync(descriptor);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { CheckpointError, RunError } from "../errors.ts";
 import type { PageLedger } from "../pipeline/ledger.ts";
 import { compareKeys, type SortingKey } from "../plan/key-range.ts";
-import { addPage, NOTHING_DONE, remainingRanges } from "./done-keys.ts";
+import { addPage, type DoneKeys, doneRanges, NOTHING_DONE, remainingRanges } from "./done-keys.ts";
 import { removeIfThere, replaceDurably, temporariesOf } from "./durable-file.ts";
 import { describeFileError } from "./file-error.ts";
 import { describeDifferences, type Fingerprint } from "./fingerprint.ts";
@@ -68,7 +68,14 @@ function removeTemporaries(path: string): void {
 function readState(path: string, { partition, fingerprint }: LedgerOptions): CheckpointState {
   const json = readIfThere(path);
   if (json === null) {
-    return { partition, done: NOTHING_DONE, rowsProcessed: 0, finished: false, fingerprint };
+    return {
+      partition,
+      done: NOTHING_DONE,
+      rowsProcessed: 0,
+      readSinceMs: null,
+      finished: false,
+      fingerprint,
+    };
   }
   const state = parseOrRefuse(path, json);
   if (state.partition !== partition) {
@@ -118,11 +125,29 @@ function createLedger(initial: CheckpointState, save: (state: CheckpointState) =
     notice: initial.fingerprint === null ? LEGACY_NOTICE : null,
     finished: initial.finished,
     rowsProcessed: initial.rowsProcessed,
+    done: doneRanges(initial.done, initial.rowsProcessed).map(({ after, upTo, rows }) => ({
+      range: { after, upTo },
+      rows,
+    })),
+    begin: (nowMs) => {
+      const readSinceMs = state.readSinceMs ?? nowMs;
+      state = { ...state, readSinceMs };
+      return readSinceMs;
+    },
     remaining: () => (state.finished ? [] : remainingRanges(state.done)),
     finishPage: ({ after, upTo }, rows) => {
       if (state.finished) throw new Error("A page of a partition that is finished");
       const done = addPage(state.done, { after, upTo, rows });
       advance({ ...state, done, rowsProcessed: state.rowsProcessed + rows });
+    },
+    keepOnly: (ranges) => {
+      if (state.finished) throw new Error("Ranges of a partition that is finished");
+      const done = ranges.reduce<DoneKeys>(
+        (keys, { range: { after, upTo }, rows }) => addPage(keys, { after, upTo, rows }),
+        NOTHING_DONE,
+      );
+      const rowsProcessed = ranges.reduce((sum, { rows }) => sum + rows, 0);
+      advance({ ...state, done, rowsProcessed });
     },
     finishPartition: (lastKey) => {
       // Marked finished with ranges left, they would never be copied.

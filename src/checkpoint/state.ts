@@ -13,6 +13,11 @@ export interface CheckpointState {
   readonly done: DoneKeys;
   /** Observations of all finished pages. */
   readonly rowsProcessed: number;
+  /**
+   * When the first run began whose pages are done, in milliseconds since 1970 by the server's clock; null while none has.
+   * A file that does not say so leaves nothing but the time of its last change.
+   */
+  readonly readSinceMs: number | null;
   readonly finished: boolean;
   /** `null` in a file of an older deployment, which does not say what it copied. */
   readonly fingerprint: Fingerprint | null;
@@ -60,6 +65,7 @@ const currentFile = v.strictObject({
     v.strictObject({ after: v.nullable(key), up_to: v.nullable(key), rows: rowCount }),
   ),
   fingerprint: fingerprintSchema,
+  read_since: v.optional(v.pipe(v.string(), v.isoTimestamp())),
 });
 
 /**
@@ -76,6 +82,7 @@ export function parseState(json: string): CheckpointState {
       partition: file.partition,
       done: { cursor: file.cursor, beyondCursor: [] },
       rowsProcessed: file.rows_processed,
+      readSinceMs: Date.parse(file.last_updated),
       finished: false,
       fingerprint: null,
     };
@@ -100,6 +107,7 @@ export function parseState(json: string): CheckpointState {
     partition: file.partition,
     done,
     rowsProcessed: file.rows_processed,
+    readSinceMs: Date.parse(file.read_since ?? file.last_updated),
     finished,
     fingerprint,
   };
@@ -123,6 +131,7 @@ export function serializeState(
       rows,
     })),
     fingerprint: state.fingerprint,
+    ...(state.readSinceMs === null ? {} : { read_since: new Date(state.readSinceMs).toISOString() }),
   };
   return `${JSON.stringify(file, null, 2)}\n`;
 }

@@ -23,6 +23,7 @@ export const ERROR_CODE = {
   unknownTable: 60,
   unknownDatabase: 81,
   memoryLimitExceeded: 241,
+  tooManyParts: 252,
   accessDenied: 497,
   authenticationFailed: 516,
 } as const;
@@ -83,4 +84,79 @@ export function isTransient(error: unknown): boolean {
   if (error instanceof TransportError || error instanceof NativeFormatError) return true;
   if (!(error instanceof ServerError)) return false;
   return TRANSIENT_CODES.has(error.code) || TRANSIENT_STATUSES.has(error.httpStatus);
+}
+
+/** Codes with which a server refuses an insert that would pass if it were smaller. */
+const SIZE_CODES: ReadonlyMap<number, string> = new Map([
+  [158, "TOO_MANY_ROWS: a limit of the profile, which views that read meet too"],
+  [159, "TIMEOUT_EXCEEDED: a smaller insert takes less time"],
+  [160, "TOO_SLOW: as estimated from the size"],
+  [173, "CANNOT_ALLOCATE_MEMORY"],
+  [209, "SOCKET_TIMEOUT: the data took too long"],
+  [241, "MEMORY_LIMIT_EXCEEDED"],
+  [307, "TOO_MANY_BYTES"],
+  [396, "TOO_MANY_ROWS_OR_BYTES"],
+]);
+
+/** What a proxy says of a request that is too large or takes too long; the server itself names a code. */
+const SIZE_STATUSES: ReadonlySet<number> = new Set([408, 413, 504]);
+
+/**
+ * Codes that are about a value of a row and not about the statement: without that row the insert would pass. Left out are
+ * codes of the whole statement, which every row would meet: unknown tables, columns and settings (16, 47, 60, 81, 115),
+ * types (43, 44, 53), syntax (62), rights (164, 192, 497, 516), a full disk (243), and BAD_ARGUMENTS (36), which is
+ * mostly one of those.
+ */
+const DATA_CODES: ReadonlyMap<number, string> = new Map([
+  [6, "CANNOT_PARSE_TEXT"],
+  [25, "CANNOT_PARSE_ESCAPE_SEQUENCE"],
+  [26, "CANNOT_PARSE_QUOTED_STRING"],
+  [27, "CANNOT_PARSE_INPUT_ASSERTION_FAILED"],
+  [38, "CANNOT_PARSE_DATE"],
+  [41, "CANNOT_PARSE_DATETIME"],
+  [69, "ARGUMENT_OUT_OF_BOUND"],
+  [70, "CANNOT_CONVERT_TYPE: of a computed column or a view, by the value"],
+  [72, "CANNOT_PARSE_NUMBER"],
+  [117, "INCORRECT_DATA: what a JSON column refuses"],
+  [128, "TOO_LARGE_ARRAY_SIZE"],
+  [130, "CANNOT_READ_ARRAY_FROM_TEXT"],
+  [131, "TOO_LARGE_STRING_SIZE"],
+  [135, "ZERO_ARRAY_OR_TUPLE_INDEX"],
+  [153, "ILLEGAL_DIVISION"],
+  [190, "SIZES_OF_ARRAYS_DONT_MATCH"],
+  [306, "TOO_DEEP_RECURSION: nested JSON"],
+  [321, "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE"],
+  [349, "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN"],
+  [376, "CANNOT_PARSE_UUID"],
+  [395, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"],
+  [407, "DECIMAL_OVERFLOW"],
+  [441, "CANNOT_PARSE_DOMAIN_VALUE_FROM_STRING"],
+  [467, "CANNOT_PARSE_BOOL"],
+  [469, "VIOLATED_CONSTRAINT"],
+  [632, "UNEXPECTED_DATA_AFTER_PARSED_VALUE"],
+  [675, "CANNOT_PARSE_IPV4"],
+  [676, "CANNOT_PARSE_IPV6"],
+  [691, "UNKNOWN_ELEMENT_OF_ENUM"],
+]);
+
+/** Why parts of a refused insert may pass: because they are smaller, or because they lack the row that is refused. */
+export type SplitReason = "size" | "data";
+
+/** A refused insert that may pass in parts. */
+export interface Refusal {
+  readonly reason: SplitReason;
+  readonly error: ServerError;
+}
+
+/** The refusal that an error of an insert is, if sending the rows in parts may help; null otherwise. */
+export function refusalOf(error: unknown): Refusal | null {
+  if (!(error instanceof ServerError)) return null;
+  const isTooLarge = SIZE_CODES.has(error.code) || (error.code === 0 && SIZE_STATUSES.has(error.httpStatus));
+  if (isTooLarge) return { reason: "size", error };
+  return DATA_CODES.has(error.code) ? { reason: "data", error } : null;
+}
+
+/** Whether the table has to merge parts before it takes another insert. */
+export function awaitsMerges(error: unknown): error is ServerError {
+  return error instanceof ServerError && error.code === ERROR_CODE.tooManyParts;
 }

@@ -55,12 +55,13 @@ export async function withRetry<T>(step: string, policy: RetryPolicy, attempt: (
 }
 
 /** The wait before retry `retries + 1`: doubled each time, of which `jitter` (0 to 1) sets the upper half. */
-export function backoffMs(retries: number, jitter: number): number {
-  const full = Math.min(FIRST_DELAY_MS * 2 ** retries, MAX_DELAY_MS);
+export function backoffMs(retries: number, jitter: number, firstDelayMs: number = FIRST_DELAY_MS): number {
+  const full = Math.min(firstDelayMs * 2 ** retries, MAX_DELAY_MS);
   return Math.round(full / 2 + (full / 2) * jitter);
 }
 
-async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+/** Waits; rejects with the signal's reason as soon as that fires. */
+export async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
   try {
     await sleep(delayMs, undefined, { signal });
   } catch (error) {

@@ -18,6 +18,16 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
         `${event.step}: retry ${event.attempt} of ${event.maxRetries} in ${formatDuration(event.delayMs)}: ${event.message}`,
       );
       return;
+    case "wait":
+      logger.warn(`${event.step}: waiting ${formatDuration(event.delayMs)} for merges: ${event.message}`);
+      return;
+    case "split":
+      logger.warn(
+        event.reason === "size"
+          ? `${event.step}: too large, its halves are sent: ${event.message}`
+          : `${event.step}: refused, the row is looked for: ${event.message}`,
+      );
+      return;
     case "notice":
       logger.info(event.message);
       return;

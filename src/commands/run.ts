@@ -3,10 +3,12 @@ import { fingerprintOf } from "../checkpoint/fingerprint.ts";
 import { type LedgerOptions, openLedger, openReadOnlyLedger } from "../checkpoint/ledger.ts";
 import { acquireLock } from "../checkpoint/lock.ts";
 import { ensureStateDirectory, lockPath, statePath } from "../checkpoint/paths.ts";
+import { openSkipFile } from "../checkpoint/skip-file.ts";
 import { readDotenv } from "../config/dotenv.ts";
 import { resolveSettings } from "../config/resolve.ts";
 import { type RunConfig, toRunConfig } from "../config/run-config.ts";
 import { type BackfillReport, runBackfill } from "../pipeline/backfill.ts";
+import type { BadRowLog } from "../pipeline/bad-row.ts";
 import type { PageLedger } from "../pipeline/ledger.ts";
 import { renderFinalReport } from "../report/final-report.ts";
 import { createLogger, isLevelShown, wantsColor } from "../report/logger.ts";
@@ -30,13 +32,15 @@ interface Session {
  */
 export async function run(flags: ReadonlyMap<string, string>, host: Host): Promise<void> {
   const session = openSession(flags, host);
-  const { backfill: options, cursorStateDir } = session.config;
-  const report = await copy(session, openSessionLedger(session));
+  const { backfill: options, cursorStateDir, skipBadRowsPath } = session.config;
+  const skipped = openSessionSkipFile(session);
+  const report = await copy(session, openSessionLedger(session), skipped);
   host.stdout.write(
     renderFinalReport(report, {
       partition: options.partition,
       tables: options.tables,
       checkpointPath: statePath(cursorStateDir, options.partition),
+      skipFilePath: skipBadRowsPath,
     }),
   );
 }
@@ -78,7 +82,19 @@ function lock({ host, logger }: Session, directory: string, partition: string): 
   if (notice !== null) logger.warn(notice);
 }
 
-async function copy(session: Session, ledger: PageLedger): Promise<BackfillReport> {
+/** A dry run inserts nothing, so that nothing is refused. */
+function openSessionSkipFile({ config }: Session): BadRowLog | null {
+  const { skipBadRowsPath: path, backfill } = config;
+  if (path === null || backfill.dryRun) return null;
+  const { partition, connection, tables } = backfill;
+  return openSkipFile(path, { partition, database: connection.database, sourceTable: tables.source });
+}
+
+async function copy(
+  session: Session,
+  ledger: PageLedger,
+  skipped: BadRowLog | null,
+): Promise<BackfillReport> {
   const { config, host, logger } = session;
   const stop = listenForStop(host.signals, (signal) =>
     logger.warn(
@@ -96,6 +112,7 @@ async function copy(session: Session, ledger: PageLedger): Promise<BackfillRepor
         logEvent(logger, event);
       },
       stop.graceful,
+      skipped,
     );
     return await unlessAborted(work, stop.atOnce);
   } finally {

@@ -6,6 +6,8 @@ import type { Settings } from "./options.ts";
 export interface RunConfig {
   readonly backfill: Omit<BackfillOptions, "workerUrl">;
   readonly cursorStateDir: string;
+  /** The file of skipped rows; `null`: a row that cannot be inserted ends the run. */
+  readonly skipBadRowsPath: string | null;
   readonly logLevel: LogLevel;
 }
 
@@ -29,10 +31,12 @@ export function toRunConfig(settings: Settings): RunConfig {
       streamBlockSizeRows: settings.streamBlockSize,
       dryRun: settings.dryRun,
       maxRetries: settings.maxRetries,
+      maxWaitMs: settings.maxWaitMinutes * 60_000,
       parallelWorkers: settings.parallelWorkers,
       traceWindowDays: settings.traceWindowDays,
     },
     cursorStateDir: settings.cursorStateDir,
+    skipBadRowsPath: settings.skipBadRows,
     logLevel: settings.logLevel,
   };
 }

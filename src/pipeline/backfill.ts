@@ -11,6 +11,7 @@ import { Server } from "../clickhouse/server.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { RunError } from "../errors.ts";
 import type { ResolvedMapping } from "../mapping/resolve.ts";
+import type { KeyRange } from "../plan/key-range.ts";
 import {
   averageRowBytes,
   countRows,
@@ -19,10 +20,14 @@ import {
   type PlanScope,
   planPages,
 } from "../plan/pages.ts";
+import type { BadRowLog } from "./bad-row.ts";
 import type { PageLedger } from "./ledger.ts";
 import { loadTraceStore } from "./load-trace-store.ts";
+import { type CopiedRange, inKeyOrder, proveCopied } from "./partition-proof.ts";
 import { checkTables, connect } from "./preflight.ts";
+import { describeMissed, describeUnsettled } from "./proof-report.ts";
 import { RunProgress } from "./run-progress.ts";
+import { readServerClock, type ServerClock } from "./server-clock.ts";
 import { WorkerPool } from "./worker-pool.ts";
 import type { WorkerSetup } from "./worker-protocol.ts";
 
@@ -36,6 +41,8 @@ export interface BackfillOptions {
   readonly streamBlockSizeRows: number;
   readonly dryRun: boolean;
   readonly maxRetries: number;
+  /** How long an insert waits for merges while the target has too many parts; 0: it does not. */
+  readonly maxWaitMs: number;
   readonly parallelWorkers: number;
   readonly traceWindowDays: number;
   /** Entry point of the page workers. */
@@ -50,6 +57,14 @@ export interface BackfillReport {
   readonly tracesLoaded: number;
   readonly observationsWithoutTrace: number;
   readonly retries: number;
+  /** Rows that are not in the target, since no batch can carry them. */
+  readonly rowsSkipped: number;
+  /** Batches, and parts of batches, that were sent in halves since they were too large. */
+  readonly batchesHalved: number;
+  /** Time in which at least one worker waited for merges. */
+  readonly waitedMs: number;
+  /** Rows that were written to the source when their page was read already. */
+  readonly lateRows: number;
   readonly durationMs: number;
   readonly bytesRead: number;
 }
@@ -70,20 +85,31 @@ export type BackfillEvent =
       readonly delayMs: number;
       readonly message: string;
     }
+  /** An insert waits for merges. */
+  | { readonly kind: "wait"; readonly step: string; readonly delayMs: number; readonly message: string }
+  /** An insert is sent in halves: it is too large, or the row that the server refuses is looked for. */
+  | {
+      readonly kind: "split";
+      readonly reason: "size" | "data";
+      readonly step: string;
+      readonly message: string;
+    }
   | { readonly kind: "notice"; readonly message: string };
 
 /**
- * Copies what is left of the partition, page by page, and reports what was done.
- * `stop` ends the run gracefully: no new page is begun, batches in flight finish, and the promise rejects with the
- * signal's reason. Rejects with a RunError when the run fails.
+ * Copies what is left of the partition, page by page, counts the source to prove that nothing was missed, and reports
+ * what was done. `stop` ends the run gracefully: no new page is begun, batches in flight finish, and the promise rejects
+ * with the signal's reason. `badRows` takes the rows that cannot be inserted; without it the first such row ends the run.
+ * Rejects with a RunError when the run fails.
  */
 export async function runBackfill(
   options: BackfillOptions,
   ledger: PageLedger,
   emit: (event: BackfillEvent) => void,
   stop: AbortSignal,
+  badRows: BadRowLog | null = null,
 ): Promise<BackfillReport> {
-  const run = new BackfillRun(options, ledger, emit, stop);
+  const run = new BackfillRun(options, ledger, emit, stop, badRows);
   try {
     return await run.execute();
   } catch (error) {
@@ -95,6 +121,8 @@ export async function runBackfill(
 
 /** Blocks of traces, whose rows are small. */
 const TRACE_BLOCK_ROWS = 16_384;
+/** The proof's queries at a time: the server runs each with several threads. */
+const MAX_PROOF_QUERIES = 4;
 /** Blocks of pages are about that large, at most. */
 const BLOCK_BYTES = 16 * 2 ** 20;
 
@@ -111,14 +139,19 @@ class BackfillRun {
   readonly #startedMs = performance.now();
   readonly #retry: RetryPolicy;
   readonly #progress: RunProgress;
+  readonly #badRows: BadRowLog | null;
+  /** What this run has copied. */
+  readonly #copied: CopiedRange[] = [];
 
   constructor(
     options: BackfillOptions,
     ledger: PageLedger,
     emit: (event: BackfillEvent) => void,
     stop: AbortSignal,
+    badRows: BadRowLog | null,
   ) {
     this.#options = options;
+    this.#badRows = badRows;
     this.#ledger = ledger;
     this.#emit = emit;
     this.#stop = stop;
@@ -149,6 +182,7 @@ class BackfillRun {
     );
     server.querySettings = querySettings(known);
     const mapping = await checkTables(server, this.#options, this.#retry);
+    const clock = await readServerClock(server, this.#retry);
     const scope: PlanScope = {
       server,
       table: qualifiedTable(connection.database, tables.source),
@@ -161,10 +195,24 @@ class BackfillRun {
     for (const range of remaining) rows += await countRows(scope, range);
     if (rows === 0 && this.#ledger.rowsProcessed === 0) return this.#report("nothing-to-do");
     this.#progress.plan(rows, this.#ledger.rowsProcessed);
-    // Looked up first: once everything is copied, no query may fail the run any more.
+    const earlierReadSinceMs = this.#ledger.begin(clock.nowMs());
     const lastKey = this.#options.dryRun ? null : await greatestKey(scope);
-    const rowBytes = await averageRowBytes(scope, connection.database, tables.source);
-    const setup = this.#workerSetup(mapping, known, scope, blockRows(batchSizeRows, rowBytes));
+    if (remaining.length > 0) {
+      const rowBytes = await averageRowBytes(scope, connection.database, tables.source);
+      const setup = this.#workerSetup(mapping, known, scope, blockRows(batchSizeRows, rowBytes), clock);
+      await this.#copyRanges(scope, remaining, setup, clock);
+    }
+    const lateRows = await this.#prove(scope, mapping, earlierReadSinceMs);
+    if (!this.#options.dryRun) this.#ledger.finishPartition(lastKey);
+    return this.#report(this.#options.dryRun ? "dry-run" : "done", lateRows);
+  }
+
+  async #copyRanges(
+    scope: PlanScope,
+    ranges: readonly KeyRange[],
+    setup: WorkerSetup,
+    clock: ServerClock,
+  ): Promise<void> {
     const pool = new WorkerPool(this.#options.workerUrl, this.#options.parallelWorkers, (news, worker) =>
       this.#progress.hear(news, worker),
     );
@@ -172,14 +220,45 @@ class BackfillRun {
     this.#stop.addEventListener("abort", stopPool, { once: true });
     try {
       await pool.setUp(setup);
-      await loadTraceStore(server, pool, setup.traceScope, this.#retry, this.#progress);
-      await this.#copyPages(pool, planPages(scope, remaining));
-      if (!this.#options.dryRun) this.#ledger.finishPartition(lastKey);
+      await loadTraceStore(scope.server, pool, setup.traceScope, this.#retry, this.#progress);
+      await this.#copyPages(pool, planPages(scope, ranges), clock);
     } finally {
       this.#stop.removeEventListener("abort", stopPool);
       pool.terminate();
     }
-    return this.#report(this.#options.dryRun ? "dry-run" : "done");
+  }
+
+  /**
+   * Compares what was read with what the source holds, and returns how many rows of that are late. Throws a RunError when
+   * rows were missed; their ranges are then no longer done. A dry run proves only what it has read itself.
+   */
+  async #prove(scope: PlanScope, mapping: ResolvedMapping, earlierReadSinceMs: number): Promise<number> {
+    const { dryRun, parallelWorkers } = this.#options;
+    const earlier = dryRun
+      ? []
+      : this.#ledger.done.map((range) => ({ ...range, readSinceMs: earlierReadSinceMs }));
+    const copied = [...earlier, ...this.#copied];
+    const startedMs = performance.now();
+    this.#emit({ kind: "notice", message: `Counting ${scope.table} to compare it with what was read` });
+    const isCopied = (name: string): boolean => mapping.copied.some((column) => column.name === name);
+    const proof = await proveCopied(
+      {
+        ...scope,
+        // The engine's version column is there in any case, the others where they are copied.
+        timeColumns: ["event_ts", ...["created_at", "updated_at"].filter(isCopied)],
+        parallelQueries: Math.min(parallelWorkers, MAX_PROOF_QUERIES),
+      },
+      copied,
+    );
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+    if (proof.missed.length > 0) {
+      const missed = new Set(proof.missed.map(({ range }) => range));
+      if (!dryRun) this.#ledger.keepOnly(inKeyOrder(copied).filter(({ range }) => !missed.has(range)));
+      throw new RunError(describeMissed(scope.table, proof.missed, dryRun));
+    }
+    this.#emit({ kind: "notice", message: `Nothing is missing, as counted in ${seconds} s` });
+    for (const message of describeUnsettled(scope.table, proof)) this.#emit({ kind: "notice", message });
+    return proof.lateRows;
   }
 
   #workerSetup(
@@ -187,8 +266,9 @@ class BackfillRun {
     known: KnownSettings,
     scope: PlanScope,
     blockRows: number,
+    { timeZone }: ServerClock,
   ): WorkerSetup {
-    const { connection, tables, partition, batchSizeRows, dryRun, maxRetries, traceWindowDays } =
+    const { connection, tables, partition, batchSizeRows, dryRun, maxRetries, maxWaitMs, traceWindowDays } =
       this.#options;
     return {
       connection,
@@ -204,31 +284,46 @@ class BackfillRun {
       batchRows: batchSizeRows,
       dryRun,
       maxRetries,
+      maxWaitMs,
+      skipBadRows: this.#badRows !== null,
+      timeZone,
       pageSettings: readSettings(known, blockRows),
       traceSettings: readSettings(known, TRACE_BLOCK_ROWS),
       writeSettings: writeSettings(known),
     };
   }
 
-  async #copyPages(pool: WorkerPool, pages: AsyncGenerator<Page, void, void>): Promise<void> {
+  async #copyPages(
+    pool: WorkerPool,
+    pages: AsyncGenerator<Page, void, void>,
+    clock: ServerClock,
+  ): Promise<void> {
     await pool.doAll(pages, async (worker, page, number) => {
       this.#stop.throwIfAborted();
       this.#progress.beginPage(number, page);
+      const readSinceMs = clock.nowMs();
       const done = await worker.call("copyPage", page.range);
+      // Before the page counts as done: what is not in the target must be on the disk.
+      if (done.skipped.length > 0) this.#badRows?.append(done.skipped);
       if (!this.#options.dryRun) this.#ledger.finishPage(page.range, done.rows);
+      this.#copied.push({ range: page.range, rows: done.rows, readSinceMs });
       this.#progress.finishPage(number, done);
     });
   }
 
-  #report(outcome: BackfillReport["outcome"]): BackfillReport {
-    const { rows, withoutTrace, bytes, traces, retries } = this.#progress.totals();
+  #report(outcome: BackfillReport["outcome"], lateRows = 0): BackfillReport {
+    const { rows, withoutTrace, bytes, traces, retries, skipped, halved, waitedMs } = this.#progress.totals();
     return {
       outcome,
       observationsRead: rows,
-      eventsInserted: outcome === "done" ? rows : 0,
+      eventsInserted: outcome === "done" ? rows - skipped : 0,
       tracesLoaded: traces,
       observationsWithoutTrace: withoutTrace,
       retries,
+      rowsSkipped: skipped,
+      batchesHalved: halved,
+      waitedMs,
+      lateRows,
       durationMs: performance.now() - this.#startedMs,
       bytesRead: bytes,
     };

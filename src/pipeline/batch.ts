@@ -35,13 +35,18 @@ export class Batch {
   take(block: Block, from: number, maxRows: number, enricher: Enricher): number {
     const left = block.rows - from;
     if (this.rows > 0 && this.isFullFor(left, maxRows)) return from;
-    const rows = Math.min(left, maxRows);
-    const slice: BlockSlice = { block, from, to: from + rows };
+    const to = from + Math.min(left, maxRows);
+    this.add({ block, from, to }, enricher);
+    return to;
+  }
+
+  /** Takes in a slice, whatever its size. The enricher stands at its first row. */
+  add(slice: BlockSlice, enricher: Enricher): void {
+    const rows = slice.to - slice.from;
     this.withoutTrace += enricher.append(slice, this.#made);
     this.#slices.push(slice);
     this.rows += rows;
-    this.sourceBytes += Math.round((blockBytes(block) * rows) / block.rows);
-    return slice.to;
+    this.sourceBytes += Math.round((blockBytes(slice.block) * rows) / slice.block.rows);
   }
 
   /** Whether so many more rows do not fit. */
@@ -49,9 +54,9 @@ export class Batch {
     return this.rows + rows > maxRows || this.sourceBytes >= MAX_BATCH_BYTES;
   }
 
-  /** The blocks that the batch takes rows from. */
-  blocks(): Block[] {
-    return this.#slices.map(({ block }) => block);
+  /** Where the batch has its rows from, in their order. */
+  get slices(): readonly BlockSlice[] {
+    return this.#slices;
   }
 
   /** The batch as the body of an insert. */

@@ -1,15 +1,30 @@
 import type { KeyRange, SortingKey } from "../plan/key-range.ts";
 
+/** A key range that is done, and how many observations were read there. */
+export interface DoneRange {
+  readonly range: KeyRange;
+  readonly rows: number;
+}
+
 /** What the pipeline needs of the checkpoint: which key ranges are left, and a durable note of those that are done. */
 export interface PageLedger {
   /** An earlier run finished the partition. */
   readonly finished: boolean;
   /** Observations that earlier runs copied. */
   readonly rowsProcessed: number;
+  /** What earlier runs copied, in key order. */
+  readonly done: readonly DoneRange[];
+  /**
+   * Begins a run, at a time in milliseconds since 1970 by the server's clock, and returns when the first run began whose
+   * pages are done: nothing of `done` was read before.
+   */
+  begin(nowMs: number): number;
   /** The gapless complement of what is done, in key order; the whole key space when nothing is. */
   remaining(): KeyRange[];
   /** Notes a page, every batch of which the server acknowledged. Durable when it returns. */
   finishPage(range: KeyRange, rows: number): void;
+  /** Notes that nothing but these ranges, in key order, is done: others are to be copied again. Durable when it returns. */
+  keepOnly(done: readonly DoneRange[]): void;
   /** Notes that all pages are done; `lastKey` is the greatest key that was planned. Durable when it returns. */
   finishPartition(lastKey: SortingKey | null): void;
 }

@@ -22,14 +22,9 @@ export async function loadTraceStore(
   );
   progress.planTraces(pages.reduce((rows, page) => rows + page.plannedRows, 0));
   await pool.doAll(pages, (worker, page) => worker.call("loadTraces", page.range));
-  const filled = await Promise.all(pool.workers.map((worker) => worker.call("takeSegments", undefined)));
-  const segments = filled.flat();
-  const records = segments.reduce((sum, segment) => sum + segment.records, 0);
-  const store = createTraceStore(
-    segments.map(({ segment }) => segment),
-    records,
-  );
-  const places = segmentPlaces(segments);
+  const written = await Promise.all(pool.workers.map((worker) => worker.call("takeTraces", undefined)));
+  const store = createTraceStore(written);
+  const places = segmentPlaces(written.flatMap(({ segments }) => segments));
   await Promise.all(
     pool.workers.map((worker, number) => {
       const share = places.filter((_, i) => i % pool.workers.length === number);

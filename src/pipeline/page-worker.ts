@@ -5,7 +5,7 @@ import { applyDeletions, loadTraces, type TraceLoading } from "../traces/loader.
 import { describeTraceRange, type TraceRange } from "../traces/queries.ts";
 import { SegmentWriter } from "../traces/segment-writer.ts";
 import { TraceStore } from "../traces/store.ts";
-import { PageCopier } from "./page-copier.ts";
+import { PageCopier, type PageCopying } from "./page-copier.ts";
 import type { WorkerCommands, WorkerMessage, WorkerRequest, WorkerSetup } from "./worker-protocol.ts";
 
 /** A worker of a run: loads its share of the traces, then copies pages, and keeps what one command leaves for the next. */
@@ -110,7 +110,14 @@ export class PageWorker {
   #makeCopier(): PageCopier {
     const setup = need(this.#setup);
     const { server } = need(this.#loading);
-    return new PageCopier({ ...setup, server, retry: this.#retryPolicy() }, need(this.#store));
+    const copying: PageCopying = {
+      ...setup,
+      server,
+      retry: this.#retryPolicy(),
+      onWait: (notice) => this.#post({ kind: "wait", notice }),
+      onSplit: (notice) => this.#post({ kind: "split", notice }),
+    };
+    return new PageCopier(copying, need(this.#store));
   }
 
   #retryPolicy(): RetryPolicy {

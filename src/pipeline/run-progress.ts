@@ -1,13 +1,21 @@
+import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { RetryNotice } from "../clickhouse/retry.ts";
 import type { Page } from "../plan/pages.ts";
 import type { BackfillEvent } from "./backfill.ts";
-import type { PageResult } from "./page-copier.ts";
+import type { SplitNotice } from "./batch-sender.ts";
+import type { CopiedPage, PageResult } from "./page-copier.ts";
 import type { WorkerNews } from "./worker-handle.ts";
 
 /** The sums of a run. */
 export interface RunTotals extends PageResult {
   readonly traces: number;
   readonly retries: number;
+  /** Rows that are not in the target, since no batch can carry them. */
+  readonly skipped: number;
+  /** Batches, and parts of batches, that were sent in halves since they were too large. */
+  readonly halved: number;
+  /** Time in which at least one worker waited for merges. */
+  readonly waitedMs: number;
 }
 
 const NOTHING: PageResult = { rows: 0, withoutTrace: 0, bytes: 0 };
@@ -25,6 +33,10 @@ export class RunProgress {
   #traceBytes = 0;
   #tracesTotal = 0;
   #retries = 0;
+  #skipped = 0;
+  #halved = 0;
+  #waitedMs = 0;
+  #waitingUntilMs = 0;
 
   constructor(workers: number, emit: (event: BackfillEvent) => void) {
     this.#emit = emit;
@@ -58,6 +70,12 @@ export class RunProgress {
       case "retry":
         this.retry(news.notice);
         return;
+      case "wait":
+        this.#wait(news.notice);
+        return;
+      case "split":
+        this.#split(news.notice);
+        return;
     }
   }
 
@@ -71,8 +89,9 @@ export class RunProgress {
     this.#plannedRows[worker] = page.plannedRows;
   }
 
-  finishPage(worker: number, done: PageResult): void {
+  finishPage(worker: number, done: CopiedPage): void {
     this.#inFlight[worker] = NOTHING;
+    this.#skipped += done.skipped.length;
     this.#finished = sum(this.#finished, done);
     // Planned rows include old versions, which no page has.
     this.#totalRows += done.rows - (this.#plannedRows[worker] as number);
@@ -81,7 +100,28 @@ export class RunProgress {
   }
 
   totals(): RunTotals {
-    return { ...this.#finished, traces: this.#traces, retries: this.#retries };
+    return {
+      ...this.#finished,
+      traces: this.#traces,
+      retries: this.#retries,
+      skipped: this.#skipped,
+      halved: this.#halved,
+      waitedMs: this.#waitedMs,
+    };
+  }
+
+  #wait(notice: WaitNotice): void {
+    const nowMs = performance.now();
+    const untilMs = nowMs + notice.delayMs;
+    // Workers wait at the same time; what counts is how much later the run ends.
+    this.#waitedMs += Math.max(0, untilMs - Math.max(nowMs, this.#waitingUntilMs));
+    this.#waitingUntilMs = Math.max(this.#waitingUntilMs, untilMs);
+    this.#emit({ kind: "wait", ...notice });
+  }
+
+  #split(notice: SplitNotice): void {
+    if (notice.reason === "size") this.#halved++;
+    this.#emit({ kind: "split", ...notice });
   }
 
   #emitTraces(): void {

@@ -1,4 +1,5 @@
 import type { ConnectionSettings } from "../clickhouse/connection.ts";
+import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { RetryNotice } from "../clickhouse/retry.ts";
 import type { QuerySettings } from "../clickhouse/server.ts";
 import type { ResolvedMapping } from "../mapping/resolve.ts";
@@ -6,7 +7,8 @@ import type { KeyRange } from "../plan/key-range.ts";
 import type { TraceRange, TraceScope } from "../traces/queries.ts";
 import type { FilledSegment } from "../traces/segment-writer.ts";
 import type { SharedTraceStore } from "../traces/store.ts";
-import type { PageResult } from "./page-copier.ts";
+import type { SplitNotice } from "./batch-sender.ts";
+import type { CopiedPage, PageResult } from "./page-copier.ts";
 
 /** What every worker of a run is given at its start. */
 export interface WorkerSetup {
@@ -20,6 +22,12 @@ export interface WorkerSetup {
   readonly batchRows: number;
   readonly dryRun: boolean;
   readonly maxRetries: number;
+  /** How long an insert waits for merges; 0: it does not. */
+  readonly maxWaitMs: number;
+  /** Whether the run goes on when a row cannot be inserted. */
+  readonly skipBadRows: boolean;
+  /** The server's. */
+  readonly timeZone: string;
   readonly pageSettings: QuerySettings;
   readonly traceSettings: QuerySettings;
   readonly writeSettings: QuerySettings;
@@ -42,7 +50,7 @@ export interface WorkerCommands {
   enterTraces: { takes: { store: SharedTraceStore; places: readonly SegmentPlace[] }; returns: undefined };
   /** Hides deleted traces; after all records are entered. */
   applyDeletions: { takes: undefined; returns: undefined };
-  copyPage: { takes: KeyRange; returns: PageResult };
+  copyPage: { takes: KeyRange; returns: CopiedPage };
 }
 
 export type CommandName = keyof WorkerCommands;
@@ -60,6 +68,8 @@ export type WorkerMessage =
   /** What of the page at hand is done. */
   | { readonly kind: "page"; readonly done: PageResult }
   | { readonly kind: "retry"; readonly notice: RetryNotice }
+  | { readonly kind: "wait"; readonly notice: WaitNotice }
+  | { readonly kind: "split"; readonly notice: SplitNotice }
   | { readonly kind: "result"; readonly value: WorkerCommands[CommandName]["returns"] }
   /** `wasStopped`: by request, not by a fault. */
   | { readonly kind: "error"; readonly message: string; readonly wasStopped: boolean };

@@ -5,6 +5,8 @@ import { formatByteRate, formatCount, formatDuration, formatRowRate } from "./fo
 export type ReportSubject = Pick<BackfillOptions, "partition" | "tables"> & {
   /** Path of the state file. */
   readonly checkpointPath: string;
+  /** Path of the file of skipped rows, if there is one. */
+  readonly skipFilePath: string | null;
 };
 
 /** The text for stdout at the end of a run, newline included. */
@@ -16,7 +18,11 @@ function heading(report: BackfillReport, subject: ReportSubject): string[] {
   const { partition, tables, checkpointPath } = subject;
   switch (report.outcome) {
     case "done":
-      return [`Partition ${partition} is done: ${tables.source} copied into ${tables.target}.`];
+      return [
+        `Partition ${partition} is done: ${tables.source} copied into ${tables.target}.`,
+        ...skippedRows(report, subject),
+        ...lateRows(report, subject),
+      ];
     case "dry-run":
       return [
         `Dry run of partition ${partition}: nothing was inserted into ${tables.target}, no checkpoint was written.`,
@@ -31,6 +37,20 @@ function heading(report: BackfillReport, subject: ReportSubject): string[] {
   }
 }
 
+function skippedRows({ rowsSkipped }: BackfillReport, { skipFilePath }: ReportSubject): string[] {
+  if (rowsSkipped === 0) return [];
+  const rows = rowsSkipped === 1 ? "1 row is" : `${formatCount(rowsSkipped)} rows are`;
+  return [`${rows} not in it, since no insert could carry them: see ${skipFilePath}.`];
+}
+
+function lateRows({ lateRows }: BackfillReport, { checkpointPath }: ReportSubject): string[] {
+  if (lateRows === 0) return [];
+  const rows = lateRows === 1 ? "1 row was" : `${formatCount(lateRows)} rows were`;
+  return [
+    `${rows} written to the source too late for this. To copy them, delete ${checkpointPath} and run again.`,
+  ];
+}
+
 function figures(report: BackfillReport): string[] {
   if (report.outcome === "nothing-to-do" || report.outcome === "already-finished") return [];
   const seconds = report.durationMs / 1000;
@@ -41,6 +61,7 @@ function figures(report: BackfillReport): string[] {
     ["Traces loaded", formatCount(report.tracesLoaded)],
     ["Observations whose trace was not found", formatCount(report.observationsWithoutTrace)],
     ["Retries", formatCount(report.retries)],
+    ...exceptions(report),
     ["Duration", formatDuration(report.durationMs)],
     ["Observations per second", formatRowRate(perSecond(report.observationsRead))],
     ["Data per second", formatByteRate(perSecond(report.bytesRead))],
@@ -48,4 +69,14 @@ function figures(report: BackfillReport): string[] {
   const labelWidth = Math.max(...rows.map(([label]) => label.length));
   const valueWidth = Math.max(...rows.map(([, value]) => value.length));
   return rows.map(([label, value]) => `  ${label.padEnd(labelWidth)}  ${value.padStart(valueWidth)}`);
+}
+
+/** What most runs have nothing of. */
+function exceptions(report: BackfillReport): (readonly [string, string])[] {
+  const rows: [string, string][] = [];
+  if (report.rowsSkipped > 0) rows.push(["Rows skipped", formatCount(report.rowsSkipped)]);
+  if (report.batchesHalved > 0) rows.push(["Batches halved", formatCount(report.batchesHalved)]);
+  if (report.lateRows > 0) rows.push(["Rows that came too late", formatCount(report.lateRows)]);
+  if (report.waitedMs > 0) rows.push(["Time waited for merges", formatDuration(report.waitedMs)]);
+  return rows;
 }

@@ -2,12 +2,12 @@
  * How a trace stands in the store: a header of fixed size, then its attributes in wire form (varuint length and bytes),
  * ready to be copied into a block.
  *
- * After the header: user_id, session_id, release, version, name; the number of tags, the tags' bytes, the tags; the number
- * of metadata entries, one byte of `ENTRY` bits each, the keys' bytes, the keys, the values' bytes, the values. All numbers
- * there are varuints. Records begin at multiples of 8 bytes.
+ * After the header: user_id, session_id, release, version, name; the number of tags and the tags; the number of metadata
+ * entries, a code for each (the number that the segment's writer gave its key, and `ENTRY` bits), and their values up to the
+ * end of the record. All numbers there are varuints. Records begin at multiples of 8 bytes.
  */
 export const RECORD = {
-  /** u32: size of the record, padding included. */
+  /** u32: size of the record without padding. */
   bytes: 0,
   /** u16: toDate(timestamp), which decides between versions with one event_ts. */
   date: 4,
@@ -31,14 +31,14 @@ export const FLAG_OTEL = 8;
 /** The metadata has the key `trace_tags`. */
 export const FLAG_TRACE_TAGS = 16;
 
-/** What is known of a metadata entry: how its parts become JSON, and whether its key came before. */
+/** The bits of a metadata entry's code below the number of its key. */
 export const ENTRY = {
-  /** The bits that hold how the value is embedded (`EMBED` in json-string.ts). */
+  /** How the value is embedded in JSON (`EMBED` in json-string.ts). */
   embed: 3,
-  /** The key needs escaping. */
-  keyNeedsEscape: 4,
   /** An earlier entry of the same trace has the same key. */
-  repeatedKey: 8,
+  repeatedKey: 4,
+  /** The place of the key's number: its factor. */
+  key: 8,
 } as const;
 
 /** Whether two 16-byte keys are equal. */

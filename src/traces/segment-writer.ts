@@ -3,7 +3,8 @@ import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
 import { KeyDictionary } from "../clickhouse/native/key-dictionary.ts";
 import type { Step } from "../clickhouse/native/layout.ts";
 import { readVarint } from "../clickhouse/native/varint.ts";
-import { EMBED, embedOf, needsEscape } from "../json/json-string.ts";
+import { EMBED, embedOf } from "../json/json-string.ts";
+import { KeyCollector } from "./key-collector.ts";
 import { TRACE_HELPER } from "./queries.ts";
 import {
   ENTRY,
@@ -14,13 +15,7 @@ import {
   KEY_BYTES,
   RECORD,
 } from "./record.ts";
-import { ADDRESS_UNIT_BYTES, SEGMENT_BYTES } from "./store.ts";
-
-/** A segment and the number of records that follow each other in it. */
-export interface FilledSegment {
-  readonly segment: SharedArrayBuffer;
-  readonly records: number;
-}
+import { ADDRESS_UNIT_BYTES, paddedBytes, SEGMENT_BYTES, type WrittenTraces } from "./store.ts";
 
 /** Where a writer stood; going back to it forgets what was written since. */
 export interface WriterMark {
@@ -41,10 +36,13 @@ export class SegmentWriter {
   readonly #withJson: boolean;
   readonly #segments: { segment: SharedArrayBuffer; bytes: Buffer; records: number }[] = [];
   readonly #record = new ByteWriter();
-  readonly #keys = new ByteWriter();
+  readonly #codes = new ByteWriter(1024);
   readonly #values = new ByteWriter();
-  readonly #kinds = new ByteWriter();
+  readonly #keys = new KeyCollector();
   readonly #dictionary = new KeyDictionary();
+  /** The collected number of each key of the dictionary; -1: not asked for yet. */
+  #numberOfKey: Int32Array = new Int32Array(64);
+  /** The last row that had each key of the dictionary, counted from 1. */
   #rowOfKey: Int32Array = new Int32Array(64);
   #position = 0;
   readonly #cursor = { position: 0 };
@@ -55,8 +53,11 @@ export class SegmentWriter {
   }
 
   /** Everything written so far. */
-  filled(): FilledSegment[] {
-    return this.#segments.map(({ segment, records }) => ({ segment, records }));
+  written(): WrittenTraces {
+    return {
+      segments: this.#segments.map(({ segment, records }) => ({ segment, records })),
+      keys: this.#keys.share(),
+    };
   }
 
   mark(): WriterMark {
@@ -75,10 +76,14 @@ export class SegmentWriter {
   /** Adds the traces of a block; returns the bytes that their records take. */
   append(block: Block): number {
     const columns = new TraceBlock(block);
-    this.#dictionary.load(block, columns.metadataKeys);
+    this.#dictionary.loadStep(block, columns.metadataKeys);
     const keyCount = this.#dictionary.count;
-    if (this.#rowOfKey.length < keyCount) this.#rowOfKey = new Int32Array(keyCount * 2);
+    if (this.#rowOfKey.length < keyCount) {
+      this.#rowOfKey = new Int32Array(keyCount * 2);
+      this.#numberOfKey = new Int32Array(keyCount * 2);
+    }
     this.#rowOfKey.fill(0);
+    this.#numberOfKey.fill(-1);
     const leftOut = this.#dictionary.find(LEFT_OUT_KEY, 0, LEFT_OUT_KEY.length);
     const otel = this.#dictionary.find(RESOURCE_ATTRIBUTES, 0, RESOURCE_ATTRIBUTES.length);
     const tags = this.#dictionary.find(TRACE_TAGS, 0, TRACE_TAGS.length);
@@ -111,51 +116,52 @@ export class SegmentWriter {
     for (let i = 0; i < count; i++) columns.tagAt = columns.stringEnd(columns.tagAt);
     columns.nextTag += count;
     this.#record.varint(count);
-    this.#record.varint(columns.tagAt - start);
     this.#record.copy(columns.block.bytes, start, columns.tagAt);
   }
 
   #appendMetadata(columns: TraceBlock, row: number, leftOut: number): void {
     const { bytes } = columns.block;
-    const dictionary = this.#dictionary;
     const end = columns.entriesEnd(row);
-    this.#keys.reset();
+    let entries = 0;
+    this.#codes.reset();
     this.#values.reset();
-    this.#kinds.reset();
     for (; columns.nextEntry < end; columns.nextEntry++) {
-      const key = dictionary.keyAt(columns.block, columns.metadataKeys, columns.nextEntry);
+      const key = this.#dictionary.keyAt(columns.block, columns.metadataKeys, columns.nextEntry);
       this.#cursor.position = columns.valueAt;
       const length = readVarint(bytes, this.#cursor);
       const text = this.#cursor.position;
       const valueStart = columns.valueAt;
       columns.valueAt = text + length;
       if (key === leftOut) continue;
-      const keyText = dictionary.textStart[key] as number;
-      const keyEnd = dictionary.end[key] as number;
-      const isRepeated = this.#rowOfKey[key] === row + 1;
-      this.#rowOfKey[key] = row + 1;
-      this.#keys.copy(bytes, dictionary.wireStart[key] as number, keyEnd);
-      this.#values.copy(bytes, valueStart, columns.valueAt);
       const embed = this.#withJson ? embedOf(bytes, text, columns.valueAt) : EMBED.asPlainString;
-      const keyBits = this.#withJson && needsEscape(bytes, keyText, keyEnd) ? ENTRY.keyNeedsEscape : 0;
-      this.#kinds.byte(embed | keyBits | (isRepeated ? ENTRY.repeatedKey : 0));
+      const repeated = this.#rowOfKey[key] === row + 1 ? ENTRY.repeatedKey : 0;
+      this.#rowOfKey[key] = row + 1;
+      this.#codes.varint(this.#numberOf(key) * ENTRY.key + (embed | repeated));
+      this.#values.copy(bytes, valueStart, columns.valueAt);
+      entries++;
     }
-    this.#record.varint(this.#kinds.length);
-    if (this.#kinds.length === 0) return;
-    this.#record.copy(this.#kinds.bytes, 0, this.#kinds.length);
-    this.#record.varint(this.#keys.length);
-    this.#record.copy(this.#keys.bytes, 0, this.#keys.length);
-    this.#record.varint(this.#values.length);
+    this.#record.varint(entries);
+    this.#record.copy(this.#codes.bytes, 0, this.#codes.length);
     this.#record.copy(this.#values.bytes, 0, this.#values.length);
+  }
+
+  /** The number under which a key of the block's dictionary is collected. */
+  #numberOf(key: number): number {
+    const known = this.#numberOfKey[key] as number;
+    if (known >= 0) return known;
+    const { bytes, textStart, end } = this.#dictionary;
+    const number = this.#keys.numberOf(bytes, textStart[key] as number, end[key] as number);
+    this.#numberOfKey[key] = number;
+    return number;
   }
 
   /** Completes the header of the record at hand and puts it into a segment. */
   #store(columns: TraceBlock, row: number, flags: number): number {
     const record = this.#record;
-    const size = Math.ceil(record.length / ADDRESS_UNIT_BYTES) * ADDRESS_UNIT_BYTES;
+    const size = paddedBytes(record.length);
     const { bytes } = columns.block;
     const header = record.bytes;
-    header.writeUInt32LE(size, RECORD.bytes);
+    header.writeUInt32LE(record.length, RECORD.bytes);
     bytes.copy(header, RECORD.date, columns.dates + row * 2, columns.dates + row * 2 + 2);
     header[RECORD.flags] = flags;
     header[RECORD.flags + 1] = 0;

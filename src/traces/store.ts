@@ -1,3 +1,6 @@
+import type { KeyDictionary } from "../clickhouse/native/key-dictionary.ts";
+import { TraceStoreFullError } from "./errors.ts";
+import { dictionaryOf, KeyCollector, type SharedKeys } from "./key-collector.ts";
 import { FLAG_DELETED, isNewerRecord, KEY_BYTES, RECORD, sameKey } from "./record.ts";
 
 /**
@@ -18,37 +21,81 @@ const MAX_BUFFER_BYTES = 2 ** 32;
 /** A third of the slots stay free, so that searches stay short. */
 const MAX_LOAD = 0.67;
 
+/** Size of a record with its padding. */
+export function paddedBytes(bytes: number): number {
+  return Math.ceil(bytes / ADDRESS_UNIT_BYTES) * ADDRESS_UNIT_BYTES;
+}
+
+/** A segment and the number of records that follow each other in it. */
+export interface FilledSegment {
+  readonly segment: SharedArrayBuffer;
+  readonly records: number;
+}
+
+/** What one writer has written: its segments, and the keys by the numbers that the records in them use. */
+export interface WrittenTraces {
+  readonly segments: readonly FilledSegment[];
+  readonly keys: SharedKeys;
+}
+
 /** What threads exchange to share a store. */
 export interface SharedTraceStore {
   /** In address order; a segment for records larger than `SEGMENT_BYTES` takes several places. */
   readonly segments: readonly SharedArrayBuffer[];
   readonly slots: SharedArrayBuffer;
+  /** All keys of the traces' metadata. */
+  readonly keys: SharedKeys;
+  /** For each place the number (i32) of each key among `keys`, by the number that the records there use. */
+  readonly keyNumbers: readonly SharedArrayBuffer[];
 }
 
-/** The store cannot take all traces of the partition. */
-export class TraceStoreFullError extends Error {
-  override readonly name: string = "TraceStoreFullError";
-}
-
-/** Makes the index for `records` records in `segments`; it is filled by `addRecords`. */
-export function createTraceStore(segments: readonly SharedArrayBuffer[], records: number): SharedTraceStore {
-  const places = segments.flatMap((segment) => new Array<SharedArrayBuffer>(placesOf(segment)).fill(segment));
-  if (places.length > MAX_SEGMENTS) {
+/** Makes the store of what the writers have written; its index is filled by `addRecords`. */
+export function createTraceStore(written: readonly WrittenTraces[]): SharedTraceStore {
+  const collector = new KeyCollector();
+  const segments: SharedArrayBuffer[] = [];
+  const keyNumbers: SharedArrayBuffer[] = [];
+  let records = 0;
+  for (const writer of written) {
+    const numbers = collectKeys(writer.keys, collector);
+    for (const filled of writer.segments) {
+      records += filled.records;
+      for (let places = placesOf(filled.segment); places > 0; places--) {
+        segments.push(filled.segment);
+        keyNumbers.push(numbers);
+      }
+    }
+  }
+  if (segments.length > MAX_SEGMENTS) {
     throw new TraceStoreFullError(
       `The traces' attributes take more than ${(MAX_SEGMENTS * SEGMENT_BYTES) / 2 ** 30} GiB`,
     );
   }
-  const slotBytes = Math.ceil((records + 1) / MAX_LOAD) * 8;
-  if (slotBytes > MAX_BUFFER_BYTES) {
+  const slots = new SharedArrayBuffer(indexBytes(records));
+  return { segments, slots, keys: collector.share(), keyNumbers };
+}
+
+/** Size of the index of so many records. Throws when it exceeds what one buffer can hold. */
+export function indexBytes(records: number): number {
+  const bytes = Math.ceil((records + 1) / MAX_LOAD) * 8;
+  if (bytes > MAX_BUFFER_BYTES) {
     throw new TraceStoreFullError(`${records} traces are more than the index can hold`);
   }
-  return { segments: places, slots: new SharedArrayBuffer(slotBytes) };
+  return bytes;
+}
+
+/** Adds a writer's keys to those of all and returns the number of each. */
+function collectKeys(keys: SharedKeys, collector: KeyCollector): SharedArrayBuffer {
+  const { bytes, count, textStart, end } = dictionaryOf(keys);
+  const shared = new SharedArrayBuffer(count * 4);
+  const numbers = new Int32Array(shared);
+  for (let key = 0; key < count; key++) {
+    numbers[key] = collector.numberOf(bytes, textStart[key] as number, end[key] as number);
+  }
+  return shared;
 }
 
 /** Where each of the segments, which have so many records, comes to stand among the store's. */
-export function segmentPlaces(
-  segments: readonly { readonly segment: SharedArrayBuffer; readonly records: number }[],
-): { place: number; records: number }[] {
+export function segmentPlaces(segments: readonly FilledSegment[]): { place: number; records: number }[] {
   let next = 0;
   return segments.map(({ segment, records }) => {
     const place = next;
@@ -63,7 +110,10 @@ function placesOf(segment: SharedArrayBuffer): number {
 
 /** One thread's view of a shared store. */
 export class TraceStore {
+  /** All keys of the traces' metadata. */
+  readonly keys: KeyDictionary;
   readonly #segments: readonly Buffer[];
+  readonly #keyNumbers: readonly Int32Array[];
   readonly #slots: Int32Array;
   readonly #slotCount: number;
   readonly #one = new Int32Array(1);
@@ -75,6 +125,8 @@ export class TraceStore {
       views.set(segment, view);
       return view;
     });
+    this.keys = dictionaryOf(shared.keys);
+    this.#keyNumbers = shared.keyNumbers.map((numbers) => new Int32Array(numbers));
     this.#slots = new Int32Array(shared.slots);
     this.#slotCount = this.#slots.length / 2;
   }
@@ -119,6 +171,11 @@ export class TraceStore {
     return this.#segments[address >>> SEGMENT_SHIFT] as Buffer;
   }
 
+  /** The number among `keys` of each key, by the number that the record of an address uses. */
+  keyNumbersOf(address: number): Int32Array {
+    return this.#keyNumbers[address >>> SEGMENT_SHIFT] as Int32Array;
+  }
+
   /** Where in its segment the record of an address begins. */
   positionOf(address: number): number {
     return (address & UNIT_MASK) * ADDRESS_UNIT_BYTES;
@@ -133,7 +190,7 @@ export class TraceStore {
     let position = ADDRESS_UNIT_BYTES;
     for (let i = 0; i < count; i++) {
       this.#add(segment, position, (place << SEGMENT_SHIFT) | (position / ADDRESS_UNIT_BYTES) | 0);
-      position += segment.readUInt32LE(position + RECORD.bytes);
+      position += paddedBytes(segment.readUInt32LE(position + RECORD.bytes));
     }
   }
 

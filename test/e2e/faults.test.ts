@@ -16,7 +16,6 @@ const TOO_MANY_QUERIES = serverError(
   "TOO_MANY_SIMULTANEOUS_QUERIES",
 );
 const OUT_OF_MEMORY = serverError(500, 241, "Memory limit (total) exceeded", "MEMORY_LIMIT_EXCEEDED");
-const TOO_MANY_PARTS = serverError(500, 252, "Too many parts (3001)", "TOO_MANY_PARTS");
 const READ_ONLY = serverError(500, 242, "Table is in readonly mode", "TABLE_IS_READ_ONLY");
 const UNKNOWN_STATUS = serverError(500, 319, "Unknown status, client must retry", "UNKNOWN_STATUS_OF_INSERT");
 
@@ -95,7 +94,6 @@ const INSERT_FAULTS: readonly Case[] = [
     INSERT,
     { kind: "cutAnswer", afterBytes: 0, framing: "chunked" },
   ],
-  ["252", INSERT, TOO_MANY_PARTS],
   ["a load balancer's 503", INSERT, gatewayError(503)],
   ["acknowledged without data", INSERT, { kind: "shortenBody", toBytes: 0 }],
   ["the data ends early", INSERT, { kind: "shortenBody", toBytes: 100 }],
@@ -130,6 +128,8 @@ const SMALL_QUERIES: readonly Case[] = (
     ["the days of the traces", /toDate\(t\.timestamp\) AS d, count\(\)/],
     ["the groups", /GROUP BY p, t, d/],
     ["the greatest key", /ORDER BY o\.project_id DESC/],
+    ["the clock", /SELECT toUnixTimestamp64Milli/],
+    ["the count at the end", /countIf\(/],
   ] as const
 ).map(([name, on]): Case => [name, { on }, gatewayError(503)]);
 

@@ -32,6 +32,7 @@ export function runOptions(
     streamBlockSizeRows: 50_000,
     dryRun: false,
     maxRetries: 3,
+    maxWaitMs: 60_000,
     parallelWorkers: 2,
     traceWindowDays: 2,
     workerUrl: new URL("../../src/worker.ts", import.meta.url),

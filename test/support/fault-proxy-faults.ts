@@ -21,12 +21,13 @@ export type Fault =
   /** Nobody listens for a while: open connections are reset, new ones refused. */
   | { readonly kind: "refuse"; readonly forMs: number }
   | { readonly kind: "delay"; readonly ms: number }
-  /** Somebody else's answer; the request never reaches the server. */
+  /** Somebody else's answer; the request never reaches the server. `isFor`: only where the request's body is like that. */
   | {
       readonly kind: "answer";
       readonly status: number;
       readonly headers?: Readonly<Record<string, string>>;
       readonly body: string;
+      readonly isFor?: (requestBody: Buffer) => boolean;
     }
   /**
    * The connection is reset: at the head of the request, after that many bytes of its body, which the server then sees

@@ -167,7 +167,10 @@ export class FaultProxy {
         await this.#refuse(fault.forMs);
         return false;
       case "answer": {
-        await collect(body);
+        const whole = await collect(body);
+        if (fault.isFor?.(whole) === false) {
+          return await this.#forward({ ...exchange, body: iterate(whole), fault: null });
+        }
         const headers = Object.entries({ ...fault.headers, Connection: "keep-alive" });
         await sendWhole(
           client,

@@ -74,15 +74,13 @@ export function findAll(store: TraceStore, keys: Buffer): number {
 }
 
 function index(writer: SegmentWriter, recordBytes: number, writeMs: number): FilledStore {
-  const filled = writer.filled();
-  const traces = filled.reduce((sum, { records }) => sum + records, 0);
+  const written = writer.written();
+  const traces = written.segments.reduce((sum, { records }) => sum + records, 0);
   const started = performance.now();
-  const shared = createTraceStore(
-    filled.map(({ segment }) => segment),
-    traces,
-  );
+  const shared = createTraceStore([written]);
   const store = new TraceStore(shared);
-  for (const { place, records } of segmentPlaces(filled)) store.addRecords(place, records);
+  for (const { place, records } of segmentPlaces(written.segments)) store.addRecords(place, records);
   const enterMs = performance.now() - started;
-  return { store, traces, bytes: recordBytes + shared.slots.byteLength, writeMs, enterMs };
+  const bytes = recordBytes + shared.slots.byteLength + shared.keys.bytes.byteLength;
+  return { store, traces, bytes, writeMs, enterMs };
 }

@@ -6,39 +6,46 @@ const FNV_OFFSET = 0x811c9dc5 | 0;
 const FNV_PRIME = 0x01000193;
 
 /**
- * The keys of a block's `LowCardinality(String)` step: where each stands and which
- * of them a given text is. Loaded once per block, so that rows deal in key numbers.
+ * Distinct keys that stand in bytes in wire form (varuint length and text), each with a number: where each stands, and
+ * which of them a given text is. Rows deal in key numbers.
  */
 export class KeyDictionary {
   #bytes: Buffer = Buffer.alloc(0);
   #count = 0;
   /** Where key i stands with its length, where its text begins, and where it ends. */
-  wireStart: Int32Array = new Int32Array(0);
-  textStart: Int32Array = new Int32Array(0);
-  end: Int32Array = new Int32Array(0);
-  /** Open addressing: key number + 1 by hash. */
-  #table: Int32Array = new Int32Array(16);
+  wireStart: Int32Array = new Int32Array(64);
+  textStart: Int32Array = new Int32Array(64);
+  end: Int32Array = new Int32Array(64);
+  /** Open addressing: key number + 1 by hash; at most half full. */
+  #table: Int32Array = new Int32Array(128);
+  readonly #cursor = { position: 0 };
+
+  /** What the keys stand in. */
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
 
   get count(): number {
     return this.#count;
   }
 
-  /** Takes the keys of step `step` of the block, which stays in use until the next load. */
-  load(block: Block, step: number): void {
-    const count = block.at.keyCount[step] as number;
-    this.#bytes = block.bytes;
-    this.#reserve(count);
+  /** Takes the keys of a `LowCardinality(String)` step of the block, which stays in use until the next load. */
+  loadStep(block: Block, step: number): void {
+    this.load(block.bytes, block.at.keysStart[step] as number, block.at.keyCount[step] as number);
+  }
+
+  /** Takes the `count` keys that follow each other from `start` on, in place of those before. */
+  load(bytes: Buffer, start: number, count: number): void {
     this.#table.fill(0);
-    const cursor = { position: block.at.keysStart[step] as number };
-    for (let i = 0; i < count; i++) {
-      this.wireStart[i] = cursor.position;
-      const length = readVarint(block.bytes, cursor);
-      this.textStart[i] = cursor.position;
-      cursor.position += length;
-      this.end[i] = cursor.position;
-      this.#enter(i);
-    }
-    this.#count = count;
+    this.#count = 0;
+    this.#bytes = bytes;
+    for (let i = 0, at = start; i < count; i++) at = this.#append(at);
+  }
+
+  /** Adds the key that stands at `wireStart` in `bytes`, which hold the other keys too, where they stood before. */
+  append(bytes: Buffer, wireStart: number): void {
+    this.#bytes = bytes;
+    this.#append(wireStart);
   }
 
   /** The number of the key with this text, or -1. */
@@ -46,7 +53,7 @@ export class KeyDictionary {
     const mask = this.#table.length - 1;
     for (let slot = hash(bytes, start, end) & mask; ; slot = (slot + 1) & mask) {
       const key = (this.#table[slot] as number) - 1;
-      if (key < 0 || this.isKey(key, bytes, start, end)) return key;
+      if (key < 0 || this.#isKey(key, bytes, start, end)) return key;
     }
   }
 
@@ -62,6 +69,21 @@ export class KeyDictionary {
     return key;
   }
 
+  /** Returns where the key ends. */
+  #append(wireStart: number): number {
+    const key = this.#count;
+    if (key === this.wireStart.length) this.#grow();
+    this.#cursor.position = wireStart;
+    const length = readVarint(this.#bytes, this.#cursor);
+    const end = this.#cursor.position + length;
+    this.wireStart[key] = wireStart;
+    this.textStart[key] = this.#cursor.position;
+    this.end[key] = end;
+    this.#enter(key);
+    this.#count++;
+    return end;
+  }
+
   #enter(key: number): void {
     const mask = this.#table.length - 1;
     let slot = hash(this.#bytes, this.textStart[key] as number, this.end[key] as number) & mask;
@@ -69,8 +91,7 @@ export class KeyDictionary {
     this.#table[slot] = key + 1;
   }
 
-  /** Whether key number `key` has this text. */
-  isKey(key: number, bytes: Buffer, start: number, end: number): boolean {
+  #isKey(key: number, bytes: Buffer, start: number, end: number): boolean {
     let own = this.textStart[key] as number;
     if ((this.end[key] as number) - own !== end - start) return false;
     for (let at = start; at < end; at++, own++) {
@@ -79,17 +100,20 @@ export class KeyDictionary {
     return true;
   }
 
-  #reserve(count: number): void {
-    if (count > this.wireStart.length) {
-      const room = Math.max(64, count * 2);
-      this.wireStart = new Int32Array(room);
-      this.textStart = new Int32Array(room);
-      this.end = new Int32Array(room);
-    }
-    let slots = this.#table.length;
-    while (slots < count * 2) slots *= 2;
-    if (slots !== this.#table.length) this.#table = new Int32Array(slots);
+  #grow(): void {
+    const room = this.wireStart.length * 2;
+    this.wireStart = enlarged(this.wireStart, room);
+    this.textStart = enlarged(this.textStart, room);
+    this.end = enlarged(this.end, room);
+    this.#table = new Int32Array(room * 2);
+    for (let key = 0; key < this.#count; key++) this.#enter(key);
   }
+}
+
+function enlarged(values: Int32Array, length: number): Int32Array {
+  const larger = new Int32Array(length);
+  larger.set(values);
+  return larger;
 }
 
 /** FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/). */

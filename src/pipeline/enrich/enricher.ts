@@ -25,7 +25,13 @@ export class Enricher {
   readonly #store: TraceStore;
   readonly #merger: MetadataMerger;
   readonly #cursor = { position: 0 };
-  readonly #trace: TraceMetadata = { segment: Buffer.alloc(0), position: 0, flags: 0 };
+  readonly #trace: TraceMetadata = {
+    segment: Buffer.alloc(0),
+    position: 0,
+    end: 0,
+    flags: 0,
+    keyNumbers: new Int32Array(0),
+  };
   /** The traces' addresses of the rows at hand. */
   #addresses = new Int32Array(0);
   #schema: BlockSchema | null = null;
@@ -36,7 +42,7 @@ export class Enricher {
 
   constructor(store: TraceStore, tagsBecomeMetadata: boolean) {
     this.#store = store;
-    this.#merger = new MetadataMerger(tagsBecomeMetadata);
+    this.#merger = new MetadataMerger(store, tagsBecomeMetadata);
   }
 
   /** Appends what the slice's rows get of their traces to `out`, and returns how many of them have no trace. */
@@ -62,7 +68,9 @@ export class Enricher {
       const flags = segment[record + RECORD.flags] as number;
       this.#trace.position = this.#appendTrace(segment, record + RECORD.attributes, out);
       this.#trace.segment = segment;
+      this.#trace.end = record + segment.readUInt32LE(record + RECORD.bytes);
       this.#trace.flags = flags;
+      this.#trace.keyNumbers = this.#store.keyNumbersOf(address);
       out.public?.byte((flags & FLAG_PUBLIC) === 0 ? 0 : 1);
       out.bookmarked?.byte((flags & FLAG_BOOKMARKED) !== 0 && bytes[parentsStart + row] === 1 ? 1 : 0);
       this.#merger.append(row, this.#trace, out);
@@ -98,8 +106,10 @@ export class Enricher {
   #appendTags(segment: Buffer, at: number, out: NonNullable<MadeColumns["tags"]>): void {
     this.#cursor.position = at;
     const count = readVarint(segment, this.#cursor);
-    const bytes = readVarint(segment, this.#cursor);
-    out.elements.copy(segment, this.#cursor.position, this.#cursor.position + bytes);
+    const start = this.#cursor.position;
+    let end = start;
+    for (let i = 0; i < count; i++) end = this.#stringEnd(segment, end);
+    out.elements.copy(segment, start, end);
     out.endRow(count);
   }
 

@@ -5,6 +5,7 @@ import { readVarint } from "../../clickhouse/native/varint.ts";
 import { EMBED, type Embed, embedOf, needsEscape, writeJsonString } from "../../json/json-string.ts";
 import { JsonObjectBuilder } from "../../json/object-builder.ts";
 import { ENTRY, FLAG_OTEL, FLAG_TRACE_TAGS } from "../../traces/record.ts";
+import type { TraceStore } from "../../traces/store.ts";
 import { type MadeColumns, SOURCE_INDEX } from "./made-columns.ts";
 
 const RESOURCE_ATTRIBUTES = Buffer.from("resourceAttributes");
@@ -12,7 +13,8 @@ const TRACE_TAGS = Buffer.from("trace_tags");
 const COMMA = 0x2c;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
-const MAX_COMPARED_KEYS = 16;
+/** Rows are numbered up to here before the notes of rows are cleared and the numbers begin anew. */
+const MAX_ROW = 2 ** 31 - 1;
 
 /** Where the steps of the observations' metadata, a Map(LowCardinality(String), String), are in a block. */
 export interface MetadataSteps {
@@ -24,31 +26,40 @@ export interface MetadataSteps {
 /** The part of a trace's record that holds its tags and metadata. */
 export interface TraceMetadata {
   segment: Buffer;
-  /** Where the number of tags stands. */
+  /** Where the number of tags stands, and where the record ends. */
   position: number;
+  end: number;
   flags: number;
+  /** The numbers among the store's keys of the keys that the record names. */
+  keyNumbers: Int32Array;
 }
 
 /**
  * Merges the metadata of observations and their traces, row by row in the order of the block: the observation's entries,
  * then those of the trace whose key the observation does not have. In the JSON object the first entry of a key counts.
+ *
+ * Keys are compared once per block: each has a number among the block's keys, and another among the keys of all traces.
  */
 export class MetadataMerger {
   readonly #tagsBecomeMetadata: boolean;
-  readonly #dictionary = new KeyDictionary();
+  /** The keys of the block at hand, and those of all traces. */
+  readonly #blockKeys = new KeyDictionary();
+  readonly #traceKeys: KeyDictionary;
+  /** The number among the traces' keys of each of the block's; -1 where no trace has it. */
+  #traceKeyOf: Int32Array = new Int32Array(64);
+  /** The last row whose observation had each key, by both numbers. */
+  #rowOfBlockKey: Int32Array = new Int32Array(64);
+  readonly #rowOfTraceKey: Int32Array;
+  #row = 0;
+  /** Whether keys need escaping in JSON. */
+  #blockKeyNeedsEscape: Uint8Array = new Uint8Array(64);
+  readonly #traceKeyNeedsEscape: Uint8Array;
+  /** The entries of the trace at hand: their keys, -1 where the observation has the key; and their `ENTRY` bits. */
+  #entryKeys: Int32Array = new Int32Array(64);
+  #entryBits: Uint8Array = new Uint8Array(64);
   /** The JSON object of the row at hand, and its text. */
   readonly #members = new JsonObjectBuilder();
   readonly #json = new ByteWriter(4096);
-  /** Whether each key of the dictionary needs escaping in JSON. */
-  #keyNeedsEscape: Uint8Array = new Uint8Array(64);
-  /** The keys of the observation's entries at hand, by number; of repeated ones the first. */
-  #ownKeys: Int32Array = new Int32Array(64);
-  #ownKeyCount = 0;
-  /** Which trace entries of the row at hand are kept. */
-  #kept: Uint8Array = new Uint8Array(64);
-  /** The last row that had each key of the dictionary. */
-  #rowOfKey: Int32Array = new Int32Array(64);
-  #row = 0;
   #block: Block | null = null;
   #steps: MetadataSteps = { offsets: 0, keys: 0, values: 0 };
   /** The next entry of the block and where its value stands. */
@@ -58,26 +69,38 @@ export class MetadataMerger {
   #tagsKey = -1;
   readonly #cursor = { position: 0 };
 
-  constructor(tagsBecomeMetadata: boolean) {
+  constructor(store: TraceStore, tagsBecomeMetadata: boolean) {
     this.#tagsBecomeMetadata = tagsBecomeMetadata;
+    this.#traceKeys = store.keys;
+    this.#rowOfTraceKey = new Int32Array(store.keys.count);
+    this.#traceKeyNeedsEscape = escapeFlags(store.keys, new Uint8Array(store.keys.count));
   }
 
   /** Turns to the first row of a block. */
   begin(block: Block, steps: MetadataSteps, withJson: boolean): void {
+    const keys = this.#blockKeys;
     this.#block = block;
     this.#steps = steps;
     this.#entry = 0;
     this.#valueAt = block.at.start[steps.values] as number;
-    this.#dictionary.load(block, steps.keys);
-    if (this.#rowOfKey.length < this.#dictionary.count) {
-      this.#rowOfKey = new Int32Array(this.#dictionary.count * 2);
-      this.#keyNeedsEscape = new Uint8Array(this.#rowOfKey.length);
+    keys.loadStep(block, steps.keys);
+    if (this.#traceKeyOf.length < keys.count) {
+      this.#traceKeyOf = new Int32Array(keys.count * 2);
+      this.#rowOfBlockKey = new Int32Array(keys.count * 2);
+      this.#blockKeyNeedsEscape = new Uint8Array(keys.count * 2);
     }
-    if (withJson) this.#inspectKeys(block.bytes);
-    this.#rowOfKey.fill(0);
-    this.#row = 0;
-    this.#otelKey = this.#dictionary.find(RESOURCE_ATTRIBUTES, 0, RESOURCE_ATTRIBUTES.length);
-    this.#tagsKey = this.#dictionary.find(TRACE_TAGS, 0, TRACE_TAGS.length);
+    for (let key = 0; key < keys.count; key++) {
+      const { textStart, end } = keys;
+      this.#traceKeyOf[key] = this.#traceKeys.find(block.bytes, textStart[key] as number, end[key] as number);
+    }
+    if (withJson) escapeFlags(keys, this.#blockKeyNeedsEscape);
+    if (this.#row > MAX_ROW - block.rows) {
+      this.#row = 0;
+      this.#rowOfTraceKey.fill(0);
+    }
+    this.#rowOfBlockKey.fill(0);
+    this.#otelKey = keys.find(RESOURCE_ATTRIBUTES, 0, RESOURCE_ATTRIBUTES.length);
+    this.#tagsKey = keys.find(TRACE_TAGS, 0, TRACE_TAGS.length);
   }
 
   /** Appends the merged metadata of the next row, whose number in the block is `row`; `trace` is null when it has none. */
@@ -96,43 +119,45 @@ export class MetadataMerger {
     if (out.json !== null) this.#appendJson(out.json);
   }
 
-  #inspectKeys(bytes: Buffer): void {
-    const { count, textStart, end } = this.#dictionary;
-    for (let i = 0; i < count; i++) {
-      this.#keyNeedsEscape[i] = needsEscape(bytes, textStart[i] as number, end[i] as number) ? 1 : 0;
-    }
-  }
-
+  /** Whether the observation at hand has this one of the block's keys. */
   #has(key: number): boolean {
-    return key >= 0 && this.#rowOfKey[key] === this.#row;
+    return key >= 0 && this.#rowOfBlockKey[key] === this.#row;
   }
 
   #appendOwn(row: number, out: MadeColumns): number {
     const block = this.#block as Block;
     const { bytes } = block;
-    const dictionary = this.#dictionary;
+    const keys = this.#blockKeys;
+    const names = out.names?.elements;
     const end = bytes.readUInt32LE((block.at.start[this.#steps.offsets] as number) + row * 8);
     const first = this.#entry;
     const valuesStart = this.#valueAt;
     const cursor = this.#cursor;
     let at = valuesStart;
-    if (this.#ownKeys.length < end - first) this.#ownKeys = new Int32Array((end - first) * 2);
-    this.#ownKeyCount = 0;
     for (let entry = first; entry < end; entry++) {
-      const key = dictionary.keyAt(block, this.#steps.keys, entry);
-      out.names?.elements.copy(bytes, dictionary.wireStart[key] as number, dictionary.end[key] as number);
+      const key = keys.keyAt(block, this.#steps.keys, entry);
+      names?.copy(bytes, keys.wireStart[key] as number, keys.end[key] as number);
       cursor.position = at;
       const length = readVarint(bytes, cursor);
       at = cursor.position + length;
-      if (this.#rowOfKey[key] === this.#row) continue;
-      this.#rowOfKey[key] = this.#row;
-      this.#ownKeys[this.#ownKeyCount++] = key;
+      if (this.#rowOfBlockKey[key] === this.#row) continue;
+      this.#rowOfBlockKey[key] = this.#row;
+      const traceKey = this.#traceKeyOf[key] as number;
+      if (traceKey >= 0) this.#rowOfTraceKey[traceKey] = this.#row;
       if (out.json === null) continue;
-      const keyText = dictionary.textStart[key] as number;
-      const keyEnd = dictionary.end[key] as number;
-      const escapeKey = this.#keyNeedsEscape[key] === 1;
+      const keyStart = keys.textStart[key] as number;
+      const escapeKey = this.#blockKeyNeedsEscape[key] === 1;
       const embed = embedOf(bytes, cursor.position, at);
-      this.#members.add(bytes, keyText, keyEnd, escapeKey, bytes, cursor.position, at, embed);
+      this.#members.add(
+        bytes,
+        keyStart,
+        keys.end[key] as number,
+        escapeKey,
+        bytes,
+        cursor.position,
+        at,
+        embed,
+      );
     }
     out.values?.elements.copy(bytes, valuesStart, at);
     this.#entry = end;
@@ -145,99 +170,85 @@ export class MetadataMerger {
     const cursor = this.#cursor;
     cursor.position = trace.position;
     const tagCount = readVarint(segment, cursor);
-    const tagBytes = readVarint(segment, cursor);
     const tagsStart = cursor.position;
-    cursor.position += tagBytes;
-    let kept = 0;
+    for (let i = 0; i < tagCount; i++) {
+      const length = readVarint(segment, cursor);
+      cursor.position += length;
+    }
     const entries = readVarint(segment, cursor);
-    if (entries > 0) kept = this.#appendEntries(segment, cursor.position, entries, out);
+    const kept = entries > 0 ? this.#appendEntries(trace, entries, out) : 0;
     const hasTagsEntry = this.#has(this.#tagsKey) || (trace.flags & FLAG_TRACE_TAGS) !== 0;
     if (!this.#tagsBecomeMetadata || tagCount === 0 || hasTagsEntry) return kept;
     this.#appendTags(segment, tagsStart, tagCount, out);
     return kept + 1;
   }
 
-  #appendEntries(segment: Buffer, entriesAt: number, entries: number, out: MadeColumns): number {
-    const cursor = this.#cursor;
-    cursor.position = entriesAt + entries;
-    const keysBytes = readVarint(segment, cursor);
-    const keysStart = cursor.position;
-    const keysEnd = keysStart + keysBytes;
-    cursor.position = keysEnd;
-    const valuesBytes = readVarint(segment, cursor);
-    const valuesStart = cursor.position;
-    const kept = this.#markKept(segment, keysStart, entries);
-    if (kept === entries) {
-      out.names?.elements.copy(segment, keysStart, keysEnd);
-      out.values?.elements.copy(segment, valuesStart, valuesStart + valuesBytes);
-      if (out.json === null) return kept;
+  /** Appends the trace's entries, whose codes begin at the cursor, as far as the observation does not have their keys. */
+  #appendEntries(trace: TraceMetadata, entries: number, out: MadeColumns): number {
+    const { segment } = trace;
+    const kept = this.#appendKeptNames(trace, entries, out.names?.elements);
+    const valuesStart = this.#cursor.position;
+    if (kept === entries) out.values?.elements.copy(segment, valuesStart, trace.end);
+    if (kept > 0 && (kept < entries || out.json !== null)) {
+      this.#appendKeptValues(
+        segment,
+        entries,
+        kept < entries ? out.values?.elements : undefined,
+        out.json !== null,
+      );
     }
-    this.#appendKept(segment, entriesAt, entries, keysStart, valuesStart, kept === entries, out);
     return kept;
   }
 
-  /** Marks the trace's entries whose keys the observation does not have, and counts them. */
-  #markKept(segment: Buffer, keysStart: number, entries: number): number {
-    if (this.#kept.length < entries) this.#kept = new Uint8Array(entries * 2);
-    const kept = this.#kept;
-    const cursor = this.#cursor;
-    cursor.position = keysStart;
-    let count = 0;
-    for (let i = 0; i < entries; i++) {
-      const length = readVarint(segment, cursor);
-      const start = cursor.position;
-      cursor.position = start + length;
-      const isKept = !this.#isOwnKey(segment, start, start + length);
-      kept[i] = isKept ? 1 : 0;
-      if (isKept) count++;
+  /** Reads the entries' codes, appends the keys that the observation does not have, and counts them. */
+  #appendKeptNames(trace: TraceMetadata, entries: number, names: ByteWriter | undefined): number {
+    if (this.#entryKeys.length < entries) {
+      this.#entryKeys = new Int32Array(entries * 2);
+      this.#entryBits = new Uint8Array(entries * 2);
     }
-    return count;
-  }
-
-  /** Whether the observation has this key. Few keys are compared one by one, which is cheaper than to hash them. */
-  #isOwnKey(segment: Buffer, start: number, end: number): boolean {
-    if (this.#ownKeyCount > MAX_COMPARED_KEYS) return this.#has(this.#dictionary.find(segment, start, end));
-    for (let i = 0; i < this.#ownKeyCount; i++) {
-      if (this.#dictionary.isKey(this.#ownKeys[i] as number, segment, start, end)) return true;
-    }
-    return false;
-  }
-
-  #appendKept(
-    segment: Buffer,
-    kindsAt: number,
-    entries: number,
-    keysStart: number,
-    valuesStart: number,
-    isCopied: boolean,
-    out: MadeColumns,
-  ): void {
-    const cursor = this.#cursor;
-    let keyAt = keysStart;
-    let valueAt = valuesStart;
+    const { segment, keyNumbers } = trace;
+    const { bytes, wireStart, end } = this.#traceKeys;
+    let kept = 0;
     for (let i = 0; i < entries; i++) {
-      cursor.position = keyAt;
-      const keyLength = readVarint(segment, cursor);
-      const keyText = cursor.position;
-      const keyEnd = keyText + keyLength;
-      cursor.position = valueAt;
-      const valueLength = readVarint(segment, cursor);
-      const valueText = cursor.position;
-      const valueEnd = valueText + valueLength;
-      if (this.#kept[i] === 1) {
-        if (!isCopied) {
-          out.names?.elements.copy(segment, keyAt, keyEnd);
-          out.values?.elements.copy(segment, valueAt, valueEnd);
-        }
-        const bits = segment[kindsAt + i] as number;
-        if (out.json !== null && (bits & ENTRY.repeatedKey) === 0) {
-          const escapeKey = (bits & ENTRY.keyNeedsEscape) !== 0;
-          const embed = (bits & ENTRY.embed) as Embed;
-          this.#members.add(segment, keyText, keyEnd, escapeKey, segment, valueText, valueEnd, embed);
-        }
+      const code = readVarint(segment, this.#cursor);
+      const key = keyNumbers[Math.floor(code / ENTRY.key)] as number;
+      this.#entryBits[i] = code % ENTRY.key;
+      if (this.#rowOfTraceKey[key] === this.#row) {
+        this.#entryKeys[i] = -1;
+        continue;
       }
-      keyAt = keyEnd;
-      valueAt = valueEnd;
+      this.#entryKeys[i] = key;
+      names?.copy(bytes, wireStart[key] as number, end[key] as number);
+      kept++;
+    }
+    return kept;
+  }
+
+  /** Goes over the entries' values, which begin at the cursor, for those that are kept. */
+  #appendKeptValues(
+    segment: Buffer,
+    entries: number,
+    values: ByteWriter | undefined,
+    withJson: boolean,
+  ): void {
+    const keys = this.#traceKeys;
+    const cursor = this.#cursor;
+    for (let i = 0; i < entries; i++) {
+      const valueStart = cursor.position;
+      const length = readVarint(segment, cursor);
+      const textStart = cursor.position;
+      const valueEnd = textStart + length;
+      cursor.position = valueEnd;
+      const key = this.#entryKeys[i] as number;
+      if (key < 0) continue;
+      values?.copy(segment, valueStart, valueEnd);
+      const bits = this.#entryBits[i] as number;
+      if (!withJson || (bits & ENTRY.repeatedKey) !== 0) continue;
+      const keyStart = keys.textStart[key] as number;
+      const keyEnd = keys.end[key] as number;
+      const escapeKey = this.#traceKeyNeedsEscape[key] === 1;
+      const embed = (bits & ENTRY.embed) as Embed;
+      this.#members.add(keys.bytes, keyStart, keyEnd, escapeKey, segment, textStart, valueEnd, embed);
     }
   }
 
@@ -270,4 +281,12 @@ export class MetadataMerger {
 function appendString(out: ByteWriter | undefined, bytes: Buffer, length: number): void {
   out?.varint(length);
   out?.copy(bytes, 0, length);
+}
+
+/** Notes in `flags`, for each key, whether it needs escaping in JSON. */
+function escapeFlags({ bytes, count, textStart, end }: KeyDictionary, flags: Uint8Array): Uint8Array {
+  for (let key = 0; key < count; key++) {
+    flags[key] = needsEscape(bytes, textStart[key] as number, end[key] as number) ? 1 : 0;
+  }
+  return flags;
 }

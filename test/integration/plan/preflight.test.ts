@@ -36,6 +36,7 @@ function optionsFor(
     streamBlockSizeRows: 10,
     dryRun: false,
     maxRetries: 0,
+    maxWaitMs: 0,
     parallelWorkers: 1,
     traceWindowDays: 2,
     workerUrl: new URL("file:///none"),

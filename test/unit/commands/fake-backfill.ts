@@ -17,6 +17,10 @@ export async function runBackfill(
     tracesLoaded: 2,
     observationsWithoutTrace: 1,
     retries: 0,
+    rowsSkipped: 0,
+    batchesHalved: 0,
+    waitedMs: 0,
+    lateRows: 0,
     durationMs: 1500,
     bytesRead: 3_000_000,
   };

@@ -97,6 +97,7 @@ describe("configuration", () => {
       streamBlockSizeRows: 50_000,
       dryRun: true,
       maxRetries: 1,
+      maxWaitMs: 30 * 60_000,
       parallelWorkers: 4,
       traceWindowDays: 2,
       workerUrl: expect.stringMatching(/^file:.*\/src\/worker\.ts$/),

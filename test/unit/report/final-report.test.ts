@@ -6,6 +6,7 @@ const SUBJECT: ReportSubject = {
   partition: "202501",
   tables: { source: "observations", traces: "traces", target: "events" },
   checkpointPath: "state/cursor_state_202501.json",
+  skipFilePath: null,
 };
 const REPORT: BackfillReport = {
   outcome: "done",
@@ -14,6 +15,10 @@ const REPORT: BackfillReport = {
   tracesLoaded: 1_234_567,
   observationsWithoutTrace: 12,
   retries: 1,
+  rowsSkipped: 0,
+  batchesHalved: 0,
+  waitedMs: 0,
+  lateRows: 0,
   durationMs: 3_723_456,
   bytesRead: 98_765_432_109,
 };

@@ -247,6 +247,33 @@ describe("an event", () => {
   });
 });
 
+test("keys mean the same whichever writer numbered them, and however many there are", () => {
+  const keys = Array.from({ length: 300 }, (_, i) => `${i % 7 === 0 ? "long ".repeat(30) : ""}key ${i}`);
+  const rows = (backwards: boolean): TraceRow[] =>
+    Array.from({ length: 100 }, (_, i) => {
+      const own = keys.slice(i, i + 200);
+      const metadata = (backwards ? own.reverse() : own).map((key): [string, string] => [key, `t ${key}`]);
+      return { key: `${backwards ? "b" : "f"}${i}`.padEnd(16), metadata };
+    });
+  const lists = [rows(false), rows(true)] as const;
+  const store = storeOf(...lists);
+  for (const { key, metadata = [] } of lists.flat()) {
+    const [common, absent] = [metadata[150]?.[0] ?? "", "of no trace"];
+    const { events } = enrich(store, [
+      {
+        key,
+        metadata: [
+          [absent, "o"],
+          [common, "o"],
+        ],
+      },
+    ]);
+    const others = metadata.filter(([name]) => name !== common);
+    expect(events[0]?.metadata_names).toEqual([absent, common, ...others.map(([name]) => name)]);
+    expect(events[0]?.metadata_raw_values).toEqual(["o", "o", ...others.map(([, value]) => value)]);
+  }
+});
+
 describe("where the target has no tags", () => {
   const target = without(TARGET, "tags");
   const TAGS = '["a","","quo\\"te"]';

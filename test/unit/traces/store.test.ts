@@ -1,11 +1,13 @@
 import { describe, expect, test } from "bun:test";
+import { TraceStoreFullError } from "../../../src/traces/errors.ts";
+import { KeyCollector } from "../../../src/traces/key-collector.ts";
 import { RECORD } from "../../../src/traces/record.ts";
 import { SegmentWriter } from "../../../src/traces/segment-writer.ts";
 import {
   createTraceStore,
+  type FilledSegment,
   SEGMENT_BYTES,
   TraceStore,
-  TraceStoreFullError,
 } from "../../../src/traces/store.ts";
 import { chooseSeed, type Random, randomFrom } from "../../support/data/random.ts";
 import { fixed } from "../native/slow-codec.ts";
@@ -142,7 +144,7 @@ describe("a segment writer", () => {
     const start = writer.mark();
     writer.append(traceBlock([{ key: key(0), userId: "first, thrown away" }]));
     writer.rollBack(start);
-    expect(writer.filled()).toEqual([]);
+    expect(writer.written().segments).toEqual([]);
     writer.append(traceBlock([{ key: key(1), userId: "kept" }]));
     const mark = writer.mark();
     writer.append(traceBlock([{ key: key(2), userId: "thrown away" }]));
@@ -152,7 +154,7 @@ describe("a segment writer", () => {
     writer.append(traceBlock([huge(key(3), SEGMENT_BYTES)]));
     writer.rollBack(second);
     writer.append(traceBlock([{ key: key(5), userId: "kept at last" }]));
-    expect(writer.filled()).toHaveLength(1);
+    expect(writer.written().segments).toHaveLength(1);
     const { shared, places } = storeFor([writer]);
     const store = new TraceStore(shared);
     for (const { place, records } of places) store.addRecords(place, records);
@@ -171,12 +173,13 @@ describe("a segment writer", () => {
 test("addresses reach into the last of the segments", () => {
   const writer = new SegmentWriter(false);
   writer.append(traceBlock([{ key: KEY, userId: "u" }]));
-  const [filled] = writer.filled();
+  const { segments, keys } = writer.written();
+  const [filled] = segments;
   if (filled === undefined) throw new Error("A segment was expected");
   for (const place of [511, 512, 1023]) {
     // The same segment stands at every place: a thousand of them would be 32 GiB.
     const store = new TraceStore(
-      createTraceStore(new Array<SharedArrayBuffer>(1024).fill(filled.segment), 1),
+      createTraceStore([{ segments: new Array<FilledSegment>(1024).fill(filled), keys }]),
     );
     store.addRecords(place, filled.records);
     expect(userOf(store, KEY)).toBe("u");
@@ -184,10 +187,10 @@ test("addresses reach into the last of the segments", () => {
 });
 
 test("more segments than addresses reach are refused", () => {
-  const segment = { byteLength: SEGMENT_BYTES } as SharedArrayBuffer;
-  expect(() => createTraceStore(new Array<SharedArrayBuffer>(1025).fill(segment), 1)).toThrow(
-    TraceStoreFullError,
-  );
+  const filled = { segment: { byteLength: SEGMENT_BYTES } as SharedArrayBuffer, records: 1 };
+  const keys = new KeyCollector().share();
+  const segments = new Array<FilledSegment>(1025).fill(filled);
+  expect(() => createTraceStore([{ segments, keys }])).toThrow(TraceStoreFullError);
 });
 
 test("threads may enter records at the same time", async () => {

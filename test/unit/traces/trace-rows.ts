@@ -59,13 +59,11 @@ export function storeFor(writers: readonly SegmentWriter[]): {
   shared: SharedTraceStore;
   places: { place: number; records: number }[];
 } {
-  const filled = writers.flatMap((writer) => writer.filled());
-  const records = filled.reduce((sum, segment) => sum + segment.records, 0);
-  const shared = createTraceStore(
-    filled.map(({ segment }) => segment),
-    records,
-  );
-  return { shared, places: segmentPlaces(filled) };
+  const written = writers.map((writer) => writer.written());
+  return {
+    shared: createTraceStore(written),
+    places: segmentPlaces(written.flatMap(({ segments }) => segments)),
+  };
 }
 
 /** A store that holds these traces; each inner list is a writer's. */

@@ -1,0 +1,58 @@
+import { awaitsMerges } from "./errors.ts";
+import { backoffMs, pause, StepError } from "./retry.ts";
+
+/** One pause in which the table's parts are to be merged. */
+export interface WaitNotice {
+  readonly step: string;
+  readonly delayMs: number;
+  /** The server's own words. */
+  readonly message: string;
+}
+
+/** How long an insert waits for merges, whom to tell, and what ends the waiting. */
+export interface WaitPolicy {
+  /** 0: it does not wait. */
+  readonly maxWaitMs: number;
+  readonly onWait: (notice: WaitNotice) => void;
+  /** Ends the waiting at once, with the signal's reason. */
+  readonly signal: AbortSignal;
+}
+
+const FIRST_WAIT_MS = 1_000;
+
+/**
+ * Runs `attempt` again and again, with growing pauses, while the table has too many parts: that is the server's way to
+ * say that inserts come faster than it merges, and passes with patience. Other errors reject as they are, and so does
+ * that one where nothing is to be waited for; a StepError says that `maxWaitMs` were not enough.
+ */
+export async function waitForMerges<T>(
+  step: string,
+  policy: WaitPolicy,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  let sinceMs: number | null = null;
+  for (let pauses = 0; ; pauses++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!awaitsMerges(error) || policy.maxWaitMs === 0) throw error;
+      policy.signal.throwIfAborted();
+      sinceMs ??= performance.now();
+      const leftMs = policy.maxWaitMs - (performance.now() - sinceMs);
+      if (leftMs <= 0) {
+        throw new StepError(
+          `${step}: after ${minutes(policy.maxWaitMs)} the table still has too many parts`,
+          error,
+        );
+      }
+      const delayMs = Math.min(backoffMs(pauses, Math.random(), FIRST_WAIT_MS), Math.ceil(leftMs));
+      policy.onWait({ step, delayMs, message: error.message });
+      await pause(delayMs, policy.signal);
+    }
+  }
+}
+
+function minutes(ms: number): string {
+  const count = ms / 60_000;
+  return count === 1 ? "1 minute" : `${count} minutes`;
+}
