@@ -51,8 +51,8 @@ export class PageWorker {
         await withRetry(step, this.#retryPolicy(), () => this.#loadTraces(loading, request.argument, writer));
         return undefined;
       }
-      case "takeSegments":
-        return need(this.#segments).filled();
+      case "takeTraces":
+        return need(this.#segments).written();
       case "enterTraces": {
         const { store, places } = request.argument;
         this.#segments = null;

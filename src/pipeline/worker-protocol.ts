@@ -5,8 +5,7 @@ import type { QuerySettings } from "../clickhouse/server.ts";
 import type { ResolvedMapping } from "../mapping/resolve.ts";
 import type { KeyRange } from "../plan/key-range.ts";
 import type { TraceRange, TraceScope } from "../traces/queries.ts";
-import type { FilledSegment } from "../traces/segment-writer.ts";
-import type { SharedTraceStore } from "../traces/store.ts";
+import type { SharedTraceStore, WrittenTraces } from "../traces/store.ts";
 import type { SplitNotice } from "./batch-sender.ts";
 import type { CopiedPage, PageResult } from "./page-copier.ts";
 
@@ -44,8 +43,8 @@ export interface WorkerCommands {
   setUp: { takes: WorkerSetup; returns: undefined };
   /** Loads the traces of a range into segments of the worker. */
   loadTraces: { takes: TraceRange; returns: undefined };
-  /** Hands out the worker's segments. */
-  takeSegments: { takes: undefined; returns: FilledSegment[] };
+  /** Hands out what the worker has loaded. */
+  takeTraces: { takes: undefined; returns: WrittenTraces };
   /** Attaches to the store and enters the records of the given segments into its index. */
   enterTraces: { takes: { store: SharedTraceStore; places: readonly SegmentPlace[] }; returns: undefined };
   /** Hides deleted traces; after all records are entered. */
