@@ -48,11 +48,18 @@ const key = v.pipe(
 
 const rowCount = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
+/** Also in a form that `Date.parse` takes: an offset of hours alone, `+01`, is a form of ISO 8601 and none of its own. */
+const timestamp = v.pipe(
+  v.string(),
+  v.isoTimestamp(),
+  v.check((value) => !Number.isNaN(Date.parse(value)), "No such time"),
+);
+
 const legacyFields = {
   partition: v.string(),
   cursor: v.nullable(key),
   rows_processed: rowCount,
-  last_updated: v.pipe(v.string(), v.isoTimestamp()),
+  last_updated: timestamp,
 };
 
 const legacyFile = v.strictObject(legacyFields);
@@ -65,7 +72,7 @@ const currentFile = v.strictObject({
     v.strictObject({ after: v.nullable(key), up_to: v.nullable(key), rows: rowCount }),
   ),
   fingerprint: fingerprintSchema,
-  read_since: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  read_since: v.optional(timestamp),
 });
 
 /**

@@ -242,6 +242,11 @@ describe("refuses and keeps", () => {
     ],
     ["no time", JSON.stringify({ ...LEGACY, last_updated: "yesterday" }), "last_updated"],
     [
+      "a time that cannot be read",
+      JSON.stringify({ ...LEGACY, last_updated: "2025-01-15T10:00:00+01" }),
+      "No such time",
+    ],
+    [
       "a lone surrogate",
       JSON.stringify({ ...LEGACY, cursor: { ...LEGACY.cursor, id: "\ud800" } }),
       "Unicode",
