@@ -59,6 +59,8 @@ function openOrRefuse(path: string): { descriptor: number; content: Buffer } {
     const isNew = !existsSync(path);
     const descriptor = openSync(path, "a", FILE_MODE);
     if (isNew) syncDirectory(dirname(path));
+    // A line that a killed run wrote counts as written down from here on.
+    else fsyncSync(descriptor);
     return { descriptor, content: readFileSync(path) };
   } catch (error) {
     throw new UsageError(

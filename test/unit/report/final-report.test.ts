@@ -73,3 +73,25 @@ test("finished earlier", () => {
 test("no time at all gives no infinite rate", () => {
   expect(renderFinalReport({ ...REPORT, durationMs: 0 }, SUBJECT)).toContain(" 0 rows/s\n");
 });
+
+test("what most runs have nothing of is told where there is some", () => {
+  const report = { ...REPORT, rowsSkipped: 1, batchesHalved: 1234, waitedMs: 65_000, lateRows: 20 };
+  expect(renderFinalReport(report, { ...SUBJECT, skipFilePath: "bad.jsonl" })).toMatchInlineSnapshot(`
+    "Partition 202501 is done: observations copied into events.
+    1 row is not in it, since no insert could carry them: see bad.jsonl.
+    20 rows were written to the source too late for this. To copy them, delete state/cursor_state_202501.json and run again.
+      Observations read                         12,345,678
+      Events inserted                           12,345,678
+      Traces loaded                              1,234,567
+      Observations whose trace was not found            12
+      Retries                                            1
+      Rows skipped                                       1
+      Batches halved                                 1,234
+      Rows that came too late                           20
+      Time waited for merges                        1m 05s
+      Duration                                  1h 02m 03s
+      Observations per second                 3,316 rows/s
+      Data per second                            26.5 MB/s
+    "
+  `);
+});
