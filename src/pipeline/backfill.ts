@@ -123,6 +123,8 @@ export async function runBackfill(
 const TRACE_BLOCK_ROWS = 16_384;
 /** The proof's queries at a time: the server runs each with several threads. */
 const MAX_PROOF_QUERIES = 4;
+/** Rows that each counts: seconds of work. FINAL merges as it reads, so that its memory does not grow with them. */
+const PROOF_QUERY_ROWS = 4_000_000;
 /** Blocks of pages are about that large, at most. */
 const BLOCK_BYTES = 16 * 2 ** 20;
 
@@ -247,6 +249,7 @@ class BackfillRun {
         // The engine's version column is there in any case, the others where they are copied.
         timeColumns: ["event_ts", ...["created_at", "updated_at"].filter(isCopied)],
         parallelQueries: Math.min(parallelWorkers, MAX_PROOF_QUERIES),
+        queryRows: PROOF_QUERY_ROWS,
       },
       copied,
     );

@@ -35,10 +35,10 @@ export interface ProofScope extends PlanScope {
   /** Columns of the source with times of writing: a row whose times are all before a moment was there by then. */
   readonly timeColumns: readonly string[];
   readonly parallelQueries: number;
+  /** Rows that one query counts, about. */
+  readonly queryRows: number;
 }
 
-/** Rows that one query counts, about. FINAL merges as it reads, so that its memory does not grow with them. */
-const ROWS_PER_QUERY = 4_000_000;
 /**
  * Between the time that a row carries and its arrival in the table lie the clocks of those who write and their batching:
  * a row that was this young when its page was read may have come just after, and is late then and not missed.
@@ -52,7 +52,7 @@ const ARRIVAL_MARGIN_MS = 60_000;
  */
 export async function proveCopied(scope: ProofScope, copied: readonly CopiedRange[]): Promise<ProofResult> {
   const proof = new PartitionProof(scope);
-  const spans = spansOf(inKeyOrder(copied));
+  const spans = spansOf(inKeyOrder(copied), scope.queryRows);
   const work = spans.values();
   const failures: unknown[] = [];
   const run = async (): Promise<void> => {
@@ -117,10 +117,10 @@ class PartitionProof {
     const range = rangeOf(span);
     const readSinceMs = Math.min(...span.map((copied) => copied.readSinceMs));
     // What earlier runs copied is one range, however large.
-    const isLarge = span.length === 1 && span[0].rows > 2 * ROWS_PER_QUERY;
+    const isLarge = span.length === 1 && span[0].rows > 2 * this.#scope.queryRows;
     if (!isLarge) return await this.#countRange(range, readSinceMs);
     const sum: Counts = { rows: 0, late: 0, young: 0 };
-    for await (const page of planPages({ ...this.#scope, pageRows: ROWS_PER_QUERY }, [range])) {
+    for await (const page of planPages({ ...this.#scope, pageRows: this.#scope.queryRows }, [range])) {
       const counts = await this.#countRange(page.range, readSinceMs);
       sum.rows += counts.rows;
       sum.late += counts.late;
@@ -156,14 +156,14 @@ class PartitionProof {
 }
 
 /** Neighbours that one query counts. */
-function spansOf(sorted: readonly CopiedRange[]): Span[] {
+function spansOf(sorted: readonly CopiedRange[], queryRows: number): Span[] {
   const spans: [CopiedRange, ...CopiedRange[]][] = [];
   let rows = 0;
   for (const next of sorted) {
     const span = spans.at(-1);
     const previous = span?.at(-1);
     const follows = previous !== undefined && sameKey(previous.range.upTo, next.range.after);
-    if (span === undefined || !follows || rows + next.rows > ROWS_PER_QUERY) {
+    if (span === undefined || !follows || rows + next.rows > queryRows) {
       spans.push([next]);
       rows = next.rows;
     } else {

@@ -182,6 +182,72 @@ describe("resuming", () => {
   });
 });
 
+describe("what is known of earlier runs", () => {
+  const STARTED_MS = Date.UTC(2025, 1, 1, 2, 3, 4, 567);
+
+  test("is each range with its rows, and when the first of them began", () => {
+    const ledger = openLedger(options, NOW);
+    expect(ledger.done).toEqual([]);
+    expect(ledger.begin(STARTED_MS)).toBe(STARTED_MS);
+    ledger.finishPage({ after: null, upTo: A }, 10);
+    ledger.finishPage({ after: B, upTo: C }, 5);
+    const reopened = openLedger(options, NOW);
+    expect(reopened.begin(STARTED_MS + 1000)).toBe(STARTED_MS);
+    expect(reopened.done).toEqual([
+      { range: { after: null, upTo: A }, rows: 10 },
+      { range: { after: B, upTo: C }, rows: 5 },
+    ]);
+    reopened.finishPage({ after: A, upTo: B }, 1);
+    const again = openLedger(options, NOW);
+    expect(again.begin(STARTED_MS + 2000)).toBe(STARTED_MS);
+    expect(again.done).toEqual([{ range: { after: null, upTo: C }, rows: 16 }]);
+  });
+
+  test.each([
+    ["2025-01-20T10:11:12.123456789Z", Date.UTC(2025, 0, 20, 10, 11, 12, 123)],
+    ["2025-01-20 10:11:12-03:30", Date.UTC(2025, 0, 20, 13, 41, 12)],
+  ])("of a file that does not say it, is that they ended %s", (last_updated, expected) => {
+    writeFileSync(path, JSON.stringify({ ...LEGACY, last_updated }));
+    const ledger = openLedger(options, NOW);
+    expect(ledger.begin(STARTED_MS)).toBe(expected);
+    expect(ledger.done).toEqual([{ range: { after: null, upTo: B }, rows: 1234 }]);
+    ledger.finishPage({ after: B, upTo: C }, 1);
+    expect(openLedger(options).begin(STARTED_MS)).toBe(expected);
+  });
+});
+
+describe("taking ranges back", () => {
+  test("leaves those that are kept, of earlier runs and of this one", () => {
+    openLedger(options).finishPage({ after: null, upTo: A }, 10);
+    const ledger = openLedger(options);
+    ledger.finishPage({ after: A, upTo: B }, 3);
+    ledger.finishPage({ after: B, upTo: C }, 4);
+    ledger.finishPage({ after: C, upTo: null }, 5);
+    expect(ledger.remaining()).toEqual([]);
+    ledger.keepOnly([
+      { range: { after: null, upTo: A }, rows: 10 },
+      { range: { after: B, upTo: C }, rows: 4 },
+      { range: { after: C, upTo: null }, rows: 5 },
+    ]);
+    for (const left of [ledger, openLedger(options)])
+      expect(left.remaining()).toEqual([{ after: A, upTo: B }]);
+    expect(openLedger(options)).toMatchObject({ finished: false, rowsProcessed: 19 });
+    expect(() => ledger.finishPartition(C)).toThrow("key ranges of it remain");
+    ledger.finishPage({ after: A, upTo: B }, 6);
+    ledger.finishPartition(C);
+    expect(openLedger(options)).toMatchObject({ finished: true, rowsProcessed: 25 });
+    expect(() => ledger.keepOnly([])).toThrow("finished");
+  });
+
+  test("may leave nothing", () => {
+    const ledger = openLedger(options);
+    ledger.finishPage(WHOLE_KEY_SPACE, 3);
+    ledger.keepOnly([]);
+    expect(openLedger(options).remaining()).toEqual([WHOLE_KEY_SPACE]);
+    expect(openLedger(options)).toMatchObject({ rowsProcessed: 0, done: [] });
+  });
+});
+
 describe("finishing", () => {
   test("stays finished, with the last key as the cursor", () => {
     const ledger = openLedger(options);
