@@ -8,7 +8,13 @@ import { type Block, blocksOf, documents } from "../support/documents.ts";
 import { chooseSeed, generateDataset } from "../support/generate.ts";
 import { INSTALL_SCRIPT, ReleaseServer } from "../support/install.ts";
 import { eventsTable } from "../support/schema.ts";
-import { connectTo, type DevServerProcess, startDevServer, type TestServer } from "../support/server.ts";
+import {
+  connectTo,
+  type DevServerProcess,
+  startDevServer,
+  type TestServer,
+  testServer,
+} from "../support/server.ts";
 
 const NOT_RUN = /^not run: \S/;
 const OBSERVATIONS = 60;
@@ -17,22 +23,25 @@ const commands = (document: string): Block[] =>
   blocksOf(document).filter(({ language }) => ["sh", "bash", "shell", "console"].includes(language));
 const isRun = (block: Block): boolean => block.comment === null || !NOT_RUN.test(block.comment);
 
-/** The documents' password; the server wants it. */
+/** The documents' password; the local server wants it. */
 const PASSWORD = "s3cret";
 
-let serverProcess: DevServerProcess;
+let serverProcess: DevServerProcess | undefined;
 let server: TestServer;
 let releases: ReleaseServer;
 let root = "";
 beforeAll(async () => {
   root = temporaryDirectory("clickhouse-backfill-docs-");
-  serverProcess = await startDevServer("--temporary", `--password=${PASSWORD}`);
-  server = connectTo(serverProcess.url, "default", PASSWORD);
+  if (process.env["CLICKHOUSE_TEST_URL"]) server = await testServer();
+  else {
+    serverProcess = await startDevServer("--temporary", `--password=${PASSWORD}`);
+    server = connectTo(serverProcess.url, "default", PASSWORD);
+  }
   releases = await ReleaseServer.start();
 });
 afterAll(() => {
   releases[Symbol.dispose]();
-  serverProcess.process.kill();
+  serverProcess?.process.kill();
 });
 
 test.each(documents())("what is not run in %s says why", (document) => {
@@ -59,7 +68,7 @@ let published: Promise<void> | undefined;
 /** Puts a release of the binary under test, as the real one is put together, on the local server. */
 function publishRelease(): Promise<void> {
   published ??= (async () => {
-    const name = "clickhouse-backfill-linux-x64";
+    const name = `clickhouse-backfill-linux-${process.arch}`;
     const directory = mkdtempSync(join(root, "release-"));
     mkdirSync(join(directory, name));
     copyFileSync(await compiledBinary(), join(directory, name, "clickhouse-backfill"));
@@ -103,15 +112,21 @@ async function runBlocks(blocks: readonly Block[]): Promise<CliOutcome> {
 
 /** For documents that leave it to the reader. */
 function connection(): Record<string, string> {
-  return { CLICKHOUSE_URL: server.url, CLICKHOUSE_USER: server.user, CLICKHOUSE_PASSWORD: PASSWORD };
+  return { CLICKHOUSE_URL: server.url, CLICKHOUSE_USER: server.user, CLICKHOUSE_PASSWORD: server.password };
 }
 
-/** The examples' addresses and user become this test's. */
+/** The examples' addresses, user and password become this test's. */
 function substituted(text: string): string {
   return text
     .replaceAll("https://github.com/OWNER/REPOSITORY/releases", releases.url)
     .replaceAll("https://clickhouse.example.com:8443", server.url)
-    .replaceAll("CLICKHOUSE_USER=langfuse", `CLICKHOUSE_USER=${server.user}`);
+    .replaceAll("CLICKHOUSE_USER=langfuse", `CLICKHOUSE_USER=${quoted(server.user)}`)
+    .replaceAll(`'${PASSWORD}'`, quoted(server.password))
+    .replaceAll("clickhouse-backfill-linux-x64", `clickhouse-backfill-linux-${process.arch}`);
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 const hasSystemd = Bun.which("systemd-analyze") !== null;

@@ -30,6 +30,7 @@ function saidBy({ stderr, stdout }: CliOutcome, { proxy, fixture, target }: Scen
     .replaceAll(/https?:\/\/(127\.0\.0\.1|localhost):\d+/g, "https://clickhouse.example.com:8443")
     .replaceAll(new RegExp(`${fixture.database}|e2e_(missing|unusable)_\\w+`, "g"), "langfuse")
     .replaceAll(target, "events")
+    .replaceAll(`user "${fixture.server.user}"`, 'user "default"')
     .replaceAll(/^\d{4}-\d\d-\d\dT[\d:.]+Z /gm, "")
     .split("\n");
 }
