@@ -113,6 +113,17 @@ test("a value from .env is told with its line", () => {
   );
 });
 
+test("a value that a slip in .env has extended to the password is not shown", () => {
+  for (const dotenv of [
+    "BATCH_SIZE='5\nCLICKHOUSE_PASSWORD=topsecret\nMAX_RETRIES='3'",
+    "CLICKHOUSE_URL:\nexport CLICKHOUSE_PASSWORD = 'topsecret'",
+  ]) {
+    const message = messageOf(() => settingsFrom({ dotenv }));
+    expect(message).toContain("CLICKHOUSE_PASSWORD");
+    expect(message).not.toContain("topsecret");
+  }
+});
+
 test("a missing partition", () => {
   const attempt = (): unknown =>
     resolveSettings({ flags: new Map(), environment: { PARTITION: "" }, dotenv: parseDotenv("PARTITION=") });
