@@ -60,6 +60,12 @@ test.each([
   expect(isIntact(signature), describeSignature(signature)).toBe(fits);
 });
 
+test("a signature does not fit a file with one bit changed", () => {
+  const file = readFileSync(join(dist, binaryName({ name: "darwin-arm64" })));
+  file.writeUInt8(file.readUInt8(50 * MIB) ^ 1, 50 * MIB);
+  expect(readMachO(file).signature).toMatchObject({ wrongPages: 1, bytesNotCovered: 0 });
+});
+
 test("SHA256SUMS lists what it should, and sha256sum agrees", async () => {
   expect(await checksumProblems(dist)).toEqual([]);
   const command = Bun.which("sha256sum") === null ? ["shasum", "-a", "256"] : ["sha256sum"];

@@ -147,7 +147,8 @@ function droppingDatabases(server: TestServer): TestServer {
   };
 }
 
-function connectToUrl(address: string): TestServer {
+/** Talks to the server of an address with credentials in its user info. */
+export function connectToUrl(address: string): TestServer {
   const url = new URL(address);
   const user = decodeURIComponent(url.username) || "default";
   const password = decodeURIComponent(url.password);
