@@ -22,11 +22,11 @@ export interface DecodedBlock {
   readonly end: number;
 }
 
-/** All blocks of an answer. Throws a RangeError when the bytes end within one. */
-export function decodeBlocks(bytes: Buffer): DecodedBlock[] {
+/** The blocks of an answer, `most` at most. Throws a RangeError when the bytes end within one. */
+export function decodeBlocks(bytes: Buffer, most = Number.POSITIVE_INFINITY): DecodedBlock[] {
   const blocks: DecodedBlock[] = [];
   const reader = new Reader(bytes);
-  while (reader.position < bytes.length) {
+  while (reader.position < bytes.length && blocks.length < most) {
     const columnCount = reader.varint();
     const rows = reader.varint();
     const columns = Array.from({ length: columnCount }, () => decodeColumn(reader, rows));
