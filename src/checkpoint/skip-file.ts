@@ -1,4 +1,4 @@
-import { existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { existsSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { RunError, UsageError } from "../errors.ts";
 import type { BadRow, BadRowLog, RowText } from "../pipeline/bad-row.ts";
@@ -57,6 +57,8 @@ export function openSkipFile(
 function openOrRefuse(path: string): { descriptor: number; content: Buffer } {
   try {
     const isNew = !existsSync(path);
+    // A device would swallow the rows or never end to be read.
+    if (!isNew && !statSync(path).isFile()) throw new Error("it is no regular file");
     const descriptor = openSync(path, "a", FILE_MODE);
     if (isNew) syncDirectory(dirname(path));
     // A line that a killed run wrote counts as written down from here on.

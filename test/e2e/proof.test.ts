@@ -184,6 +184,20 @@ describe("a source that is written to meanwhile does not fail the run:", () => {
   });
 });
 
+test.concurrent("a run that is stopped while it counts the source is continued by counting alone", async () => {
+  await using scenario = await Scenario.open();
+  const hold = scenario.proxy.on(COUNT, { kind: "hold", at: "answer" });
+  const running = await scenario.startUntil(hold, ONE_BY_ONE);
+  running.kill("SIGINT");
+  expect(await running.outcome).toMatchObject({ code: 130, stdout: "" });
+  expect(scenario.checkpoint()).toMatchObject({ finished: false, rows_processed: scenario.fixture.events });
+  scenario.proxy.reset();
+  expect(await scenario.run(OTHER_SIZES)).toMatchObject({ code: 0 });
+  expect(scenario.proxy.count("page")).toBe(0);
+  expect(scenario.checkpoint()).toMatchObject({ finished: true });
+  await scenario.expectEvents("multiset");
+});
+
 test.concurrent("a run that could not count the source is continued by counting alone", async () => {
   await using scenario = await Scenario.open();
   const denied = serverError(403, 497, "Not enough privileges", "ACCESS_DENIED");

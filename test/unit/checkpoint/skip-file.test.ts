@@ -83,7 +83,7 @@ test("leaves alone what else the file holds", () => {
 });
 
 test("that cannot be opened is a usage error that names flag and path", () => {
-  for (const wrong of [directory, join(directory, "missing", "file")]) {
+  for (const wrong of [directory, join(directory, "missing", "file"), "/dev/null", "/dev/full"]) {
     expect(() => openSkipFile(wrong, SUBJECT)).toThrow(UsageError);
     expect(() => openSkipFile(wrong, SUBJECT)).toThrow(
       `--skip-bad-rows ${JSON.stringify(wrong)}: expected a file`,
