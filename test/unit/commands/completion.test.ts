@@ -33,6 +33,14 @@ test.each([...SHELLS])("`completion %s` prints the script", async (shell) => {
   });
 });
 
+test("an unknown shell ends with code 2 and one line", async () => {
+  expect(await runProgram(["completion", "tcsh"], { cwd })).toEqual({
+    code: 2,
+    stdout: "",
+    stderr: 'unknown shell "tcsh": expected bash, zsh or fish\n',
+  });
+});
+
 test.each([...SHELLS])("the script of %s has every flag and command, and no flag besides", (shell) => {
   const script = completionScript(shell);
   const flags =
