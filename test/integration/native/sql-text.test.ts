@@ -115,6 +115,14 @@ describe("any text", () => {
     }
   });
 
+  test("that is no Unicode is a value with the replacement character, and never more of the statement", async () => {
+    const texts = Array.from({ length: 100 }, () =>
+      [oddText(random, 6), random.pick(["\ud800", "\udc00", "\udfff\ud800"]), oddText(random, 6)].join(""),
+    );
+    const answer = await rows(`SELECT ${texts.map(literal).join(", ")}`);
+    expect(answer).toEqual([texts.map((text) => text.toWellFormed())]);
+  });
+
   test("is a value when it is a parameter", async () => {
     const odd = ODD_IDS.filter((text) => typeof text === "string");
     const texts = ["", ...PIECES, ...MORE, ...odd, ...Array.from({ length: 200 }, () => oddText(random, 15))];
