@@ -1,6 +1,8 @@
+import { keepFreedMemory } from "./allocator.ts";
 import { runCli } from "./commands/cli.ts";
 import { renderFailure } from "./commands/failure.ts";
 import type { Host } from "./commands/host.ts";
+import { isBuilt } from "./commands/version.ts";
 import { EXIT_CODES, exitCodeOf } from "./errors.ts";
 import { openOutput } from "./report/output.ts";
 import { Secrets } from "./report/secrets.ts";
@@ -26,6 +28,9 @@ const host: Host = {
   signals: process,
   // Compiled, a worker is found relative to the main module only; see Bun's documentation on standalone executables.
   workerUrl: new URL("./worker.ts", import.meta.url),
+  beforeRun: () => {
+    if (isBuilt()) keepFreedMemory(process.env);
+  },
   onExit: (clean) => {
     cleaners.push(clean);
   },

@@ -36,6 +36,7 @@ function rootCommand(host: Host): CommandDef {
     meta: { name: "run" },
     args: optionArgs(),
     run: async ({ args }) => {
+      host.beforeRun();
       const { run } = await import("./run.ts");
       await run(flagsOf(args), host);
     },

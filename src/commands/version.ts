@@ -9,6 +9,11 @@ export function version(): string {
   return typeof BUILD_VERSION === "string" ? BUILD_VERSION : "0.0.0-dev";
 }
 
+/** Whether this is a binary that was built, and not the sources. */
+export function isBuilt(): boolean {
+  return typeof BUILD_VERSION === "string";
+}
+
 /** `clickhouse-backfill <version> (<commit>)`, as the build stamped it; from source there is nothing to tell. */
 export function versionLine(): string {
   const commit = typeof BUILD_COMMIT === "string" ? BUILD_COMMIT : "source";
