@@ -83,11 +83,14 @@ function lock({ host, logger }: Session, directory: string, partition: string): 
 }
 
 /** A dry run inserts nothing, so that nothing is refused. */
-function openSessionSkipFile({ config }: Session): BadRowLog | null {
+function openSessionSkipFile({ config, host }: Session): BadRowLog | null {
   const { skipBadRowsPath: path, backfill } = config;
   if (path === null || backfill.dryRun) return null;
   const { partition, connection, tables } = backfill;
-  return openSkipFile(path, { partition, database: connection.database, sourceTable: tables.source });
+  const file = openSkipFile(path, { partition, database: connection.database, sourceTable: tables.source });
+  return {
+    append: (rows) => file.append(rows.map((bad) => ({ ...bad, message: host.secrets.redact(bad.message) }))),
+  };
 }
 
 async function copy(

@@ -198,6 +198,26 @@ describe("the password is nowhere but on the wire", () => {
   });
 });
 
+test("the password is not in the file of skipped rows, whatever the refusal says", async () => {
+  const story = new Story();
+  const sent = Buffer.from(`${USER}:${PASSWORD}`).toString("base64");
+  proxy.reset();
+  proxy.on(
+    { on: "insert", nth: "every" },
+    {
+      kind: "answer",
+      status: 400,
+      headers: { "X-ClickHouse-Exception-Code": "117" },
+      body: `Code: 117. DB::Exception: No row for Basic ${sent}, which is ${PASSWORD}`,
+    },
+  );
+  await story.run(proxy.url, BY_FILE, "--skip-bad-rows=state/skipped.jsonl");
+  const skipped = readFileSync(join(story.cwd, "state/skipped.jsonl"), "utf8");
+  expect(skipped).toContain("No row for Basic ***, which is ***");
+  story.expectNoSecret();
+  proxy.reset();
+});
+
 test("a password file that others can read is used, with a warning", async () => {
   const story = new Story();
   writeFileSync(join(story.cwd, "open"), PASSWORD, { mode: 0o644 });
