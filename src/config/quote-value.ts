@@ -4,7 +4,7 @@ const MAX_SHOWN_LENGTH = 80;
 /** A URL may hold credentials, and so may what stands where one was meant. */
 const MAY_HOLD_CREDENTIALS = /:\/\/|:.*@/s;
 /** A quote without its end, and other slips, make the next lines of `.env` a part of the value. */
-const PASSWORD_ASSIGNED = /(password\s*[=:]).*/is;
+const PASSWORD_ASSIGNED = /(password\W{0,3}[=:]).*/is;
 
 /** A value as a one-line message shows it: quoted, control characters escaped, long ones cut, without credentials. */
 export function quoteValue(value: string): string {

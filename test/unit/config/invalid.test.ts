@@ -117,6 +117,7 @@ test("a value that a slip in .env has extended to the password is not shown", ()
   for (const dotenv of [
     "BATCH_SIZE='5\nCLICKHOUSE_PASSWORD=topsecret\nMAX_RETRIES='3'",
     "CLICKHOUSE_URL:\nexport CLICKHOUSE_PASSWORD = 'topsecret'",
+    'BATCH_SIZE=\'CLICKHOUSE_PASSWORD"="topsecret"\'',
   ]) {
     const message = messageOf(() => settingsFrom({ dotenv }));
     expect(message).toContain("CLICKHOUSE_PASSWORD");
