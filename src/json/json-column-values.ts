@@ -1,0 +1,227 @@
+import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import { type JsonColumnPath, type ScalarType, VALUE } from "./json-column-path.ts";
+import type { JsonColumnPaths } from "./json-column-paths.ts";
+import { appendFloat64, appendInt64, isInteger, numberEnd } from "./json-number.ts";
+import { unescapeTo } from "./json-unescape.ts";
+
+/** Deeper objects are rare and not worth their paths. */
+const MAX_DEPTH = 64;
+/** Where a reading stands that is not sure of the value. */
+const UNSURE = -1;
+/** An integer of up to this many bytes is exact in a double. */
+const EXACT_INTEGER_BYTES = 15;
+
+/** What the elements of an array are, as far as they are known. */
+const NOTHING_YET = -1;
+const MIXED = -2;
+type ElementType = ScalarType | typeof NOTHING_YET | typeof MIXED;
+
+/** Reads values that are valid JSON into the columns of their paths. */
+export class JsonColumnValues {
+  readonly #paths: JsonColumnPaths;
+  readonly #text = new ByteWriter(4096);
+  #bytes: Buffer = Buffer.alloc(0);
+  #end = 0;
+  #row = 0;
+  #stamp = 0;
+  #hasEscapes = false;
+  #elementType: ElementType = NOTHING_YET;
+
+  constructor(paths: JsonColumnPaths) {
+    this.#paths = paths;
+  }
+
+  /**
+   * Reads `bytes[start, end)`, for which `isEmbeddableJson` is true, as the value of a member in row `row`; `stamp` tells
+   * the row from all others. False when it is not sure what the server would make of it.
+   */
+  read(member: number, bytes: Buffer, start: number, end: number, row: number, stamp: number): boolean {
+    this.#bytes = bytes;
+    this.#end = end;
+    this.#row = row;
+    this.#stamp = stamp;
+    return this.#value(member, this.#skipSpace(start), 0) !== UNSURE;
+  }
+
+  /** Reads the value at `at` and returns where it ends. */
+  #value(member: number, at: number, depth: number): number {
+    const path = this.#paths.pathOf(member);
+    // Which of two counts is for the server to say: a null, for one, counts only when other rows have the path.
+    if (path.namedIn === this.#stamp || !this.#paths.isPlain(member)) return UNSURE;
+    path.namedIn = this.#stamp;
+    switch (this.#bytes[at] as number) {
+      case 0x7b:
+        path.objectIn = this.#stamp;
+        return depth < MAX_DEPTH ? this.#members(member, at + 1, depth + 1) : UNSURE;
+      case 0x5b:
+        return this.#array(path, at + 1);
+      case 0x22:
+        return this.#string(path.scalarAt(this.#row, VALUE.string), at + 1);
+      case 0x74:
+        path.scalarAt(this.#row, VALUE.bool).byte(1);
+        return at + 4;
+      case 0x66:
+        path.scalarAt(this.#row, VALUE.bool).byte(0);
+        return at + 5;
+      case 0x6e:
+        return at + 4;
+      default:
+        return this.#number(path, at);
+    }
+  }
+
+  #members(parent: number, start: number, depth: number): number {
+    const bytes = this.#bytes;
+    let at = this.#skipSpace(start);
+    while (bytes[at] !== 0x7d) {
+      const keyEnd = this.#stringEnd(at + 1);
+      const member = this.#member(parent, at + 1, keyEnd);
+      if (member < 0) return UNSURE;
+      const colon = this.#skipSpace(keyEnd + 1);
+      at = this.#value(member, this.#skipSpace(colon + 1), depth);
+      if (at === UNSURE) return UNSURE;
+      at = this.#skipSpace(at);
+      if (bytes[at] === 0x2c) at = this.#skipSpace(at + 1);
+    }
+    return at + 1;
+  }
+
+  #member(parent: number, start: number, end: number): number {
+    if (!this.#hasEscapes) return this.#paths.member(parent, this.#bytes, start, end);
+    const text = this.#unescaped(start, end);
+    return this.#paths.member(parent, text.bytes, 0, text.length);
+  }
+
+  #number(path: JsonColumnPath, start: number): number {
+    const end = numberEnd(this.#bytes, start, this.#end);
+    if (!isInteger(this.#bytes, start, end)) {
+      appendFloat64(path.scalarAt(this.#row, VALUE.float64), this.#bytes, start, end);
+      return end;
+    }
+    return appendInt64(path.scalarAt(this.#row, VALUE.int64), this.#bytes, start, end) ? end : UNSURE;
+  }
+
+  /** Appends the string whose opening quote is passed. */
+  #string(out: ByteWriter, start: number): number {
+    const end = this.#stringEnd(start);
+    if (this.#hasEscapes) {
+      const text = this.#unescaped(start, end);
+      out.varint(text.length);
+      out.copy(text.bytes, 0, text.length);
+    } else {
+      out.varint(end - start);
+      out.copy(this.#bytes, start, end);
+    }
+    return end + 1;
+  }
+
+  /** Where the closing quote of the string whose opening quote is passed stands; notes whether it has escapes. */
+  #stringEnd(start: number): number {
+    const bytes = this.#bytes;
+    this.#hasEscapes = false;
+    let at = start;
+    for (; bytes[at] !== 0x22; at++) {
+      if (bytes[at] !== 0x5c) continue;
+      this.#hasEscapes = true;
+      at++;
+    }
+    return at;
+  }
+
+  #unescaped(start: number, end: number): ByteWriter {
+    this.#text.reset();
+    unescapeTo(this.#text, this.#bytes, start, end);
+    return this.#text;
+  }
+
+  /**
+   * Appends the array whose opening bracket is passed. The server takes the type of the path's arrays so far if the
+   * elements fit; all are kept of one type here, so that this is the only question.
+   */
+  #array(path: JsonColumnPath, start: number): number {
+    const end = this.#inspectElements(start);
+    if (end === UNSURE) return UNSURE;
+    const known = path.arrayOf;
+    let type = this.#elementType;
+    if (type === NOTHING_YET) type = known === -1 ? VALUE.string : known;
+    if (type === VALUE.int64 && known === VALUE.float64) type = known;
+    if (type === MIXED || (known !== -1 && type !== known)) return UNSURE;
+    const array = path.arrayAt(this.#row, type);
+    for (let at = this.#skipSpace(start); this.#bytes[at] !== 0x5d; ) {
+      const isNull = this.#bytes[at] === 0x6e;
+      const out = array.element(isNull);
+      at = isNull ? appendNull(out, type, at) : this.#element(out, type, at);
+      if (at === UNSURE) return UNSURE;
+      at = this.#skipSpace(at);
+      if (this.#bytes[at] === 0x2c) at = this.#skipSpace(at + 1);
+    }
+    array.endArray();
+    return end;
+  }
+
+  #element(out: ByteWriter, type: ScalarType, at: number): number {
+    const bytes = this.#bytes;
+    if (type === VALUE.string) return this.#string(out, at + 1);
+    if (type === VALUE.bool) {
+      const isTrue = bytes[at] === 0x74;
+      out.byte(isTrue ? 1 : 0);
+      return at + (isTrue ? 4 : 5);
+    }
+    const end = numberEnd(bytes, at, this.#end);
+    if (type === VALUE.int64) return appendInt64(out, bytes, at, end) ? end : UNSURE;
+    // As the server makes a double of an integer is not known where rounding is involved.
+    if (end - at > EXACT_INTEGER_BYTES && isInteger(bytes, at, end)) return UNSURE;
+    appendFloat64(out, bytes, at, end);
+    return end;
+  }
+
+  /** Passes the elements of an array and notes their type; nulls have none. */
+  #inspectElements(start: number): number {
+    const bytes = this.#bytes;
+    let type: ElementType = NOTHING_YET;
+    let at = this.#skipSpace(start);
+    while (bytes[at] !== 0x5d) {
+      const first = bytes[at] as number;
+      if (first === 0x7b || first === 0x5b) return UNSURE;
+      if (first === 0x6e) {
+        at += 4;
+      } else if (first === 0x22) {
+        at = this.#stringEnd(at + 1) + 1;
+        type = joined(type, VALUE.string);
+      } else if (first === 0x74 || first === 0x66) {
+        at += first === 0x74 ? 4 : 5;
+        type = joined(type, VALUE.bool);
+      } else {
+        const end = numberEnd(bytes, at, this.#end);
+        type = joined(type, isInteger(bytes, at, end) ? VALUE.int64 : VALUE.float64);
+        at = end;
+      }
+      at = this.#skipSpace(at);
+      if (bytes[at] === 0x2c) at = this.#skipSpace(at + 1);
+    }
+    this.#elementType = type;
+    return at + 1;
+  }
+
+  #skipSpace(start: number): number {
+    const bytes = this.#bytes;
+    let at = start;
+    while (at < this.#end && (bytes[at] as number) <= 0x20) at++;
+    return at;
+  }
+}
+
+/** The type of an array that holds elements of both types. */
+function joined(type: ElementType, next: ScalarType): ElementType {
+  if (type === NOTHING_YET || type === next) return next;
+  const areNumbers =
+    (type === VALUE.int64 || type === VALUE.float64) && (next === VALUE.int64 || next === VALUE.float64);
+  return areNumbers ? VALUE.float64 : MIXED;
+}
+
+/** Appends the value that stands under a null; returns where the null that begins at `at` ends. */
+function appendNull(out: ByteWriter, type: ScalarType, at: number): number {
+  if (type === VALUE.int64 || type === VALUE.float64) out.uint64(0);
+  else out.byte(0);
+  return at + 4;
+}
