@@ -26,6 +26,19 @@ export const EMPTY_SUMMARY: Summary = {
   resultBytes: 0,
 };
 
+/** What `enable_http_compression` and `http_zlib_compression_level` say. */
+export interface CompressionSettings {
+  readonly isEnabled: boolean;
+  /** Of either encoding. */
+  readonly level: number;
+}
+
+/** How an answer is compressed. */
+export interface Compression {
+  readonly encoding: "gzip" | "zstd";
+  readonly level: number;
+}
+
 /** Raised when the client has closed the connection: nobody is left to answer. */
 export class ClientGone extends Error {
   override readonly name = "ClientGone";
@@ -38,7 +51,7 @@ export class Answer {
   readonly #startedAt = performance.now();
   readonly #tag = randomBytes(8).toString("hex");
   readonly #version: string;
-  readonly #encoding: "gzip" | "zstd" | undefined;
+  readonly #compression: Compression | undefined;
   readonly #gone = new AbortController();
   #compressor: Gzip | ZstdCompress | undefined;
 
@@ -48,13 +61,13 @@ export class Answer {
       readonly queryId: string;
       readonly version: string;
       readonly timezone: string;
-      readonly encoding: "gzip" | "zstd" | undefined;
+      readonly compression: Compression | undefined;
     },
   ) {
     this.queryId = options.queryId;
     this.#response = response;
     this.#version = options.version;
-    this.#encoding = options.encoding;
+    this.#compression = options.compression;
     response.on("close", () => {
       if (!response.writableFinished) this.#gone.abort(new ClientGone("The client closed the connection"));
     });
@@ -76,9 +89,9 @@ export class Answer {
       this.#response.setHeader("Content-Type", contentTypeOf(format));
     }
     this.#response.setHeader("X-ClickHouse-Summary", this.#summaryText(summary));
-    if (this.#encoding !== undefined) {
-      this.#response.setHeader("Content-Encoding", this.#encoding);
-      this.#compressor = this.#encoding === "gzip" ? createGzip({ level: 3 }) : createZstdCompress();
+    if (this.#compression !== undefined) {
+      this.#response.setHeader("Content-Encoding", this.#compression.encoding);
+      this.#compressor = compressorOf(this.#compression);
       this.#compressor.pipe(this.#response);
     }
   }
@@ -123,7 +136,7 @@ export class Answer {
     if (this.#compressor !== undefined) {
       const compressor = this.#compressor;
       compressor.write(bytes);
-      const flush = this.#encoding === "gzip" ? constants.Z_SYNC_FLUSH : constants.ZSTD_e_flush;
+      const flush = this.#compression?.encoding === "gzip" ? constants.Z_SYNC_FLUSH : constants.ZSTD_e_flush;
       await new Promise<void>((resolve) => compressor.flush(flush, resolve));
     } else {
       this.#response.write(bytes);
@@ -155,12 +168,24 @@ export class Answer {
   }
 }
 
-/** Which of the client's encodings to answer in. */
-export function answerEncoding(request: IncomingMessage, enabled: boolean): "gzip" | "zstd" | undefined {
-  if (!enabled) return undefined;
+/** How to compress the answer: in one of the client's encodings, if the settings have it compressed. */
+export function answerCompression(
+  request: IncomingMessage,
+  { isEnabled, level }: CompressionSettings,
+): Compression | undefined {
+  if (!isEnabled) return undefined;
   const accepted = String(request.headers["accept-encoding"] ?? "");
-  return (["gzip", "zstd"] as const).find((encoding) => new RegExp(`\\b${encoding}\\b`).test(accepted));
+  const encoding = (["gzip", "zstd"] as const).find((name) => new RegExp(`\\b${name}\\b`).test(accepted));
+  return encoding && { encoding, level };
 }
+
+function compressorOf({ encoding, level }: Compression): Gzip | ZstdCompress {
+  if (encoding === "gzip") return createGzip({ level, chunkSize: COMPRESSED_CHUNK_BYTES });
+  const params = { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 };
+  return createZstdCompress({ params, chunkSize: COMPRESSED_CHUNK_BYTES });
+}
+
+const COMPRESSED_CHUNK_BYTES = 262_144;
 
 function ignoreGone(error: unknown): void {
   if (!(error instanceof ClientGone)) throw error;

@@ -12,7 +12,6 @@ export interface RequestParameters {
   readonly queryId: string | undefined;
   readonly sessionId: string | undefined;
   readonly waitEndOfQuery: boolean;
-  readonly compressAnswer: boolean;
   /** Query parameters as they came, in ClickHouse's escaped form. */
   readonly queryParameters: ReadonlyMap<string, string>;
   readonly settings: ReadonlyMap<string, string>;
@@ -43,7 +42,6 @@ export function readParameters(request: IncomingMessage, url: URL): RequestParam
     queryId: search.get("query_id") || header(request, "x-clickhouse-query-id"),
     sessionId: search.get("session_id") || undefined,
     waitEndOfQuery: isOn(search.get("wait_end_of_query")) || isOn(search.get("http_wait_end_of_query")),
-    compressAnswer: isOn(search.get("enable_http_compression")),
     queryParameters,
     settings,
   };
@@ -87,7 +85,8 @@ function header(request: IncomingMessage, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-function isOn(value: string | null): boolean {
+/** Whether a switch among the parameters, or the text of a setting, is on. */
+export function isOn(value: string | null): boolean {
   return value === "1" || value === "true";
 }
 

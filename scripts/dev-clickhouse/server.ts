@@ -2,12 +2,12 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { Answer, answerEncoding, ClientGone } from "./answer.ts";
+import { Answer, answerCompression, ClientGone, type CompressionSettings } from "./answer.ts";
 import { readRequestText } from "./body.ts";
 import type { Engine } from "./engine.ts";
 import { EngineException } from "./exception.ts";
 import { FifoPool } from "./fifo.ts";
-import { type RequestParameters, readParameters } from "./parameters.ts";
+import { isOn, type RequestParameters, readParameters } from "./parameters.ts";
 import { Query } from "./query.ts";
 import { Sessions } from "./sessions.ts";
 
@@ -20,24 +20,38 @@ export interface ServerOptions {
   readonly maxConcurrentQueries: number;
 }
 
+/** What the engine is, and its defaults where this server does the work. */
+interface EngineFacts {
+  readonly version: string;
+  readonly timezone: string;
+  readonly compression: string;
+  readonly level: string;
+}
+
 /** ClickHouse's HTTP interface in front of an engine. */
 export class DevServer {
   readonly #engine: Engine;
   readonly #options: ServerOptions;
   readonly #version: string;
   readonly #timezone: string;
+  readonly #compression: CompressionSettings;
   readonly #fifos: FifoPool;
   readonly #sessions: Sessions;
   readonly #server: Server;
   readonly #running = new Set<Promise<void>>();
 
-  private constructor(engine: Engine, options: ServerOptions, version: string, timezone: string) {
+  private constructor(
+    engine: Engine,
+    options: ServerOptions,
+    { version, timezone, compression, level }: EngineFacts,
+  ) {
     this.#engine = engine;
     this.#fifos = new FifoPool(join(engine.path, "dev-clickhouse-pipes"));
     this.#sessions = new Sessions(engine);
     this.#options = options;
     this.#version = version;
     this.#timezone = timezone;
+    this.#compression = { isEnabled: isOn(compression), level: Number(level) };
     this.#server = createServer((request, response) => {
       const handled = this.#handle(request, response);
       this.#running.add(handled);
@@ -49,11 +63,13 @@ export class DevServer {
 
   /** Resolves when the server listens. @throws {Error} when the address can't be had */
   static async start(engine: Engine, options: ServerOptions): Promise<DevServer> {
-    const [row] = await engine.ask<{ version: string; timezone: string }>(
-      "SELECT version() AS version, timezone() AS timezone",
+    const [facts] = await engine.ask<EngineFacts>(
+      `SELECT version() AS version, timezone() AS timezone,
+         toString(getSetting('enable_http_compression')) AS compression,
+         toString(getSetting('http_zlib_compression_level')) AS level`,
     );
-    if (row === undefined) throw new Error("The engine does not answer");
-    const server = new DevServer(engine, options, row.version, row.timezone);
+    if (facts === undefined) throw new Error("The engine does not answer");
+    const server = new DevServer(engine, options, facts);
     await server.#listen();
     return server;
   }
@@ -85,11 +101,15 @@ export class DevServer {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", "http://localhost");
+    const isCompressed = url.searchParams.get("enable_http_compression");
     const answer = new Answer(response, {
       queryId: url.searchParams.get("query_id") || crypto.randomUUID(),
       version: this.#version,
       timezone: this.#timezone,
-      encoding: answerEncoding(request, url.searchParams.get("enable_http_compression") === "1"),
+      compression: answerCompression(request, {
+        isEnabled: isCompressed === null ? this.#compression.isEnabled : isOn(isCompressed),
+        level: Number(url.searchParams.get("http_zlib_compression_level") ?? this.#compression.level),
+      }),
     });
     try {
       if (isHealthCheck(request, url)) return void response.end("Ok.\n");

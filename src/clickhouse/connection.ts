@@ -1,3 +1,8 @@
+/** How blocks may cross the network; by the names of HTTP's content codings (RFC 9110, section 8.4.1). */
+export const COMPRESSIONS = ["none", "zstd", "gzip"] as const;
+
+export type Compression = (typeof COMPRESSIONS)[number];
+
 /** Where the server is and who asks. The password never appears in messages. */
 export interface ConnectionSettings {
   /** With protocol, `http://` or `https://`. */
@@ -5,6 +10,8 @@ export interface ConnectionSettings {
   readonly user: string;
   readonly password: string;
   readonly database: string;
+  /** Of blocks of rows, in both directions; none unless told. */
+  readonly compression?: Compression;
   /** How long a server may stay silent in the midst of a request; 5 minutes unless told. */
   readonly stallTimeoutMs?: number;
 }

@@ -1,3 +1,5 @@
+import { COMPRESSION_LEVEL } from "./compression.ts";
+import type { Compression } from "./connection.ts";
 import type { QuerySettings, Server } from "./server.ts";
 import { literal } from "./sql.ts";
 
@@ -40,6 +42,13 @@ const READ_WISHES: QuerySettings = {
   preferred_block_size_bytes: 8 * 2 ** 20,
 };
 
+/** Settings that have answers compressed where a request accepts that. */
+function compressionWishes(compression: Compression): QuerySettings {
+  if (compression === "none") return {};
+  // In spite of its name it is the level of every kind of compression.
+  return { enable_http_compression: 1, http_zlib_compression_level: COMPRESSION_LEVEL[compression] };
+}
+
 /** Settings that guard inserts. */
 const WRITE_GUARDS: QuerySettings = {
   ...QUERY_GUARDS,
@@ -63,7 +72,8 @@ export type KnownSettings = ReadonlyMap<string, { readonly value: string; readon
 
 /** Asks the server for the settings named here: one that it does not know would fail a query with code 115. */
 export async function knownSettings(server: Server, signal: AbortSignal): Promise<KnownSettings> {
-  const names = Object.keys({ ...READ_GUARDS, ...READ_WISHES, ...WRITE_GUARDS, max_block_size: 0 });
+  const wishes = { ...READ_WISHES, ...compressionWishes("zstd"), max_block_size: 0 };
+  const names = Object.keys({ ...READ_GUARDS, ...wishes, ...WRITE_GUARDS });
   const sql = `SELECT name, value, readonly FROM system.settings WHERE name IN (${names.map(literal).join(", ")})`;
   const rows = await server.allRows({ sql }, signal);
   return new Map(
@@ -80,8 +90,16 @@ export function querySettings(known: KnownSettings): QuerySettings {
 }
 
 /** Settings for a query of blocks of about `blockRows` rows. */
-export function readSettings(known: KnownSettings, blockRows: number): QuerySettings {
-  const wishes = differing(known, { ...READ_WISHES, max_block_size: blockRows });
+export function readSettings(
+  known: KnownSettings,
+  blockRows: number,
+  compression: Compression = "none",
+): QuerySettings {
+  const wishes = differing(known, {
+    ...READ_WISHES,
+    ...compressionWishes(compression),
+    max_block_size: blockRows,
+  });
   const granted = Object.entries(wishes).filter(([name]) => known.get(name)?.isChangeable === true);
   return { ...Object.fromEntries(granted), ...differing(known, READ_GUARDS) };
 }

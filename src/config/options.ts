@@ -1,3 +1,4 @@
+import { COMPRESSIONS } from "../clickhouse/connection.ts";
 import { levelFromRustLog, logLevel } from "./log-level.ts";
 import type { AnyOptionSpec, OptionSpec } from "./option-spec.ts";
 import { redactUrl } from "./quote-value.ts";
@@ -132,6 +133,14 @@ export const OPTIONS = {
     description: "Pipelines that fetch, enrich and insert at the same time",
     placeholder: "N",
     schema: schema.wholeNumber(1, 256),
+  }),
+  compression: option({
+    flag: "compression",
+    variable: "COMPRESSION",
+    default: "none",
+    description: "Compress what goes to and comes from the server: none, zstd or gzip",
+    placeholder: "METHOD",
+    schema: schema.oneOf(COMPRESSIONS),
   }),
   traceWindowDays: option({
     flag: "trace-window-days",

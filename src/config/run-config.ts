@@ -21,6 +21,7 @@ export function toRunConfig(settings: Settings): RunConfig {
         user: settings.clickhouseUser,
         password: settings.clickhousePassword,
         database: settings.clickhouseDb,
+        compression: settings.compression,
       },
       tables: {
         source: settings.sourceTable,

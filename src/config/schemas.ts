@@ -44,6 +44,16 @@ export function wholeNumber(min: number, max: number): v.GenericSchema<string, n
   );
 }
 
+/** One of several words, in any case. */
+export function oneOf<const Word extends string>(words: readonly Word[]): v.GenericSchema<string, Word> {
+  const accepted = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+  return v.pipe(
+    v.string(),
+    v.transform((text) => text.toLowerCase()),
+    v.picklist(words, accepted),
+  );
+}
+
 /** A switch as variables and `--flag=value` spell it. */
 export const toggle = v.pipe(
   v.string(),

@@ -290,8 +290,8 @@ class BackfillRun {
       maxWaitMs,
       skipBadRows: this.#badRows !== null,
       timeZone,
-      pageSettings: readSettings(known, blockRows),
-      traceSettings: readSettings(known, TRACE_BLOCK_ROWS),
+      pageSettings: readSettings(known, blockRows, connection.compression),
+      traceSettings: readSettings(known, TRACE_BLOCK_ROWS, connection.compression),
       writeSettings: writeSettings(known),
     };
   }

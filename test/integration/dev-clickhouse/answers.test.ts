@@ -177,9 +177,12 @@ describe("compression", () => {
     expect(rows.at(-1)).toBe("99999");
   });
 
-  test("answers plainly without enable_http_compression", async () => {
-    const response = await post("SELECT 1", {}, { headers: { "Accept-Encoding": "gzip" } });
-    expect(response.headers.get("Content-Encoding")).toBeNull();
+  test("answers as enable_http_compression has it, which is on by default", async () => {
+    const headers = { "Accept-Encoding": "gzip" };
+    const asUsual = await post("SELECT 1", {}, { headers });
+    expect(asUsual.headers.get("Content-Encoding")).toBe("gzip");
+    const off = await post("SELECT 1", { enable_http_compression: "0" }, { headers });
+    expect(off.headers.get("Content-Encoding")).toBeNull();
   });
 
   test.each(["gzip", "zstd", "deflate"] as const)("takes a statement in %s", async (encoding) => {

@@ -50,7 +50,8 @@ describe("the settings of requests", () => {
     for (const settings of [readSettings(contrary(), 100), writeSettings(contrary())]) {
       expect(await server.allRows({ sql, settings }, NEVER)).toHaveLength(3);
     }
-    const names = Object.keys({ ...readSettings(contrary(), 1), ...writeSettings(contrary()) });
+    const read = readSettings(contrary(), 1, "zstd");
+    const names = Object.keys({ ...read, ...writeSettings(contrary()) });
     expect(names.filter((name) => name !== "wait_end_of_query").toSorted()).toEqual(
       [...known.keys()].toSorted(),
     );

@@ -50,6 +50,7 @@ const INVALID: readonly (readonly [flag: string, values: readonly string[], acce
   ["stream-block-size", ["0", "10000001", ...NOT_NUMBERS], `${WHOLE} 1 to 10000000`],
   ["max-retries", ["101", ...NOT_NUMBERS], `${WHOLE} 0 to 100`],
   ["parallel-workers", ["0", "257", ...NOT_NUMBERS], `${WHOLE} 1 to 256`],
+  ["compression", ["", "lz4", "zstd ", "true", "1"], "expected none, zstd or gzip"],
   ["trace-window-days", ["32", ...NOT_NUMBERS], `${WHOLE} 0 to 31`],
   ["dry-run", ["", "yes", "no", "2", "on"], "expected true, false, 1 or 0"],
   [

@@ -1,0 +1,120 @@
+import { Readable, type Transform } from "node:stream";
+import type { ReadableStream, ReadableStreamDefaultReader } from "node:stream/web";
+import { constants, createGzip, createZstdCompress } from "node:zlib";
+import { describeNetworkError } from "./answer.ts";
+import type { Compression } from "./connection.ts";
+import { TransportError } from "./errors.ts";
+
+export type Encoding = Exclude<Compression, "none">;
+
+/**
+ * How much work either side does for fewer bytes. zstd: a tenth more bytes than at its usual level 3, for a fifth less of
+ * the processor. gzip: ClickHouse's usual level; at level 1 it makes 43 % more bytes.
+ */
+export const COMPRESSION_LEVEL: Readonly<Record<Encoding, number>> = { zstd: 1, gzip: 3 };
+
+const CHUNK_BYTES = 256 * 1024;
+
+/** `body` as a compressed stream, made while it is read. */
+export function compressed(body: readonly Buffer[], encoding: Encoding): Readable {
+  const source = Readable.from(body, { objectMode: false, highWaterMark: 2 ** 20 });
+  return source.pipe(compressor(encoding));
+}
+
+function compressor(encoding: Encoding): Transform {
+  const level = COMPRESSION_LEVEL[encoding];
+  if (encoding === "gzip") return createGzip({ level, chunkSize: CHUNK_BYTES });
+  const params = { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 };
+  return createZstdCompress({ params, chunkSize: CHUNK_BYTES });
+}
+
+/**
+ * The bytes that compressed chunks hold, as they arrive. Everything that came before a failure is handed out before it is
+ * thrown: the chunks' own error, or a TransportError when they end early, are damaged, or go on after their end. No chunk
+ * at all is an answer without rows, to which servers add nothing.
+ */
+export async function* decompressed(
+  chunks: AsyncIterable<Uint8Array>,
+  encoding: Encoding,
+): AsyncGenerator<Uint8Array, void, void> {
+  const decompressor = new Decompressor(encoding);
+  let failure: { readonly error: unknown } | null = null;
+  async function* untilFailure(): AsyncGenerator<Uint8Array, void, void> {
+    try {
+      yield* chunks;
+    } catch (error) {
+      failure = { error };
+    }
+  }
+  try {
+    let isEmpty = true;
+    for await (const chunk of untilFailure()) {
+      isEmpty = false;
+      yield* decompressor.add(chunk);
+    }
+    if (failure !== null) {
+      yield* decompressor.rest();
+      throw (failure as { readonly error: unknown }).error;
+    }
+    if (!isEmpty) yield* decompressor.end();
+  } finally {
+    decompressor.close();
+  }
+}
+
+/** A decompressor that is fed and read by turns, so that no more than one chunk's worth of output waits. */
+class Decompressor {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #writer: ReturnType<DecompressionStream["writable"]["getWriter"]>;
+  #output: ReturnType<ReadableStreamDefaultReader<Uint8Array>["read"]>;
+
+  constructor(encoding: Encoding) {
+    // Unlike Bun's streams of node:zlib, this one takes a zstd frame that is cut for an error.
+    const stream = new DecompressionStream(encoding, { highWaterMark: CHUNK_BYTES });
+    const readable: ReadableStream<Uint8Array> = stream.readable;
+    this.#reader = readable.getReader();
+    this.#writer = stream.writable.getWriter();
+    // A failure shows in what is awaited.
+    for (const { closed } of [this.#reader, this.#writer]) closed.catch(() => {});
+    this.#output = this.#reader.read();
+  }
+
+  add(chunk: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
+    // The stream's type leaves out shared memory, of which answers are not made.
+    return this.#outputDuring(this.#writer.write(chunk as Uint8Array<ArrayBuffer>));
+  }
+
+  /** What has not come out yet, when nothing more can be added. */
+  rest(): AsyncGenerator<Uint8Array, void, void> {
+    // Taken when all that went before is read.
+    return this.add(new Uint8Array(0));
+  }
+
+  /** What has not come out yet; throws when that is not all. */
+  end(): AsyncGenerator<Uint8Array, void, void> {
+    // The reader fails and ends as well.
+    this.#writer.close().catch(() => {});
+    return this.#outputDuring(new Promise(() => {}));
+  }
+
+  close(): void {
+    this.#writer.abort().catch(() => {});
+    this.#output.catch(() => {});
+  }
+
+  async *#outputDuring(step: Promise<void>): AsyncGenerator<Uint8Array, void, void> {
+    const over = step.then(() => null);
+    try {
+      for (;;) {
+        const next = await Promise.race([this.#output, over]);
+        if (next === null || next.done) return;
+        this.#output = this.#reader.read();
+        yield next.value;
+      }
+    } catch (error) {
+      throw new TransportError(`The answer cannot be decompressed: ${describeNetworkError(error)}`, {
+        cause: error,
+      });
+    }
+  }
+}
