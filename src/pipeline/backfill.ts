@@ -9,6 +9,7 @@ import {
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
+import { isAtLeast, type MajorMinor } from "../clickhouse/version.ts";
 import { RunError } from "../errors.ts";
 import type { ResolvedMapping } from "../mapping/resolve.ts";
 import type { KeyRange } from "../plan/key-range.ts";
@@ -128,6 +129,9 @@ const PROOF_QUERY_ROWS = 4_000_000;
 /** Blocks of pages are about that large, at most. */
 const BLOCK_BYTES = 16 * 2 ** 20;
 
+/** The first version that reads the flattened serialization of JSON columns. */
+const JSON_PATHS_SINCE: MajorMinor = [25, 6];
+
 /** The rows that a block may have: a batch's, or fewer where rows are large. */
 function blockRows(batchRows: number, rowBytes: number | null): number {
   return rowBytes === null ? batchRows : Math.min(batchRows, Math.max(1, Math.round(BLOCK_BYTES / rowBytes)));
@@ -201,7 +205,10 @@ class BackfillRun {
     const lastKey = this.#options.dryRun ? null : await greatestKey(scope);
     if (remaining.length > 0) {
       const rowBytes = await averageRowBytes(scope, connection.database, tables.source);
-      const setup = this.#workerSetup(mapping, known, scope, blockRows(batchSizeRows, rowBytes), clock);
+      const setup = this.#workerSetup(mapping, known, scope, blockRows(batchSizeRows, rowBytes), {
+        timeZone: clock.timeZone,
+        takesJsonPaths: isAtLeast(serverVersion, JSON_PATHS_SINCE),
+      });
       await this.#copyRanges(scope, remaining, setup, clock);
     }
     const lateRows = await this.#prove(scope, mapping, earlierReadSinceMs);
@@ -269,13 +276,14 @@ class BackfillRun {
     known: KnownSettings,
     scope: PlanScope,
     blockRows: number,
-    { timeZone }: ServerClock,
+    { timeZone, takesJsonPaths }: Pick<WorkerSetup, "timeZone" | "takesJsonPaths">,
   ): WorkerSetup {
     const { connection, tables, partition, batchSizeRows, dryRun, maxRetries, maxWaitMs, traceWindowDays } =
       this.#options;
     return {
       connection,
       mapping,
+      takesJsonPaths,
       source: scope.table,
       target: qualifiedTable(connection.database, tables.target),
       partition,

@@ -22,9 +22,10 @@ export class Batch {
   /** Size of the rows as they came over the wire, about. */
   sourceBytes = 0;
 
-  constructor(mapping: ResolvedMapping) {
+  /** `takesJsonPaths`: the server reads JSON columns that come as paths. */
+  constructor(mapping: ResolvedMapping, takesJsonPaths: boolean) {
     this.#copiedColumns = mapping.copied.length;
-    this.#made = new MadeColumns(mapping.made);
+    this.#made = new MadeColumns(mapping.made, takesJsonPaths);
   }
 
   /**
@@ -40,11 +41,15 @@ export class Batch {
     return to;
   }
 
-  /** Takes in a slice, whatever its size. The enricher stands at its first row. */
+  /** Takes in a slice, whatever its size. */
   add(slice: BlockSlice, enricher: Enricher): void {
     const rows = slice.to - slice.from;
     this.withoutTrace += enricher.append(slice, this.#made);
     this.#slices.push(slice);
+    if (!this.#made.isExact) {
+      this.#made.restartAsText();
+      for (const again of this.#slices) enricher.append(again, this.#made);
+    }
     this.rows += rows;
     this.sourceBytes += Math.round((blockBytes(slice.block) * rows) / slice.block.rows);
   }

@@ -18,6 +18,8 @@ export interface PageCopying extends BatchSending {
   readonly source: string;
   readonly partition: string;
   readonly dryRun: boolean;
+  /** The server reads JSON columns that come as paths. */
+  readonly takesJsonPaths: boolean;
   readonly pageSettings: QuerySettings;
 }
 
@@ -66,8 +68,8 @@ export class PageCopier {
   constructor(copying: PageCopying, store: TraceStore) {
     this.#copying = copying;
     this.#enricher = new Enricher(store, copying.mapping.tagsBecomeMetadata);
-    this.#filling = new Batch(copying.mapping);
-    this.#sending = new Batch(copying.mapping);
+    this.#filling = new Batch(copying.mapping, copying.takesJsonPaths);
+    this.#sending = new Batch(copying.mapping, copying.takesJsonPaths);
     this.#sender = new BatchSender(copying, store);
   }
 

@@ -2,12 +2,13 @@ import { ERROR_CODE, ServerError, TransportError } from "../clickhouse/errors.ts
 import { type RetryPolicy, StepError, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
+import { isAtLeast, type MajorMinor } from "../clickhouse/version.ts";
 import { RunError } from "../errors.ts";
 import { MappingError, type ResolvedMapping, resolveMapping, type TableShape } from "../mapping/resolve.ts";
 import type { BackfillOptions } from "./backfill.ts";
 
 /** The oldest server whose answers this program has been made for. */
-const OLDEST_VERSION = [24, 3] as const;
+const OLDEST_VERSION: MajorMinor = [24, 3];
 
 /** What the engine and the keys of a table must be; texts as system.tables writes them. */
 export interface EngineExpectation {
@@ -69,14 +70,7 @@ export async function connect(server: Server, options: BackfillOptions, retry: R
   const version = await withRetry(`Connecting to ${url}`, retry, ask).catch((error: unknown) => {
     throw error instanceof StepError ? connectionError(error.cause, url, user, database) : error;
   });
-  const [major, minor] = version.split(".").map(Number);
-  const [oldestMajor, oldestMinor] = OLDEST_VERSION;
-  const isTooOld =
-    major === undefined ||
-    minor === undefined ||
-    major < oldestMajor ||
-    (major === oldestMajor && minor < oldestMinor);
-  if (isTooOld) {
+  if (!isAtLeast(version, OLDEST_VERSION)) {
     throw new RunError(
       `ClickHouse ${version} at ${url} is too old: ${OLDEST_VERSION.join(".")} or later is needed`,
     );

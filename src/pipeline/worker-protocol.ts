@@ -13,6 +13,8 @@ import type { CopiedPage, PageResult } from "./page-copier.ts";
 export interface WorkerSetup {
   readonly connection: ConnectionSettings;
   readonly mapping: ResolvedMapping;
+  /** The server reads JSON columns that come as paths. */
+  readonly takesJsonPaths: boolean;
   /** The quoted tables. */
   readonly source: string;
   readonly target: string;

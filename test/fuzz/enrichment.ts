@@ -113,7 +113,7 @@ function storeAt(number: number): TraceStore {
   return store;
 }
 
-const batch = new Batch(MAPPING);
+const batch = new Batch(MAPPING, false);
 const writer = new SegmentWriter(true);
 // A segment is made but once.
 writer.append(traceBlock([{ key: keyOf(0) }]));

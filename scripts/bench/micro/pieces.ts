@@ -7,6 +7,9 @@ import { Enricher } from "../../../src/pipeline/enrich/enricher.ts";
 import { MadeColumns } from "../../../src/pipeline/enrich/made-columns.ts";
 import type { TraceStore } from "../../../src/traces/store.ts";
 
+/** The local server does. */
+const TAKES_JSON_PATHS = true;
+
 /** Finds the blocks of an answer; each is handed on and its buffer used again, as a run does. Returns the rows. */
 export function walk(
   chunks: readonly Uint8Array[],
@@ -50,7 +53,7 @@ export function copy(chunks: readonly Buffer[], target: Buffer): void {
 /** Makes the trace's columns for all rows of the blocks, and forgets them. */
 export function gather(blocks: readonly Block[], mapping: ResolvedMapping, store: TraceStore): () => number {
   const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
-  const made = new MadeColumns(mapping.made);
+  const made = new MadeColumns(mapping.made, TAKES_JSON_PATHS);
   return () => {
     let withoutTrace = 0;
     for (const block of blocks) {
@@ -71,13 +74,13 @@ export function fillBatches(
 ): Batch[] {
   const batches: Batch[] = [];
   const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
-  let batch = new Batch(mapping);
+  let batch = new Batch(mapping, TAKES_JSON_PATHS);
   for (const block of blocks) {
     for (let from = 0; from < block.rows; ) {
       const to = batch.take(block, from, batchRows, enricher);
       if (to === from) {
         batches.push(batch);
-        batch = new Batch(mapping);
+        batch = new Batch(mapping, TAKES_JSON_PATHS);
       }
       from = to;
     }
@@ -95,7 +98,7 @@ export function enrichAlone(
 ): () => number {
   const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
   const buffers = new BufferPool(4);
-  const batch = new Batch(mapping);
+  const batch = new Batch(mapping, TAKES_JSON_PATHS);
   return () => {
     const assembler = new BlockAssembler(buffers);
     const held: Block[] = [];

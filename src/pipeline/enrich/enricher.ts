@@ -18,8 +18,8 @@ interface HelperSteps {
 }
 
 /**
- * Makes the columns that come from the trace, for the rows of one block after another. Rows must come in order; a block
- * may be given in several slices.
+ * Makes the columns that come from the trace, for the rows of one block after another. A block may be given in several
+ * slices; it is fastest when they follow each other.
  */
 export class Enricher {
   readonly #store: TraceStore;
@@ -37,6 +37,8 @@ export class Enricher {
   #schema: BlockSchema | null = null;
   #steps: HelperSteps | null = null;
   #block: Block | null = null;
+  /** The row that follows those that were given last, and where its own version stands. */
+  #nextRow = 0;
   #ownVersionAt = 0;
   #withoutTrace = 0;
 
@@ -47,7 +49,11 @@ export class Enricher {
 
   /** Appends what the slice's rows get of their traces to `out`, and returns how many of them have no trace. */
   append(slice: BlockSlice, out: MadeColumns): number {
-    if (slice.block !== this.#block) this.#begin(slice.block, out.json !== null);
+    if (slice.block !== this.#block || slice.from < this.#nextRow)
+      this.#begin(slice.block, out.json !== null);
+    if (slice.from > this.#nextRow) this.#passTo(slice.from);
+    this.#nextRow = slice.to;
+    this.#merger.beginBatch();
     const { bytes } = slice.block;
     const { traceKey, parentIsEmpty } = this.#steps as HelperSteps;
     const keysStart = slice.block.at.start[traceKey] as number;
@@ -87,6 +93,16 @@ export class Enricher {
     this.#merger.begin(block, metadata, withJson);
     this.#ownVersionAt = ownVersion < 0 ? 0 : (block.at.start[ownVersion] as number);
     this.#block = block;
+    this.#nextRow = 0;
+  }
+
+  #passTo(row: number): void {
+    const { bytes } = this.#block as Block;
+    if (this.#ownVersionAt > 0) {
+      for (let i = this.#nextRow; i < row; i++)
+        this.#ownVersionAt = this.#stringEnd(bytes, this.#ownVersionAt);
+    }
+    this.#merger.passTo(row);
   }
 
   /** Appends the attributes of a trace and returns where its tags begin; they are appended too. */

@@ -1,13 +1,12 @@
 import { ByteWriter } from "../../clickhouse/native/byte-writer.ts";
 import { encodeColumnHeader, LOW_CARDINALITY_FLAGS } from "../../clickhouse/native/parser.ts";
 import type { MadeColumn } from "../../mapping/resolve.ts";
+import { type JsonTarget, MadeJson } from "./made-json.ts";
 
 /** Index of each value of the `source` column among the keys that `SOURCE_KEYS` writes. */
 export const SOURCE_INDEX = { ingestionApi: 1, otel: 2 } as const;
 const SOURCE_KEYS = Buffer.from("\0\x0dingestion-api\x04otel", "latin1");
 const SOURCE_KEY_COUNT = 3;
-/** Version of the JSON column's serialization that says: the values follow as strings. */
-const JSON_AS_STRING = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
 
 /** An `Array(String)` column under construction. */
 export class StringArrays {
@@ -28,6 +27,8 @@ export class StringArrays {
   }
 }
 
+type MadeData = ByteWriter | StringArrays | MadeJson;
+
 /** The columns of a batch that a worker makes, in wire form; null where the target has no such column. */
 export class MadeColumns {
   readonly userId: ByteWriter | null;
@@ -40,20 +41,21 @@ export class MadeColumns {
   readonly bookmarked: ByteWriter | null;
   readonly names: StringArrays | null;
   readonly values: StringArrays | null;
-  readonly json: ByteWriter | null;
+  readonly json: MadeJson | null;
   readonly source: ByteWriter | null;
   /** Those that are not null. */
-  readonly #inUse: readonly (ByteWriter | StringArrays)[];
+  readonly #inUse: readonly MadeData[];
   readonly #columns: readonly MadeColumn[];
   readonly #headers: readonly Buffer[];
 
-  constructor(columns: readonly MadeColumn[]) {
+  /** `takesJsonPaths`: the server reads JSON columns that come as paths. */
+  constructor(columns: readonly MadeColumn[], takesJsonPaths: boolean) {
     const trace = (attribute: string): boolean =>
       columns.some(({ column: { source } }) => source.from === "trace" && source.attribute === attribute);
     const metadata = (part: string): boolean =>
       columns.some(({ column: { source } }) => source.from === "metadata" && source.part === part);
-    const inUse: (ByteWriter | StringArrays)[] = [];
-    const use = <Column extends ByteWriter | StringArrays>(column: Column): Column => {
+    const inUse: MadeData[] = [];
+    const use = <Column extends MadeData>(column: Column): Column => {
       inUse.push(column);
       return column;
     };
@@ -69,7 +71,7 @@ export class MadeColumns {
     this.bookmarked = bytes(trace("bookmarked"));
     this.names = arrays(metadata("names"));
     this.values = arrays(metadata("values"));
-    this.json = bytes(metadata("json"));
+    this.json = metadata("json") ? use(new MadeJson(jsonTarget(columns, takesJsonPaths))) : null;
     this.source = bytes(metadata("source"));
     this.#inUse = inUse;
     this.#columns = columns;
@@ -83,6 +85,17 @@ export class MadeColumns {
 
   reset(): void {
     for (const column of this.#inUse) column.reset();
+  }
+
+  /** False once there is something that the columns' present form cannot hold; `restartAsText` gives it one that can. */
+  get isExact(): boolean {
+    return this.json === null || this.json.isExact;
+  }
+
+  /** Begins the batch at hand again, with JSON as text. */
+  restartAsText(): void {
+    this.reset();
+    this.json?.restartAsText();
   }
 
   /** Appends the columns, headers included, to the parts of a block of `rows` rows. */
@@ -106,29 +119,34 @@ export class MadeColumns {
         return;
       }
       case "metadata":
-        this.#appendMetadata(parts, made, source.part, rows);
+        this.#appendMetadata(parts, source.part, rows);
         return;
       case "observation":
         throw new Error(`Column ${made.column.name} is copied, not made`);
     }
   }
 
-  #appendMetadata(
-    parts: Buffer[],
-    made: MadeColumn,
-    part: "names" | "values" | "json" | "source",
-    rows: number,
-  ): void {
+  #appendMetadata(parts: Buffer[], part: "names" | "values" | "json" | "source", rows: number): void {
     const column = this[part];
     if (column === null) return;
+    if (column instanceof MadeJson) {
+      column.appendTo(parts, rows);
+      return;
+    }
     if (column instanceof StringArrays) {
       parts.push(column.offsets.written(), column.elements.written());
       return;
     }
-    if (part === "json" && wireTypeOf(made) === "JSON") parts.push(JSON_AS_STRING);
     if (part === "source") parts.push(sourceDictionary(rows));
     parts.push(column.written());
   }
+}
+
+/** How the target takes JSON. Paths suit a column of type JSON without limits and types of its own. */
+function jsonTarget(columns: readonly MadeColumn[], takesPaths: boolean): JsonTarget {
+  const type = columns.find(({ column: { source } }) => source.from === "metadata" && source.part === "json");
+  if (type?.targetType === "String") return "string";
+  return takesPaths && type?.targetType === "JSON" ? "paths" : "text";
 }
 
 /** The type under which a made column is sent; the server converts it to the target's. */

@@ -3,10 +3,10 @@ import { ByteWriter } from "../../clickhouse/native/byte-writer.ts";
 import { KeyDictionary } from "../../clickhouse/native/key-dictionary.ts";
 import { readVarint } from "../../clickhouse/native/varint.ts";
 import { EMBED, type Embed, embedOf, needsEscape, writeJsonString } from "../../json/json-string.ts";
-import { JsonObjectBuilder } from "../../json/object-builder.ts";
 import { ENTRY, FLAG_OTEL, FLAG_TRACE_TAGS } from "../../traces/record.ts";
 import type { TraceStore } from "../../traces/store.ts";
 import { type MadeColumns, SOURCE_INDEX } from "./made-columns.ts";
+import { KeyPaths, type MadeJson } from "./made-json.ts";
 
 const RESOURCE_ATTRIBUTES = Buffer.from("resourceAttributes");
 const TRACE_TAGS = Buffer.from("trace_tags");
@@ -57,9 +57,9 @@ export class MetadataMerger {
   /** The entries of the trace at hand: their keys, -1 where the observation has the key; and their `ENTRY` bits. */
   #entryKeys: Int32Array = new Int32Array(64);
   #entryBits: Uint8Array = new Uint8Array(64);
-  /** The JSON object of the row at hand, and its text. */
-  readonly #members = new JsonObjectBuilder();
-  readonly #json = new ByteWriter(4096);
+  /** What the JSON column of the batch at hand calls the keys. */
+  readonly #blockPaths = new KeyPaths();
+  readonly #tracePaths = new KeyPaths();
   #block: Block | null = null;
   #steps: MetadataSteps = { offsets: 0, keys: 0, values: 0 };
   /** The next entry of the block and where its value stands. */
@@ -103,10 +103,29 @@ export class MetadataMerger {
     this.#tagsKey = keys.find(TRACE_TAGS, 0, TRACE_TAGS.length);
   }
 
+  /** Passes over the rows of the block before row `row`. */
+  passTo(row: number): void {
+    const block = this.#block as Block;
+    const entriesAt = block.at.start[this.#steps.offsets] as number;
+    const end = row === 0 ? 0 : block.bytes.readUInt32LE(entriesAt + (row - 1) * 8);
+    const cursor = this.#cursor;
+    cursor.position = this.#valueAt;
+    for (; this.#entry < end; this.#entry++) {
+      const length = readVarint(block.bytes, cursor);
+      cursor.position += length;
+    }
+    this.#valueAt = cursor.position;
+  }
+
+  /** What follows may go into another batch, whose JSON column has other numbers for the keys. */
+  beginBatch(): void {
+    this.#blockPaths.begin(this.#blockKeys.count);
+    this.#tracePaths.begin(this.#traceKeys.count);
+  }
+
   /** Appends the merged metadata of the next row, whose number in the block is `row`; `trace` is null when it has none. */
   append(row: number, trace: TraceMetadata | null, out: MadeColumns): void {
     this.#row++;
-    this.#members.reset();
     let count = this.#appendOwn(row, out);
     let isOtel = this.#has(this.#otelKey);
     if (trace !== null) {
@@ -116,7 +135,7 @@ export class MetadataMerger {
     out.names?.endRow(count);
     out.values?.endRow(count);
     out.source?.byte(isOtel ? SOURCE_INDEX.otel : SOURCE_INDEX.ingestionApi);
-    if (out.json !== null) this.#appendJson(out.json);
+    out.json?.endRow();
   }
 
   /** Whether the observation at hand has this one of the block's keys. */
@@ -145,19 +164,9 @@ export class MetadataMerger {
       const traceKey = this.#traceKeyOf[key] as number;
       if (traceKey >= 0) this.#rowOfTraceKey[traceKey] = this.#row;
       if (out.json === null) continue;
-      const keyStart = keys.textStart[key] as number;
       const escapeKey = this.#blockKeyNeedsEscape[key] === 1;
       const embed = embedOf(bytes, cursor.position, at);
-      this.#members.add(
-        bytes,
-        keyStart,
-        keys.end[key] as number,
-        escapeKey,
-        bytes,
-        cursor.position,
-        at,
-        embed,
-      );
+      out.json.add(keys, key, this.#blockPaths, escapeKey, bytes, cursor.position, at, embed);
     }
     out.values?.elements.copy(bytes, valuesStart, at);
     this.#entry = end;
@@ -190,12 +199,7 @@ export class MetadataMerger {
     const valuesStart = this.#cursor.position;
     if (kept === entries) out.values?.elements.copy(segment, valuesStart, trace.end);
     if (kept > 0 && (kept < entries || out.json !== null)) {
-      this.#appendKeptValues(
-        segment,
-        entries,
-        kept < entries ? out.values?.elements : undefined,
-        out.json !== null,
-      );
+      this.#appendKeptValues(segment, entries, kept < entries ? out.values?.elements : undefined, out.json);
     }
     return kept;
   }
@@ -229,7 +233,7 @@ export class MetadataMerger {
     segment: Buffer,
     entries: number,
     values: ByteWriter | undefined,
-    withJson: boolean,
+    json: MadeJson | null,
   ): void {
     const keys = this.#traceKeys;
     const cursor = this.#cursor;
@@ -243,20 +247,11 @@ export class MetadataMerger {
       if (key < 0) continue;
       values?.copy(segment, valueStart, valueEnd);
       const bits = this.#entryBits[i] as number;
-      if (!withJson || (bits & ENTRY.repeatedKey) !== 0) continue;
-      const keyStart = keys.textStart[key] as number;
-      const keyEnd = keys.end[key] as number;
+      if (json === null || (bits & ENTRY.repeatedKey) !== 0) continue;
       const escapeKey = this.#traceKeyNeedsEscape[key] === 1;
       const embed = (bits & ENTRY.embed) as Embed;
-      this.#members.add(keys.bytes, keyStart, keyEnd, escapeKey, segment, textStart, valueEnd, embed);
+      json.add(keys, key, this.#tracePaths, escapeKey, segment, textStart, valueEnd, embed);
     }
-  }
-
-  /** Ends the row's JSON object and appends it. */
-  #appendJson(out: ByteWriter): void {
-    this.#json.reset();
-    this.#members.write(this.#json);
-    appendString(out, this.#json.bytes, this.#json.length);
   }
 
   /** Appends the entry `trace_tags`, the tags as a JSON array; rare enough to allocate. */
@@ -273,8 +268,7 @@ export class MetadataMerger {
     array.byte(CLOSE_BRACKET);
     appendString(out.names?.elements, TRACE_TAGS, TRACE_TAGS.length);
     appendString(out.values?.elements, array.bytes, array.length);
-    if (out.json === null) return;
-    this.#members.add(TRACE_TAGS, 0, TRACE_TAGS.length, false, array.bytes, 0, array.length, EMBED.asJson);
+    out.json?.addNamed(TRACE_TAGS, array.bytes, 0, array.length, EMBED.asJson);
   }
 }
 

@@ -65,7 +65,7 @@ test("parts of a batch are what the batch has there", () => {
   );
   withSeed(60, (random) => {
     const blocks = blocksOf(resolved, random);
-    const batch = new Batch(resolved);
+    const batch = new Batch(resolved, false);
     const enricher = new Enricher(store, resolved.tagsBecomeMetadata);
     // The first block may have rows in the batch before.
     for (const [i, block] of blocks.entries()) {

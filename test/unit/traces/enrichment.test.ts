@@ -73,7 +73,7 @@ function enrich(
 ): { events: Partial<MadeEvent>[]; withoutTrace: number } {
   const mapping = mappingFor(target);
   const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
-  const batch = new Batch(mapping);
+  const batch = new Batch(mapping, false);
   const events: Partial<MadeEvent>[] = [];
   let withoutTrace = 0;
   const send = (): void => {
