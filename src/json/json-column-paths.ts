@@ -1,9 +1,11 @@
 import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
 import { JsonColumnPath } from "./json-column-path.ts";
+import { needsEscape } from "./json-string.ts";
 import { utf8SequenceBytes } from "./utf8.ts";
 
 const FNV_OFFSET = 0x811c9dc5 | 0;
 const FNV_PRIME = 0x01000193;
+const QUOTE = 0x22;
 const DOT = Buffer.from(".");
 /** Members beyond this many are not entered; far more than a JSON column keeps apart. */
 const MAX_MEMBERS = 4096;
@@ -25,6 +27,11 @@ export class JsonColumnPaths {
   readonly #keyEnd = new Int32Array(MAX_MEMBERS);
   readonly #keys = new ByteWriter(4096);
   readonly #byMember: JsonColumnPath[] = [];
+  /** Of each member the one that was first among its own members, and the one that followed it; + 1. */
+  readonly #first = new Int32Array(MAX_MEMBERS);
+  readonly #next = new Int32Array(MAX_MEMBERS);
+  /** Whether the key stands in JSON as it is. */
+  readonly #isVerbatim = new Uint8Array(MAX_MEMBERS);
   readonly #isPlain = new Uint8Array(MAX_MEMBERS);
   /** Of top-level members with dots in their keys: the members that the parts before the dots name. */
   readonly #prefixes: (readonly number[] | undefined)[] = [];
@@ -44,6 +51,29 @@ export class JsonColumnPaths {
       this.#prefixes.length = 0;
       this.#byPath.clear();
     }
+  }
+
+  /**
+   * Where the quote after the key of the member that usually follows member `previous` of `parent` (-1: comes first) stands,
+   * if that is the key of the JSON member whose opening quote precedes `start`; else -1. Cheaper than to find the key.
+   */
+  usualKeyEnd(parent: number, previous: number, bytes: Buffer, start: number): number {
+    const usual = this.usual(parent, previous);
+    if (usual < 0 || this.#isVerbatim[usual] === 0) return -1;
+    const own = this.#keyStart[usual] as number;
+    const end = start + (this.#keyEnd[usual] as number) - own;
+    return bytes[end] === QUOTE && this.#hasKey(usual, bytes, start, end) ? end : -1;
+  }
+
+  /** The member that usually follows member `previous` of `parent` (-1: comes first), or -1. */
+  usual(parent: number, previous: number): number {
+    return ((previous < 0 ? this.#first[parent] : this.#next[previous]) as number) - 1;
+  }
+
+  /** Notes that this member follows member `previous` of `parent` (-1: comes first). */
+  noteUsual(parent: number, previous: number, member: number): void {
+    if (previous < 0) this.#first[parent] = member + 1;
+    else this.#next[previous] = member + 1;
   }
 
   /** The number of the member with this key in the object that `parent` holds; -1 when there are too many. */
@@ -89,6 +119,9 @@ export class JsonColumnPaths {
     this.#keyStart[member] = this.#keys.length;
     this.#keys.copy(bytes, start, end);
     this.#keyEnd[member] = this.#keys.length;
+    this.#first[member] = 0;
+    this.#next[member] = 0;
+    this.#isVerbatim[member] = needsEscape(bytes, start, end) ? 0 : 1;
     this.#isPlain[member] = end > start && isUtf8(bytes, start, end) ? 1 : 0;
     const key = Buffer.from(bytes.subarray(start, end));
     const path = parent === TOP ? key : Buffer.concat([this.pathOf(parent).path, DOT, key]);

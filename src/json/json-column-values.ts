@@ -1,15 +1,21 @@
 import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
 import { type JsonColumnPath, type ScalarType, VALUE } from "./json-column-path.ts";
 import type { JsonColumnPaths } from "./json-column-paths.ts";
-import { appendFloat64, appendInt64, isInteger, numberEnd } from "./json-number.ts";
-import { unescapeTo } from "./json-unescape.ts";
+import {
+  appendFloat64,
+  appendInt64,
+  appendSafeInt64,
+  isInteger,
+  isNumberByte,
+  numberEnd,
+  SAFE_DIGITS,
+} from "./json-number.ts";
+import { appendText, unescapeTo } from "./json-text.ts";
 
 /** Deeper objects are rare and not worth their paths. */
 const MAX_DEPTH = 64;
 /** Where a reading stands that is not sure of the value. */
 const UNSURE = -1;
-/** An integer of up to this many bytes is exact in a double. */
-const EXACT_INTEGER_BYTES = 15;
 
 /** What the elements of an array are, as far as they are known. */
 const NOTHING_YET = -1;
@@ -72,11 +78,21 @@ export class JsonColumnValues {
 
   #members(parent: number, start: number, depth: number): number {
     const bytes = this.#bytes;
+    const paths = this.#paths;
     let at = this.#skipSpace(start);
+    let previous = -1;
     while (bytes[at] !== 0x7d) {
-      const keyEnd = this.#stringEnd(at + 1);
-      const member = this.#member(parent, at + 1, keyEnd);
-      if (member < 0) return UNSURE;
+      let keyEnd = paths.usualKeyEnd(parent, previous, bytes, at + 1);
+      let member = -1;
+      if (keyEnd >= 0) {
+        member = paths.usual(parent, previous);
+      } else {
+        keyEnd = this.#stringEnd(at + 1);
+        member = this.#member(parent, at + 1, keyEnd);
+        if (member < 0) return UNSURE;
+        paths.noteUsual(parent, previous, member);
+      }
+      previous = member;
       const colon = this.#skipSpace(keyEnd + 1);
       at = this.#value(member, this.#skipSpace(colon + 1), depth);
       if (at === UNSURE) return UNSURE;
@@ -93,12 +109,30 @@ export class JsonColumnValues {
   }
 
   #number(path: JsonColumnPath, start: number): number {
-    const end = numberEnd(this.#bytes, start, this.#end);
-    if (!isInteger(this.#bytes, start, end)) {
-      appendFloat64(path.scalarAt(this.#row, VALUE.float64), this.#bytes, start, end);
+    const bytes = this.#bytes;
+    const isNegative = bytes[start] === 0x2d;
+    const digits = isNegative ? start + 1 : start;
+    const limit = Math.min(this.#end, digits + SAFE_DIGITS);
+    let value = 0;
+    let at = digits;
+    for (; at < limit; at++) {
+      const digit = (bytes[at] as number) - 0x30;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+    }
+    if (at < this.#end && isNumberByte(bytes[at] as number)) return this.#longNumber(path, start, at);
+    appendSafeInt64(path.scalarAt(this.#row, VALUE.int64), isNegative ? -value : value);
+    return at;
+  }
+
+  #longNumber(path: JsonColumnPath, start: number, passed: number): number {
+    const bytes = this.#bytes;
+    const end = numberEnd(bytes, passed, this.#end);
+    if (!isInteger(bytes, passed, end)) {
+      appendFloat64(path.scalarAt(this.#row, VALUE.float64), bytes, start, end);
       return end;
     }
-    return appendInt64(path.scalarAt(this.#row, VALUE.int64), this.#bytes, start, end) ? end : UNSURE;
+    return appendInt64(path.scalarAt(this.#row, VALUE.int64), bytes, start, end) ? end : UNSURE;
   }
 
   /** Appends the string whose opening quote is passed. */
@@ -106,11 +140,9 @@ export class JsonColumnValues {
     const end = this.#stringEnd(start);
     if (this.#hasEscapes) {
       const text = this.#unescaped(start, end);
-      out.varint(text.length);
-      out.copy(text.bytes, 0, text.length);
+      appendText(out, text.bytes, 0, text.length);
     } else {
-      out.varint(end - start);
-      out.copy(this.#bytes, start, end);
+      appendText(out, this.#bytes, start, end);
     }
     return end + 1;
   }
@@ -170,7 +202,7 @@ export class JsonColumnValues {
     const end = numberEnd(bytes, at, this.#end);
     if (type === VALUE.int64) return appendInt64(out, bytes, at, end) ? end : UNSURE;
     // As the server makes a double of an integer is not known where rounding is involved.
-    if (end - at > EXACT_INTEGER_BYTES && isInteger(bytes, at, end)) return UNSURE;
+    if (end - at > SAFE_DIGITS && isInteger(bytes, at, end)) return UNSURE;
     appendFloat64(out, bytes, at, end);
     return end;
   }
@@ -206,7 +238,8 @@ export class JsonColumnValues {
   #skipSpace(start: number): number {
     const bytes = this.#bytes;
     let at = start;
-    while (at < this.#end && (bytes[at] as number) <= 0x20) at++;
+    // At the end of the bytes there is nothing, which compares as false.
+    while ((bytes[at] as number) <= 0x20 && at < this.#end) at++;
     return at;
   }
 }

@@ -3,6 +3,7 @@ import { VALUE } from "./json-column-path.ts";
 import { isUtf8, JsonColumnPaths, TOP } from "./json-column-paths.ts";
 import { JsonColumnValues } from "./json-column-values.ts";
 import { EMBED, type Embed, writeJsonString } from "./json-string.ts";
+import { appendText } from "./json-text.ts";
 
 /** The serialization version of a JSON column that says: the list of paths, then a Dynamic column for each. */
 const FLATTENED = 3;
@@ -103,9 +104,7 @@ export class JsonColumn {
       return;
     }
     path.namedIn = this.#stamp;
-    const out = path.scalarAt(this.#row, VALUE.string);
-    out.varint(end - start);
-    out.copy(bytes, start, end);
+    appendText(path.scalarAt(this.#row, VALUE.string), bytes, start, end);
   }
 
   /** Whether the row has an object `a` beside a key `a.b`: where their paths meet, the object becomes a string. */

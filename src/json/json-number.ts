@@ -1,7 +1,7 @@
 import type { ByteWriter } from "../clickhouse/native/byte-writer.ts";
 
 /** Integers of up to this many digits are exact in a double and fit 64 bits. */
-const SAFE_DIGITS = 15;
+export const SAFE_DIGITS = 15;
 const POWERS_OF_TEN = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
 const TWO_32 = 2 ** 32;
 const TWO_31 = 2 ** 31;
@@ -13,7 +13,8 @@ export function numberEnd(bytes: Buffer, start: number, end: number): number {
   return at;
 }
 
-function isNumberByte(byte: number): boolean {
+/** Whether a byte may stand in a JSON number. */
+export function isNumberByte(byte: number): boolean {
   // Digits, and + - . e E.
   return (
     (byte >= 0x30 && byte <= 0x39) ||
@@ -36,32 +37,34 @@ export function isInteger(bytes: Buffer, start: number, end: number): boolean {
 /** Appends an integer within UInt64 and above or at the least Int64 as an Int64; false when it is beyond the greatest. */
 export function appendInt64(out: ByteWriter, bytes: Buffer, start: number, end: number): boolean {
   const isNegative = bytes[start] === 0x2d;
-  const digits = isNegative ? start + 1 : start;
   let low = 0;
   let high = 0;
-  if (end - digits <= SAFE_DIGITS) {
-    let value = 0;
-    for (let at = digits; at < end; at++) value = value * 10 + (bytes[at] as number) - 0x30;
-    high = Math.floor(value / TWO_32);
-    low = value - high * TWO_32;
-  } else {
-    for (let at = digits; at < end; at++) {
-      const next = low * 10 + (bytes[at] as number) - 0x30;
-      const carry = Math.floor(next / TWO_32);
-      low = next - carry * TWO_32;
-      high = high * 10 + carry;
-    }
-    if (high >= TWO_31 && !isNegative) return false;
+  for (let at = isNegative ? start + 1 : start; at < end; at++) {
+    const next = low * 10 + (bytes[at] as number) - 0x30;
+    const carry = Math.floor(next / TWO_32);
+    low = next - carry * TWO_32;
+    high = high * 10 + carry;
   }
+  if (high >= TWO_31 && !isNegative) return false;
   if (isNegative) {
     high = low === 0 ? -high : -high - 1;
     low = -low;
   }
+  appendHalves(out, low, high);
+  return true;
+}
+
+/** Appends an integer of at most 15 digits as an Int64. */
+export function appendSafeInt64(out: ByteWriter, value: number): void {
+  const high = Math.floor(value / TWO_32);
+  appendHalves(out, value - high * TWO_32, high);
+}
+
+function appendHalves(out: ByteWriter, low: number, high: number): void {
   out.reserve(8);
   out.bytes.writeInt32LE(low | 0, out.length);
   out.bytes.writeInt32LE(high | 0, out.length + 4);
   out.length += 8;
-  return true;
 }
 
 /** Appends a JSON number as a Float64: the double nearest to it. */

@@ -101,3 +101,30 @@ export function wildRows(random: Random): MetadataRow[] {
     rowOf(Array.from({ length: random.below(3) }, () => [random.pick(keys), value()])),
   );
 }
+
+/** Few rows of arrays under few keys, so that paths have arrays of several types. */
+export function arrayRows(random: Random): MetadataRow[] {
+  const elements = ["1", "-2", "1.5", "null", "null", '"s"', "true", "9007199254740993", "{}", "[]"];
+  const array = (): string => {
+    const kinds = [random.pick(elements), random.pick(elements)];
+    return `[${Array.from({ length: random.below(4) }, () => random.pick(kinds)).join()}]`;
+  };
+  return Array.from({ length: 1 + random.below(4) }, () => rowOf([[random.pick(["a", "b"]), array()]]));
+}
+
+/** Few rows with keys and objects whose paths meet, with nulls, and with keys that look alike in JSON. */
+export function meetingRows(random: Random): MetadataRow[] {
+  const names = ["b", "b", "c", "b.c", "q", '\\"', "\\\\n", "\\n", '\\":', "\\u0062", ""];
+  const value = (depth: number): string => {
+    if (depth === 0 || random.chance(0.3)) return random.pick(["1", '"x"', "null", "null", "{}"]);
+    const members = Array.from(
+      { length: random.below(4) },
+      () => `"${random.pick(names)}":${value(depth - 1)}`,
+    );
+    return `{${members.join()}}`;
+  };
+  const keys = ["a", "a", "a.b", "a.b.c", "b", "a."];
+  return Array.from({ length: 1 + random.below(4) }, () =>
+    rowOf(Array.from({ length: 1 + random.below(2) }, () => [random.pick(keys), value(3)])),
+  );
+}

@@ -2,6 +2,15 @@ import type { ByteWriter } from "../clickhouse/native/byte-writer.ts";
 
 const BACKSLASH = 0x5c;
 
+/** Appends `bytes[start, end)` as a value of type String. */
+export function appendText(out: ByteWriter, bytes: Buffer, start: number, end: number): void {
+  const length = end - start;
+  // The length of most values is one byte.
+  if (length < 0x80) out.byte(length);
+  else out.varint(length);
+  out.copy(bytes, start, end);
+}
+
 /** Appends what the inside of a valid JSON string, `bytes[start, end)`, stands for, as UTF-8. */
 export function unescapeTo(out: ByteWriter, bytes: Buffer, start: number, end: number): void {
   let clean = start;
