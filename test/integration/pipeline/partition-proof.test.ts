@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { qualifiedTable } from "../../../src/clickhouse/sql.ts";
 import { type CopiedRange, type ProofScope, proveCopied } from "../../../src/pipeline/partition-proof.ts";
-import { WHOLE_KEY_SPACE } from "../../../src/plan/key-range.ts";
+import { type KeyRange, WHOLE_KEY_SPACE } from "../../../src/plan/key-range.ts";
 import { countRows, type PlanScope, planPages } from "../../../src/plan/pages.ts";
 import { chooseSeed, randomFrom } from "../../support/data/random.ts";
 import { observationsTable } from "../../support/schema.ts";
@@ -142,4 +142,28 @@ test("each page is measured by the time of its own reading", async () => {
   const hourLater = copied.map((page) => ({ ...page, readSinceMs: READ_MS + 60 * MINUTE_MS }));
   const { missed } = await proveCopied(scopeOf("slow"), hourLater);
   expect(missed.reduce((rows, { sourceRows, copiedRows }) => rows + sourceRows - copiedRows, 0)).toBe(20);
+});
+
+test("rows that came between the readings of two pages, and were read, do not stand in for missed ones", async () => {
+  await makeTable("exchanged");
+  const copied = await copyOf("exchanged");
+  await write("exchanged", ROWS, ROWS + 20, READ_MS + 5 * MINUTE_MS);
+  const scope = scopeOf("exchanged");
+  const pages: { range: KeyRange; rows: number; came: number }[] = [];
+  for (const { range, rows } of copied) {
+    // Rows that came have one version, all others two.
+    const came = (await countRows(scope, range)) - 2 * rows;
+    pages.push({ range, rows: rows + came, came });
+  }
+  const lacking = pages.find(({ came, rows }) => came === 0 && rows > 20);
+  if (lacking === undefined) throw new Error("No page without rows that came");
+  const read = pages.map(({ range, rows, came }) => ({
+    range,
+    rows: range === lacking.range ? rows - 20 : rows,
+    readSinceMs: came > 0 ? READ_MS + 10 * MINUTE_MS : READ_MS,
+  }));
+  expect(sum(read)).toBe(ROWS);
+  // One query counts them all.
+  const { missed } = await proveCopied({ ...scope, queryRows: 2 * ROWS }, read);
+  expect(missed).toEqual([{ range: lacking.range, sourceRows: lacking.rows, copiedRows: lacking.rows - 20 }]);
 });
