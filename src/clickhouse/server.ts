@@ -134,6 +134,8 @@ export class Server {
       ...(settings === undefined ? {} : { clickhouse_settings: settings }),
       http_headers: { ...httpHeaders },
       ignore_error_response: true,
+      // Here: the client takes a zstd frame that is cut for a whole one, and drops what came before an error.
+      decompress_response_stream: false,
     };
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), this.#stallTimeoutMs);

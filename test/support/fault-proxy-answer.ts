@@ -1,4 +1,13 @@
 import type { Socket } from "node:net";
+import {
+  constants,
+  gunzipSync,
+  gzipSync,
+  type ZlibOptions,
+  type ZstdOptions,
+  zstdCompressSync,
+  zstdDecompressSync,
+} from "node:zlib";
 import type { AnswerFraming, Fault } from "./fault-proxy-faults.ts";
 import {
   announce,
@@ -6,6 +15,7 @@ import {
   type Framing,
   frame,
   type Head,
+  headerOf,
   send,
   setHeader,
   terminator,
@@ -120,12 +130,35 @@ async function sendException(
   announce(head, framing);
   setHeader(head, "X-ClickHouse-Exception-Tag", style === "tagged" ? TAG : null);
   await send(client, encodeHead(head));
-  for await (const bytes of upTo(body, afterBytes)) await send(client, frame(bytes, framing));
   const message = `${text}\n`;
   const tagged = `\r\n__exception__\r\n${TAG}\r\n${message}${Buffer.byteLength(message)} ${TAG}\r\n__exception__\r\n`;
-  await send(client, frame(Buffer.from(style === "tagged" ? tagged : message), framing));
+  const exception = Buffer.from(style === "tagged" ? tagged : message);
+  const encoding = headerOf(head, "content-encoding");
+  if (encoding === undefined) {
+    for await (const bytes of upTo(body, afterBytes)) await send(client, frame(bytes, framing));
+    await send(client, frame(exception, framing));
+  } else {
+    const content = decompress(await collect(body), encoding).subarray(0, afterBytes);
+    const spoiled = compress(Buffer.concat([content, exception]), encoding, style === "plain");
+    await send(client, frame(spoiled, framing));
+  }
   if (style === "plain") await send(client, terminator(framing));
   else await flushed(client);
+}
+
+function decompress(bytes: Buffer, encoding: string): Buffer {
+  if (bytes.length === 0) return bytes;
+  return encoding === "gzip" ? gunzipSync(bytes) : zstdDecompressSync(bytes);
+}
+
+/**
+ * The server writes its exception into the compressed stream. `isEnded`: as older servers did; since 25.11 the stream is
+ * flushed and then left without an end (ClickHouse, WriteBufferFromHTTPServerResponse::cancelWithException).
+ */
+function compress(bytes: Buffer, encoding: string, isEnded: boolean): Buffer {
+  const gzip: ZlibOptions = { finishFlush: isEnded ? constants.Z_FINISH : constants.Z_SYNC_FLUSH };
+  const zstd: ZstdOptions = { finishFlush: isEnded ? constants.ZSTD_e_end : constants.ZSTD_e_flush };
+  return encoding === "gzip" ? gzipSync(bytes, gzip) : zstdCompressSync(bytes, zstd);
 }
 
 async function sendStalling(client: Socket, { head, body }: Upstream, afterBytes: number): Promise<void> {

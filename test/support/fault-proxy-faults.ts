@@ -45,7 +45,8 @@ export type Fault =
     }
   /**
    * After that many bytes (all, when there are fewer) the server's exception follows. `tagged`: as servers from 25.11 write
-   * it, and the connection is cut; `plain`: as text, as older ones did, with a well-formed end.
+   * it, and the connection is cut; `plain`: as text, as older ones did, with a well-formed end. Of a compressed answer the
+   * bytes are counted, and the exception is written, within what is compressed.
    */
   | {
       readonly kind: "exception";

@@ -1,0 +1,182 @@
+import { describe, expect, test } from "bun:test";
+import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import type { Encoding } from "../../src/clickhouse/compression.ts";
+import { readStderr, reportedCount } from "../support/cli.ts";
+import { ONE_BY_ONE, Scenario, SMALL } from "../support/cli-scenario.ts";
+import { exceptionText, type Fault } from "../support/fault-proxy-faults.ts";
+import type { Match } from "../support/fault-proxy-rules.ts";
+import { headerOf, setHeader } from "../support/fault-proxy-wire.ts";
+
+const ENCODINGS: readonly Encoding[] = ["zstd", "gzip"];
+const MEMORY_LIMIT = exceptionText(241, "Memory limit (total) exceeded", "MEMORY_LIMIT_EXCEEDED");
+const ALL = Number.MAX_SAFE_INTEGER;
+const PAGE: Match = { on: "page", nth: 2 };
+const INSERT: Match = { on: "insert", nth: 3 };
+
+/** An answer with another content, well-formed as HTTP. */
+function content(change: (body: Buffer) => Buffer): Fault {
+  return { kind: "edit", body: change };
+}
+
+type Case = readonly [name: string, match: Match, fault: Fault, told: RegExp];
+
+const BROKEN = /The answer broke off/;
+const DAMAGED = /cannot be decompressed/;
+
+const FAULTS: readonly Case[] = [
+  ["cut", PAGE, { kind: "cutAnswer", afterBytes: 2000, framing: "chunked" }, BROKEN],
+  ["cut before the last chunk", PAGE, { kind: "cutAnswer", afterBytes: ALL, framing: "chunked" }, BROKEN],
+  ["one byte short of its length", PAGE, { kind: "cutAnswer", afterBytes: ALL, framing: "length" }, BROKEN],
+  [
+    "without a length, cut",
+    PAGE,
+    { kind: "cutAnswer", afterBytes: 2000, framing: "close" },
+    /neither Content-Length/,
+  ],
+  ["shortened by a proxy", PAGE, content((body) => body.subarray(0, body.length >> 1)), DAMAGED],
+  ["shortened by one byte", PAGE, content((body) => body.subarray(0, -1)), DAMAGED],
+  ["with garbage at the end", PAGE, content((body) => Buffer.concat([body, Buffer.from("<html>")])), DAMAGED],
+  [
+    "in an encoding that nobody asked for",
+    PAGE,
+    { kind: "edit", head: (head) => setHeader(head, "Content-Encoding", "br") },
+    /Content-Encoding: br, which was not asked for; is there a proxy in between\?/,
+  ],
+  ...(["tagged", "plain"] as const).flatMap((style) =>
+    [0, 5000, ALL].map((afterBytes): Case => {
+      const place = afterBytes === ALL ? "all blocks" : `${afterBytes} bytes`;
+      const fault: Fault = { kind: "exception", afterBytes, style, text: MEMORY_LIMIT };
+      return [
+        `with a ${style} exception after ${place}`,
+        PAGE,
+        fault,
+        /Code: 241\. DB::Exception: Memory limit/,
+      ];
+    }),
+  ),
+  ["of traces, shortened", { on: "traces" }, content((body) => body.subarray(0, body.length >> 1)), DAMAGED],
+];
+
+describe.each(ENCODINGS)("an answer in %s is asked for again:", (encoding) => {
+  test.concurrent.each(FAULTS)("%s", async (_, match, fault, told) => {
+    await using scenario = await Scenario.open();
+    const rule = scenario.proxy.on(match, fault);
+    const outcome = await scenario.run([...SMALL, `--compression=${encoding}`]);
+    expect(outcome).toMatchObject({ code: 0 });
+    expect(rule.applied).toBe(1);
+    expect(readStderr(outcome).log.join("\n")).toMatch(told);
+    expect(readStderr(outcome).log.join("\n")).toContain("retry 1 of 3");
+    expect(reportedCount(outcome, "Events inserted")).toBe(scenario.fixture.events);
+    await scenario.expectEvents("set");
+  });
+});
+
+describe.each(ENCODINGS)("an insert in %s is sent again and stores nothing in between:", (encoding) => {
+  test.concurrent.each([
+    ["the connection is reset within the data", { kind: "reset", at: { bodyBytes: 1000 } }],
+    ["the data ends early", { kind: "shortenBody", toBytes: 1000 }],
+    ["the data ends within the first bytes", { kind: "shortenBody", toBytes: 5 }],
+    ["there is no data", { kind: "shortenBody", toBytes: 0 }],
+  ] as const satisfies readonly (readonly [string, Fault])[])("%s", async (_, fault) => {
+    await using scenario = await Scenario.open();
+    const rule = scenario.proxy.on(INSERT, fault);
+    const outcome = await scenario.run([...ONE_BY_ONE, `--compression=${encoding}`]);
+    expect(outcome).toMatchObject({ code: 0 });
+    expect(rule.applied).toBe(1);
+    expect(reportedCount(outcome, "Retries")).toBe(1);
+    await scenario.expectEvents("multiset");
+  });
+});
+
+test.each(ENCODINGS)(
+  "an answer that is plain although %s was asked for is taken as it is",
+  async (encoding) => {
+    await using scenario = await Scenario.open();
+    const decompress = encoding === "gzip" ? gunzipSync : zstdDecompressSync;
+    const rule = scenario.proxy.on(
+      { on: "page", nth: "every" },
+      {
+        kind: "edit",
+        head: (head) => setHeader(head, "Content-Encoding", null),
+        body: (body) => decompress(body),
+      },
+    );
+    const outcome = await scenario.run([...SMALL, `--compression=${encoding}`]);
+    expect(outcome).toMatchObject({ code: 0 });
+    expect(rule.applied).toBeGreaterThan(1);
+    expect(reportedCount(outcome, "Retries")).toBe(0);
+    await scenario.expectEvents("multiset");
+  },
+);
+
+test.each(ENCODINGS)("an error that the server sends in %s is told in its own words", async (encoding) => {
+  await using scenario = await Scenario.open();
+  const text = Buffer.from(exceptionText(47, "Unknown identifier `a`", "UNKNOWN_IDENTIFIER"));
+  scenario.proxy.on(
+    { on: "page" },
+    {
+      kind: "edit",
+      head: (head) => {
+        head.startLine = "HTTP/1.1 404 Not Found";
+        setHeader(head, "X-ClickHouse-Exception-Code", "47");
+      },
+      body: () => (encoding === "gzip" ? gzipSync(text) : zstdCompressSync(text)),
+    },
+  );
+  const outcome = await scenario.run([...SMALL, `--compression=${encoding}`]);
+  expect(outcome).toMatchObject({ code: 1 });
+  expect(outcome.stderr).toContain("Code: 47. DB::Exception: Unknown identifier `a`");
+});
+
+const MAGIC: Readonly<Record<Encoding, string>> = { zstd: "28b52ffd", gzip: "1f8b" };
+
+test.each(["none", ...ENCODINGS] as const)(
+  "--compression %s: the same rows, in that form",
+  async (method) => {
+    await using scenario = await Scenario.open();
+    const answers = new Set<string>();
+    const noteAnswer: Fault = {
+      kind: "edit",
+      head: (head) => void answers.add(headerOf(head, "content-encoding") ?? "none"),
+    };
+    for (const on of ["page", "traces"] as const) scenario.proxy.on({ on, nth: "every" }, noteAnswer);
+    const small = new Set<string>();
+    scenario.proxy.on(
+      { on: "other", nth: "every" },
+      { kind: "edit", head: (head) => void small.add(headerOf(head, "content-encoding") ?? "none") },
+    );
+    const bodies: Buffer[] = [];
+    const isFor = (body: Buffer): boolean => {
+      bodies.push(body);
+      return false;
+    };
+    scenario.proxy.on({ on: "insert", nth: "every" }, { kind: "answer", status: 500, body: "", isFor });
+    const outcome = await scenario.run([...SMALL, `--compression=${method}`]);
+    expect(outcome).toMatchObject({ code: 0 });
+    await scenario.expectEvents("multiset");
+    expect([...answers]).toEqual([method]);
+    expect([...small]).toEqual(["none"]);
+    const begin = method === "none" ? /^(?!28b52ffd|1f8b)/ : new RegExp(`^${MAGIC[method]}`);
+    expect(bodies.length).toBeGreaterThan(1);
+    for (const body of bodies) expect(body.toString("hex", 0, 4)).toMatch(begin);
+  },
+);
+
+test("a run may go on with another compression", async () => {
+  await using scenario = await Scenario.open();
+  const rule = scenario.proxy.on({ on: "page", nth: 3 }, { kind: "hold", at: "request" });
+  const running = await scenario.startUntil(rule, [...ONE_BY_ONE, "--compression=zstd"]);
+  running.kill("SIGKILL");
+  await running.outcome;
+  scenario.proxy.reset();
+  const outcome = await scenario.run([...ONE_BY_ONE, "--compression=gzip"]);
+  expect(outcome).toMatchObject({ code: 0 });
+  await scenario.expectEvents("set");
+});
+
+test("another method is a usage error", async () => {
+  await using scenario = await Scenario.open();
+  const outcome = await scenario.run([...SMALL, "--compression=lz4"]);
+  expect(outcome).toMatchObject({ code: 2 });
+  expect(outcome.stderr).toContain("expected none, zstd or gzip");
+});
