@@ -1,4 +1,4 @@
-import { linkSync, readFileSync, renameSync } from "node:fs";
+import { linkSync, readFileSync, renameSync, statSync } from "node:fs";
 import * as v from "valibot";
 import { CheckpointError } from "../errors.ts";
 import { removeIfThere, temporariesOf, temporaryName, writeNewFile } from "./durable-file.ts";
@@ -179,11 +179,21 @@ function heldLock(path: string, content: string, notice: string | null): Lock {
   };
 }
 
-/** Removes what processes left that died between writing a temporary file and giving it its name. */
+/** Writing a lock takes milliseconds: after that time nobody will complete it. */
+const ABANDONED_AFTER_MS = 60_000;
+
+/** Removes what processes left that died while writing a temporary file, or between that and giving it its name. */
 function removeDeadTemporaries(path: string, identity: ProcessIdentity): void {
   for (const temporary of temporariesOf(path)) {
     const json = readIfThere(temporary);
-    const owner = json === null ? null : parseOwner(json);
-    if (owner !== null && livenessOf(owner, identity) === "dead") removeIfThere(temporary);
+    if (json === null) continue;
+    const owner = parseOwner(json);
+    const isDead = owner === null ? isAbandoned(temporary) : livenessOf(owner, identity) === "dead";
+    if (isDead) removeIfThere(temporary);
   }
+}
+
+function isAbandoned(path: string): boolean {
+  const writtenMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  return writtenMs !== undefined && Date.now() - writtenMs > ABANDONED_AFTER_MS;
 }

@@ -1,7 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { acquireLock } from "../../../src/checkpoint/lock.ts";
 import { lockPath } from "../../../src/checkpoint/paths.ts";
 import {
@@ -53,6 +62,14 @@ describe("acquireLock", () => {
     expect(acquireLock(path).notice).toContain(`process ${NO_SUCH_PID}, which is gone`);
     expect(JSON.parse(readFileSync(path, "utf8")).pid).toBe(process.pid);
     expect(readdirSync(directory)).toEqual(["cursor_state_202501.lock"]);
+  });
+
+  test("removes temporary files whose writing was broken off, once nobody can be at it any more", () => {
+    const [old, young] = [`${path}.takeover.${NO_SUCH_PID}.abc.2.tmp`, `${path}.${NO_SUCH_PID}.abc.1.tmp`];
+    for (const file of [old, young]) writeFileSync(file, "");
+    utimesSync(old, new Date(), new Date(Date.now() - 120_000));
+    acquireLock(path).release();
+    expect(readdirSync(directory)).toEqual([basename(young)]);
   });
 
   test("takes over from a dead owner after somebody died while doing so", () => {
