@@ -23,6 +23,13 @@ type Case = readonly [name: string, match: Match, fault: Fault, told: RegExp];
 const BROKEN = /The answer broke off/;
 const DAMAGED = /cannot be decompressed/;
 
+/** The server's exception after so many bytes of the content. */
+function exception(style: "tagged" | "plain", afterBytes: number): Case {
+  const fault: Fault = { kind: "exception", afterBytes, style, text: MEMORY_LIMIT };
+  const place = afterBytes === ALL ? "all blocks" : `${afterBytes} bytes`;
+  return [`with a ${style} exception after ${place}`, PAGE, fault, /Code: 241\. DB::Exception: Memory limit/];
+}
+
 const FAULTS: readonly Case[] = [
   ["cut", PAGE, { kind: "cutAnswer", afterBytes: 2000, framing: "chunked" }, BROKEN],
   ["cut before the last chunk", PAGE, { kind: "cutAnswer", afterBytes: ALL, framing: "chunked" }, BROKEN],
@@ -42,23 +49,22 @@ const FAULTS: readonly Case[] = [
     { kind: "edit", head: (head) => setHeader(head, "Content-Encoding", "br") },
     /Content-Encoding: br, which was not asked for; is there a proxy in between\?/,
   ],
-  ...(["tagged", "plain"] as const).flatMap((style) =>
-    [0, 5000, ALL].map((afterBytes): Case => {
-      const place = afterBytes === ALL ? "all blocks" : `${afterBytes} bytes`;
-      const fault: Fault = { kind: "exception", afterBytes, style, text: MEMORY_LIMIT };
-      return [
-        `with a ${style} exception after ${place}`,
-        PAGE,
-        fault,
-        /Code: 241\. DB::Exception: Memory limit/,
-      ];
-    }),
-  ),
+  exception("tagged", 0),
+  exception("tagged", 5000),
+  exception("tagged", ALL),
+  exception("plain", 0),
+  exception("plain", ALL),
   ["of traces, shortened", { on: "traces" }, content((body) => body.subarray(0, body.length >> 1)), DAMAGED],
 ];
 
-describe.each(ENCODINGS)("an answer in %s is asked for again:", (encoding) => {
-  test.concurrent.each(FAULTS)("%s", async (_, match, fault, told) => {
+/** The other faults strike before anything is decompressed. */
+const IN_GZIP = FAULTS.filter(([, , { kind }]) => kind === "exception" || kind === "edit");
+
+describe.each([
+  ["zstd", FAULTS],
+  ["gzip", IN_GZIP],
+] as const)("an answer in %s is asked for again:", (encoding, faults) => {
+  test.concurrent.each(faults)("%s", async (_, match, fault, told) => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on(match, fault);
     const outcome = await scenario.run([...SMALL, `--compression=${encoding}`]);
