@@ -114,7 +114,9 @@ export function arrayRows(random: Random): MetadataRow[] {
 
 /** Few rows with keys and objects whose paths meet, with nulls, and with keys that look alike in JSON. */
 export function meetingRows(random: Random): MetadataRow[] {
-  const names = ["b", "b", "c", "b.c", "q", '\\"', "\\\\n", "\\n", '\\":', "\\u0062", ""];
+  const plain = ["b", "c", "b.c", "b.c"];
+  const escaped = ['\\"', "\\\\n", "\\n", '\\":', "\\u0062", ""];
+  const names = random.chance(0.5) ? plain : escaped;
   const value = (depth: number): string => {
     if (depth === 0 || random.chance(0.3)) return random.pick(["1", '"x"', "null", "null", "{}"]);
     const members = Array.from(
@@ -123,8 +125,16 @@ export function meetingRows(random: Random): MetadataRow[] {
     );
     return `{${members.join()}}`;
   };
-  const keys = ["a", "a", "a.b", "a.b.c", "b", "a."];
-  return Array.from({ length: 1 + random.below(4) }, () =>
-    rowOf(Array.from({ length: 1 + random.below(2) }, () => [random.pick(keys), value(3)])),
-  );
+  const keys = ["a", "a", "a.b", "a.b.c", "b"];
+  const anyRow = (): MetadataRow =>
+    rowOf(Array.from({ length: 1 + random.below(2) }, () => [random.pick(keys), value(3)]));
+  // The smallest of those where the object becomes a string if the paths meet.
+  const pair = (): MetadataRow =>
+    rowOf(
+      random.shuffle([
+        ["a", `{"${random.pick(plain)}":${value(0)}}`],
+        [random.pick(["a.b", "a.c", "ab"]), value(0)],
+      ]),
+    );
+  return Array.from({ length: 1 + random.below(3) }, () => (random.chance(0.4) ? pair() : anyRow()));
 }
