@@ -38,23 +38,11 @@ export async function* decompressed(
   encoding: Encoding,
 ): AsyncGenerator<Uint8Array, void, void> {
   const decompressor = new Decompressor(encoding);
-  let failure: { readonly error: unknown } | null = null;
-  async function* untilFailure(): AsyncGenerator<Uint8Array, void, void> {
-    try {
-      yield* chunks;
-    } catch (error) {
-      failure = { error };
-    }
-  }
   try {
     let isEmpty = true;
-    for await (const chunk of untilFailure()) {
+    for await (const chunk of chunks) {
       isEmpty = false;
       yield* decompressor.add(chunk);
-    }
-    if (failure !== null) {
-      yield* decompressor.rest();
-      throw (failure as { readonly error: unknown }).error;
     }
     if (!isEmpty) yield* decompressor.end();
   } finally {
@@ -79,15 +67,10 @@ class Decompressor {
     this.#output = this.#reader.read();
   }
 
+  /** What comes out of a chunk. */
   add(chunk: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
     // The stream's type leaves out shared memory, of which answers are not made.
     return this.#outputDuring(this.#writer.write(chunk as Uint8Array<ArrayBuffer>));
-  }
-
-  /** What has not come out yet, when nothing more can be added. */
-  rest(): AsyncGenerator<Uint8Array, void, void> {
-    // Taken when all that went before is read.
-    return this.add(new Uint8Array(0));
   }
 
   /** What has not come out yet; throws when that is not all. */
@@ -106,6 +89,7 @@ class Decompressor {
     const over = step.then(() => null);
     try {
       for (;;) {
+        // Of two that are there the first wins: a step is over when all that it gave is read.
         const next = await Promise.race([this.#output, over]);
         if (next === null || next.done) return;
         this.#output = this.#reader.read();
