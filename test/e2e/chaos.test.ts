@@ -1,8 +1,14 @@
 import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describeFailure, playStories } from "../chaos/runner.ts";
 import { reportedCount } from "../support/cli.ts";
 import { Scenario } from "../support/cli-scenario.ts";
 import { exceptionText, type Fault, gatewayError, serverError } from "../support/fault-proxy-faults.ts";
+import { randomFaults } from "../support/fault-proxy-rules.ts";
 import { chooseSeed } from "../support/generate.ts";
+import { testServer } from "../support/server.ts";
 
 const MEMORY_LIMIT = exceptionText(241, "Memory limit (total) exceeded", "MEMORY_LIMIT_EXCEEDED");
 
@@ -22,7 +28,7 @@ const FAULTS: readonly Fault[] = [
 test("a third of all requests fail at random, and nothing is lost", async () => {
   const seed = chooseSeed();
   await using scenario = await Scenario.open();
-  scenario.proxy.setChaos({ seed, probability: 1 / 3, faults: FAULTS });
+  scenario.proxy.setChaos(randomFaults({ seed, probability: 1 / 3, faults: FAULTS }));
   const outcome = await scenario.run([
     "--stream-block-size=20",
     "--batch-size=10",
@@ -33,4 +39,22 @@ test("a third of all requests fail at random, and nothing is lost", async () => 
   expect(reportedCount(outcome, "Retries")).toBeGreaterThan(0);
   expect(reportedCount(outcome, "Events inserted")).toBe(scenario.fixture.events);
   await scenario.expectEvents("set");
+});
+
+/** Of the stories of `bun run test:chaos`, which plays hundreds. */
+const STORIES = 3;
+
+test("runs that fail and are killed at random copy everything in the end", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-chaos-"));
+  const { tally, failures } = await playStories({
+    server: await testServer(),
+    seed: chooseSeed(),
+    stories: STORIES,
+    jobs: STORIES,
+    directory,
+  });
+  expect(failures.map(describeFailure)).toEqual([]);
+  rmSync(directory, { recursive: true });
+  expect(tally.sum("starts")).toBeGreaterThan(2 * STORIES - 1);
+  expect(tally.get("rows", "compared")).toBeGreaterThan(0);
 });

@@ -109,6 +109,11 @@ function rowHash(columns: readonly ComparedColumn[]): string {
   return `hex(sipHash128(${values.join(", ")}))`;
 }
 
+/** The SQL of a hash of all columns of a table's rows that can be inserted, as {@link compareTables} takes it. */
+export async function rowHashOf(server: TestServer, database: string, table: string): Promise<string> {
+  return rowHash(await comparedColumns(server, database, table));
+}
+
 /** A column's value as text, of any type. */
 export function columnText(name: string): string {
   return `toString(tuple(${identifier(name)}))`;

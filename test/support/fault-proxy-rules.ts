@@ -66,8 +66,11 @@ function matches({ on, isReused }: Match, request: ProxiedRequest): boolean {
   return on === "any" || on === request.kind;
 }
 
+/** Decides the fault that a request meets, if any. */
+export type Chaos = (request: ProxiedRequest) => Fault | null;
+
 /** Faults at random. */
-export interface Chaos {
+export interface RandomFaults {
   readonly seed: number;
   /** Of a request to meet a fault, 0 to 1. */
   readonly probability: number;
@@ -75,11 +78,13 @@ export interface Chaos {
 }
 
 /**
- * The fault that a request meets, if any. It depends on the seed and the request's kind and number only, so that a seed
- * means the same however the requests of several workers interleave.
+ * Which requests meet which faults depends on the seed and the requests' kinds and numbers only, so that a seed means the
+ * same however the requests of several workers interleave.
  */
-export function chaosFault(chaos: Chaos, { kind, nth }: ProxiedRequest): Fault | null {
-  const draw = Bun.hash.wyhash(`${kind} ${nth}`, BigInt(chaos.seed));
-  if (Number(draw & 0xffffn) / 0x10000 >= chaos.probability) return null;
-  return chaos.faults[Number((draw >> 16n) % BigInt(chaos.faults.length))] ?? null;
+export function randomFaults({ seed, probability, faults }: RandomFaults): Chaos {
+  return ({ kind, nth }) => {
+    const draw = Bun.hash.wyhash(`${kind} ${nth}`, BigInt(seed));
+    if (Number(draw & 0xffffn) / 0x10000 >= probability) return null;
+    return faults[Number((draw >> 16n) % BigInt(faults.length))] ?? null;
+  };
 }

@@ -1,7 +1,7 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { collect, iterate, relayAnswer, sendWhole, upTo } from "./fault-proxy-answer.ts";
 import { type Fault, kindOf, type ProxiedRequest, type RequestKind } from "./fault-proxy-faults.ts";
-import { type Chaos, chaosFault, type Match, Rule } from "./fault-proxy-rules.ts";
+import { type Chaos, type Match, Rule } from "./fault-proxy-rules.ts";
 import {
   announce,
   CutError,
@@ -38,7 +38,9 @@ export class FaultProxy {
   readonly #counts = new Map<RequestKind, number>();
   #server: Server;
   #port = 0;
-  #reopening: ReturnType<typeof setTimeout> | undefined;
+  #isRefusing = false;
+  #isClosed = false;
+  #listening: Promise<void> = Promise.resolve();
   #rules: Rule[] = [];
   #chaos: Chaos | null = null;
   /** All requests so far, in the order in which they came. */
@@ -60,6 +62,11 @@ export class FaultProxy {
     return `http://127.0.0.1:${this.#port}`;
   }
 
+  /** Resolves when somebody listens: not while connections are refused. */
+  get listening(): Promise<void> {
+    return this.#listening;
+  }
+
   /** Scripts a fault. Of several rules that match a request the first counts. */
   on(match: Match, fault: Fault): Rule {
     const rule = new Rule(match, fault);
@@ -67,7 +74,7 @@ export class FaultProxy {
     return rule;
   }
 
-  /** Has faults strike at random; null ends that. Scripted rules come first. */
+  /** Has faults strike unscripted; null ends that. Scripted rules come first. */
   setChaos(chaos: Chaos | null): void {
     this.#chaos = chaos;
   }
@@ -87,7 +94,7 @@ export class FaultProxy {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#reopening);
+    this.#isClosed = true;
     this.reset();
     await this.#shut();
   }
@@ -109,11 +116,18 @@ export class FaultProxy {
   }
 
   async #refuse(forMs: number): Promise<void> {
-    await this.#shut();
-    this.#reopening = setTimeout(() => {
-      this.#server = createServer((socket) => void this.#serve(socket));
-      void this.#listen();
-    }, forMs);
+    // Two requests may meet the fault at the same time.
+    if (this.#isRefusing) return;
+    this.#isRefusing = true;
+    this.#listening = this.#shut()
+      .then(() => Bun.sleep(forMs))
+      .then(async () => {
+        this.#isRefusing = false;
+        if (this.#isClosed) return;
+        this.#server = createServer((socket) => void this.#serve(socket));
+        await this.#listen();
+      });
+    await this.#listening;
   }
 
   #track(socket: Socket): void {
@@ -147,7 +161,7 @@ export class FaultProxy {
     const body = sqlBody === null ? reader.body(framing) : iterate(sqlBody);
     const request = this.#note(query ?? sqlBody?.toString() ?? "", isReused);
     const rule = this.#rules.find((candidate) => candidate.takes(request)) ?? null;
-    const fault = rule?.fault ?? (this.#chaos === null ? null : chaosFault(this.#chaos, request));
+    const fault = rule?.fault ?? this.#chaos?.(request) ?? null;
     return await this.#carryOut({ client, head, body, framing, fault, rule });
   }
 

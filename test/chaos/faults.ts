@@ -1,0 +1,171 @@
+import { readVarint } from "../../src/clickhouse/native/varint.ts";
+import type { Random } from "../support/data/random.ts";
+import {
+  type AnswerFraming,
+  exceptionText,
+  type Fault,
+  gatewayError,
+  type RequestKind,
+  serverError,
+} from "../support/fault-proxy-faults.ts";
+import { type Head, setHeader } from "../support/fault-proxy-wire.ts";
+
+/** A fault under the name that the totals have for it. */
+export interface NamedFault {
+  readonly name: string;
+  readonly fault: Fault;
+}
+
+type Draw = (random: Random) => Fault;
+type Choice = readonly [name: string, draw: Draw];
+
+/** Errors of the server that pass, for any request. */
+const PASSING_CODES: readonly (readonly [code: number, name: string])[] = [
+  [202, "TOO_MANY_SIMULTANEOUS_QUERIES"],
+  [210, "NETWORK_ERROR"],
+  [236, "ABORTED"],
+  [242, "TABLE_IS_READ_ONLY"],
+  [285, "TOO_FEW_LIVE_REPLICAS"],
+  [319, "UNKNOWN_STATUS_OF_INSERT"],
+  [394, "QUERY_WAS_CANCELLED"],
+  [425, "SYSTEM_ERROR"],
+  [999, "KEEPER_EXCEPTION"],
+  [1002, "UNKNOWN_EXCEPTION"],
+];
+
+/** Of a query they pass; an insert is sent in halves. */
+const SIZE_CODES: readonly (readonly [code: number, name: string])[] = [
+  [159, "TIMEOUT_EXCEEDED"],
+  [160, "TOO_SLOW"],
+  [209, "SOCKET_TIMEOUT"],
+  [241, "MEMORY_LIMIT_EXCEEDED"],
+];
+
+const FRAMINGS: readonly AnswerFraming[] = ["chunked", "length", "close"];
+const MAX_ANSWER_BYTES = 60_000;
+const WHOLE = Number.MAX_SAFE_INTEGER;
+
+const ANY: readonly Choice[] = [
+  ["delay", (random) => ({ kind: "delay", ms: 5 + random.below(80) })],
+  ["nobody listens", (random) => ({ kind: "refuse", forMs: 20 + random.below(150) })],
+  ["reset before the request", () => ({ kind: "reset", at: "head" })],
+  ["reset instead of an answer", () => ({ kind: "reset", at: "answer" })],
+  ["503, 502 or 429 of a gateway", (random) => gatewayError(random.pick([502, 503, 429]))],
+  ["error of the server that passes", (random) => passing(random, PASSING_CODES)],
+];
+
+const ANSWERS: readonly Choice[] = [
+  [
+    "an answer of somebody else",
+    () => ({ kind: "answer", status: 200, body: "<html>Sign in</html>", headers: {} }),
+  ],
+  [
+    "cut answer",
+    (random) => ({
+      kind: "cutAnswer",
+      afterBytes: random.chance(0.2) ? WHOLE : random.below(MAX_ANSWER_BYTES),
+      framing: random.pick(FRAMINGS),
+      isMidChunk: random.chance(0.3),
+    }),
+  ],
+  [
+    "exception within the answer",
+    (random) => ({
+      kind: "exception",
+      afterBytes: random.chance(0.2) ? WHOLE : random.below(MAX_ANSWER_BYTES),
+      style: random.pick(["tagged", "plain"]),
+      text: exceptionText(241, "Memory limit (total) exceeded", "MEMORY_LIMIT_EXCEEDED"),
+    }),
+  ],
+  ["241 or a timeout of a query", (random) => passing(random, SIZE_CODES)],
+];
+
+const INSERTS: readonly Choice[] = [
+  ["241 or a timeout of an insert: halves", (random) => ofSeveralRows(passing(random, SIZE_CODES))],
+  ["413 or 504 of a gateway: halves", (random) => ofSeveralRows(gatewayError(random.pick([408, 413, 504])))],
+  ["252: wait for merges", () => serverError(500, 252, "Too many parts (3001)", "TOO_MANY_PARTS")],
+  [
+    "a value refused that is accepted later: halves",
+    () => ofSeveralRows(serverError(500, 469, "Constraint is violated", "VIOLATED_CONSTRAINT")),
+  ],
+  ["reset within the data", (random) => ({ kind: "reset", at: { bodyBytes: random.below(20_000) } })],
+  ["lost acknowledgement: reset", () => ({ kind: "reset", at: "answer" })],
+  ["lost acknowledgement: cut", () => ({ kind: "cutAnswer", afterBytes: 0, framing: "chunked" })],
+  ["lost acknowledgement: 319 though stored", () => storedAndRefused(319, "UNKNOWN_STATUS_OF_INSERT")],
+  ["fewer rows stored: data ends early", (random) => ({ kind: "shortenBody", toBytes: random.below(400) })],
+  ["fewer rows stored: as acknowledged", () => summary('{"written_rows":"0"}')],
+];
+
+/** What trying again does not help: the run ends with exit code 1. */
+const FINAL: readonly Choice[] = [
+  ["rights are missing (final)", () => serverError(403, 497, "Not enough privileges", "ACCESS_DENIED")],
+  ["syntax error (final)", () => serverError(400, 62, "Syntax error", "SYNTAX_ERROR")],
+  ["403 of a gateway (final)", () => gatewayError(403)],
+  // Of an insert nothing shows then whether it was stored.
+  [
+    "an answer without ClickHouse's headers (final for an insert)",
+    () => ({ kind: "answer", status: 200, body: "" }),
+  ],
+];
+
+const BY_KIND: Readonly<Record<RequestKind, readonly Choice[]>> = {
+  page: [...ANY, ...ANSWERS, ...ANSWERS],
+  traces: [...ANY, ...ANSWERS],
+  insert: [...ANY, ...INSERTS, ...INSERTS],
+  other: [...ANY, ...ANSWERS],
+};
+
+/** A fault for a request of that kind. `mayEndRun`: also one that trying again does not help. */
+export function drawFault(random: Random, kind: RequestKind, mayEndRun: boolean): NamedFault {
+  const choices = mayEndRun && random.chance(0.05) ? FINAL : BY_KIND[kind];
+  const [name, draw] = random.pick(choices);
+  return { name, fault: draw(random) };
+}
+
+/** An answer that is whole and says that a page has no rows, as a replica would that lags behind. */
+export const EMPTY_PAGE: NamedFault = {
+  name: "a page without its rows",
+  fault: {
+    kind: "edit",
+    head: (head) => setHeader(head, "Content-Encoding", null),
+    body: () => Buffer.alloc(0),
+  },
+};
+
+function passing(random: Random, codes: readonly (readonly [number, string])[]): Fault {
+  const [code, name] = random.pick(codes);
+  return serverError(random.pick([500, 503]), code, "Chaos", name);
+}
+
+/** A row that is refused by itself counts as one that no batch can carry: what passes must not meet it. */
+function ofSeveralRows(fault: Fault): Fault {
+  if (fault.kind !== "answer") throw new TypeError(`A fault of kind ${fault.kind} answers nothing`);
+  return { ...fault, isFor: (body) => rowsOfBlock(body) > 1 };
+}
+
+function summary(json: string): Fault {
+  return { kind: "edit", head: (head) => setHeader(head, "X-ClickHouse-Summary", json) };
+}
+
+function storedAndRefused(code: number, name: string): Fault {
+  const head = (answer: Head): void => {
+    answer.startLine = "HTTP/1.1 500 Fault";
+    setHeader(answer, "X-ClickHouse-Exception-Code", String(code));
+    setHeader(answer, "Content-Encoding", null);
+  };
+  return { kind: "edit", head, body: () => Buffer.from(`${exceptionText(code, "Chaos", name)}\n`) };
+}
+
+const ZSTD_MAGIC = 0x28b52ffd;
+const GZIP_MAGIC = 0x1f8b;
+
+/** The rows that the head of an insert's Native block tells; the block may be compressed. */
+function rowsOfBlock(body: Buffer): number {
+  if (body.length < 4) return 0;
+  const isZstd = body.readUInt32BE(0) === ZSTD_MAGIC;
+  const isGzip = body.readUInt16BE(0) === GZIP_MAGIC;
+  const block = isZstd ? Bun.zstdDecompressSync(body) : isGzip ? Bun.gunzipSync(Uint8Array.from(body)) : body;
+  const cursor = { position: 0 };
+  readVarint(block, cursor);
+  return readVarint(block, cursor);
+}
