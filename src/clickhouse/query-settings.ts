@@ -67,13 +67,28 @@ const WRITE_GUARDS: QuerySettings = {
   type_json_skip_duplicated_paths: 1,
 };
 
+/**
+ * How the server's JSON parser must be set for `JsonColumn` to give values the paths and types that the parser would give
+ * them: all at their defaults. A server without such a setting does as the default says.
+ */
+const JSON_PARSING: QuerySettings = {
+  allow_simdjson: 1,
+  json_type_escape_dots_in_keys: 0,
+  type_json_allow_duplicated_key_with_literal_and_nested_object: 1,
+  input_format_json_try_infer_numbers_from_strings: 0,
+  input_format_json_infer_incomplete_types_as_strings: 1,
+  input_format_json_infer_array_of_dynamic_from_array_of_different_types: 1,
+  schema_inference_make_columns_nullable: 3,
+  max_dynamic_subcolumns_in_json_type_parsing: "auto",
+};
+
 /** What a server has of the settings that this program sends. */
 export type KnownSettings = ReadonlyMap<string, { readonly value: string; readonly isChangeable: boolean }>;
 
 /** Asks the server for the settings named here: one that it does not know would fail a query with code 115. */
 export async function knownSettings(server: Server, signal: AbortSignal): Promise<KnownSettings> {
   const wishes = { ...READ_WISHES, ...compressionWishes("zstd"), max_block_size: 0 };
-  const names = Object.keys({ ...READ_GUARDS, ...wishes, ...WRITE_GUARDS });
+  const names = Object.keys({ ...READ_GUARDS, ...wishes, ...WRITE_GUARDS, ...JSON_PARSING });
   const sql = `SELECT name, value, readonly FROM system.settings WHERE name IN (${names.map(literal).join(", ")})`;
   const rows = await server.allRows({ sql }, signal);
   return new Map(
@@ -109,6 +124,11 @@ export function writeSettings(known: KnownSettings): QuerySettings {
   // Errors of views and of the commit must be in the status, and the rows written in the header. A parameter of the HTTP
   // interface, which system.settings does not list.
   return { ...differing(known, WRITE_GUARDS), wait_end_of_query: 1 };
+}
+
+/** Whether the server's JSON parser is set as `JsonColumn` expects it. */
+export function parsesJsonByDefault(known: KnownSettings): boolean {
+  return Object.keys(differing(known, JSON_PARSING)).length === 0;
 }
 
 /**

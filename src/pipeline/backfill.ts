@@ -2,6 +2,7 @@ import type { ConnectionSettings } from "../clickhouse/connection.ts";
 import {
   type KnownSettings,
   knownSettings,
+  parsesJsonByDefault,
   querySettings,
   readSettings,
   writeSettings,
@@ -129,8 +130,8 @@ const PROOF_QUERY_ROWS = 4_000_000;
 /** Blocks of pages are about that large, at most. */
 const BLOCK_BYTES = 16 * 2 ** 20;
 
-/** The first version that reads the flattened serialization of JSON columns. */
-const JSON_PATHS_SINCE: MajorMinor = [25, 6];
+/** The flattened serialization of JSON columns came with 25.6, and was mended since. */
+const JSON_PATHS_SINCE: MajorMinor = [25, 8];
 
 /** The rows that a block may have: a batch's, or fewer where rows are large. */
 function blockRows(batchRows: number, rowBytes: number | null): number {
@@ -207,7 +208,7 @@ class BackfillRun {
       const rowBytes = await averageRowBytes(scope, connection.database, tables.source);
       const setup = this.#workerSetup(mapping, known, scope, blockRows(batchSizeRows, rowBytes), {
         timeZone: clock.timeZone,
-        takesJsonPaths: isAtLeast(serverVersion, JSON_PATHS_SINCE),
+        takesJsonPaths: isAtLeast(serverVersion, JSON_PATHS_SINCE) && parsesJsonByDefault(known),
       });
       await this.#copyRanges(scope, remaining, setup, clock);
     }

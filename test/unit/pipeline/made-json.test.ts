@@ -37,8 +37,11 @@ function send(json: MadeJson, values: readonly string[]): Buffer {
 /** The forms of batches of one row each. */
 function formsOf(target: JsonTarget, batches: readonly string[]): string {
   const json = new MadeJson(target);
-  const form = { [TEXT_VERSION]: "t", [PATHS_VERSION]: "p" };
-  return batches.map((value) => form[Number(send(json, [value]).readBigUInt64LE())] ?? "?").join("");
+  const form = new Map([
+    [TEXT_VERSION, "t"],
+    [PATHS_VERSION, "p"],
+  ]);
+  return batches.map((value) => form.get(Number(send(json, [value]).readBigUInt64LE())) ?? "?").join("");
 }
 
 test("values go as paths, as far as target and server take them", () => {
