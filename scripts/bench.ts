@@ -7,6 +7,7 @@
  *                 [--binary PATH] [--json PATH]
  *   bun run bench --linear         time per row of a small and of a large month, and of the pages of one huge group
  *   bun run bench --traces-load    loading five million traces, and the memory they take
+ *   bun run bench --far            the tool over simulated networks, with each compression and other sizes
  *
  * The data is made once and kept under .local/bench; so are the results. Only ratios carry over to other machines: client
  * and server share the cores of this one.
@@ -17,6 +18,7 @@ import { type ArgsDef, defineCommand, runMain } from "citty";
 import { runProcess } from "./bench/child.ts";
 import { type Arena, type Contender, contendersOf, withDirectory } from "./bench/contenders.ts";
 import { BENCH_DIRECTORY, type Dataset, openDataset } from "./bench/dataset.ts";
+import { measureFar } from "./bench/far.ts";
 import { checkFlags, fail, numberFlag } from "./bench/flags.ts";
 import { noteToolRequests } from "./bench/insert-body.ts";
 import { findBestJoin, type Trial } from "./bench/join-trial.ts";
@@ -38,7 +40,7 @@ const HELP_RUNS = 20;
 const ARGS = {
   observations: {
     type: "string",
-    description: "observations to make; 1,000,000, or 5,000,000 with --linear",
+    description: "observations to make; 1,000,000, or 5,000,000 with --linear, or 200,000 with --far",
   },
   traces: { type: "string", description: "traces to make; 100,000, or 5,000,000 with --traces-load" },
   seed: { type: "string", default: "1", description: "another seed makes other data" },
@@ -56,6 +58,7 @@ const ARGS = {
   },
   linear: { type: "boolean", default: false, description: "measure how time grows with size" },
   "traces-load": { type: "boolean", default: false, description: "measure loading traces" },
+  far: { type: "boolean", default: false, description: "measure over simulated networks" },
 } as const satisfies ArgsDef;
 
 await runMain(
@@ -68,8 +71,8 @@ await runMain(
       const unknown = only.find((kind) => !KINDS.some((known) => known === kind));
       if (unknown !== undefined) fail(`--only ${unknown}: expected ${KINDS.join(", ")}`);
       const plan: Plan = {
-        observations: numberFlag(flags, "observations", 1, args.linear ? 5_000_000 : 1_000_000),
-        traces: numberFlag(flags, "traces", 1, args["traces-load"] ? 5_000_000 : 100_000),
+        observations: numberFlag(flags, "observations", 1, usualObservations(args)),
+        traces: numberFlag(flags, "traces", 1, usualTraces(args)),
         seed: numberFlag(flags, "seed", 0),
         runs: numberFlag(flags, "runs", 1),
         binary: args.binary === "" ? await build() : args.binary,
@@ -91,11 +94,25 @@ interface Result {
   readonly figures: readonly Figure[];
 }
 
-async function measure(
-  plan: Plan,
-  kind: { readonly linear: boolean; readonly "traces-load": boolean },
-  only: readonly string[],
-): Promise<Result> {
+/** What is to be measured instead of the contenders. */
+interface Kind {
+  readonly linear: boolean;
+  readonly "traces-load": boolean;
+  readonly far: boolean;
+}
+
+function usualObservations({ linear, far }: Kind): number {
+  if (far) return 200_000;
+  return linear ? 5_000_000 : 1_000_000;
+}
+
+function usualTraces({ "traces-load": tracesLoad, far }: Kind): number {
+  if (far) return 20_000;
+  return tracesLoad ? 5_000_000 : 100_000;
+}
+
+async function measure(plan: Plan, kind: Kind, only: readonly string[]): Promise<Result> {
+  if (kind.far) return await measureFar(plan, say);
   if (kind.linear) return await measureLinearity(plan, say);
   return kind["traces-load"] ? await measureTraces(plan, say) : await compare(plan, only);
 }

@@ -1,0 +1,52 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import type { Compression } from "../../../src/clickhouse/connection.ts";
+import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
+import { knownSettings, readSettings } from "../../../src/clickhouse/query-settings.ts";
+import { selectBlocks } from "../../../src/clickhouse/select-blocks.ts";
+import { type QuerySettings, Server } from "../../../src/clickhouse/server.ts";
+import { type TestServer, testServer } from "../../support/server.ts";
+
+const NEVER = new AbortController().signal;
+
+let testing: TestServer;
+beforeAll(async () => {
+  testing = await testServer();
+});
+
+describe.each(["none", "zstd", "gzip"] as const)("%s", (compression) => {
+  async function rows(sql: string): Promise<number> {
+    const { server, settings } = await connect(compression);
+    const buffers = new BufferPool(2);
+    let count = 0;
+    for await (const block of selectBlocks(server, { sql, settings }, buffers, NEVER)) {
+      count += block.rows;
+      buffers.release(block.bytes);
+    }
+    await server.close();
+    return count;
+  }
+
+  test("blocks come whole", async () => {
+    expect(await rows("SELECT toString(number) AS s, number FROM numbers(300000)")).toBe(300_000);
+  });
+
+  test("an answer without rows", async () => {
+    expect(await rows("SELECT toString(number) AS s FROM numbers(10) WHERE number > 10")).toBe(0);
+  });
+
+  test("an exception in the midst of an answer is the server's own", async () => {
+    const sql = "SELECT toString(number) AS s, throwIf(number = 2000000) AS x FROM numbers(5000000)";
+    await expect(rows(sql)).rejects.toMatchObject({ name: "ServerError", code: 395 });
+  });
+
+  test("an error before the answer is the server's own", async () => {
+    await expect(rows("SELECT no_such_column FROM numbers(1)")).rejects.toMatchObject({ code: 47 });
+  });
+});
+
+async function connect(compression: Compression): Promise<{ server: Server; settings: QuerySettings }> {
+  const { url, user, password } = testing;
+  const server = new Server({ url, user, password, database: "default", compression });
+  const settings = readSettings(await knownSettings(server, NEVER), 8192, compression);
+  return { server, settings };
+}
