@@ -59,9 +59,9 @@ export function planStory(seed: number): StoryPlan {
   const random = randomFrom(seed);
   const theme = random.pick<Theme>([
     ...new Array<Theme>(6).fill("plain"),
-    ...new Array<Theme>(2).fill("late rows"),
+    ...new Array<Theme>(3).fill("late rows"),
     "bad rows",
-    "lagging replica",
+    ...new Array<Theme>(2).fill("lagging replica"),
   ]);
   const late = random.pick(["new rows", "new rows", "new versions", "deletions"] as const);
   const interrupted = Array.from({ length: 1 + random.below(3) }, () => planStart(random, theme, false));
@@ -72,13 +72,13 @@ function planStart(random: Random, theme: Theme, isLast: boolean): StartPlan {
   const pageRows = random.pick(PAGE_ROWS);
   return {
     flags: [`--stream-block-size=${pageRows}`, ...otherSizes(random, isLast)],
-    faultProbability: random.pick([0, 0.03, 0.08, 0.2]),
+    faultProbability: random.pick([0, 0.1, 0.2, 0.4]),
     // The last start has more retries than faults, and so must succeed.
     maxFaults: isLast ? LAST_FAULTS : Number.MAX_SAFE_INTEGER,
     faultSeed: random.below(2 ** 31),
     mayFail: !isLast,
     kill: isLast || random.chance(0.1) ? null : planKill(random, pageRows),
-    emptyPageProbability: theme === "lagging replica" && !isLast ? 0.2 : 0,
+    emptyPageProbability: theme === "lagging replica" && !isLast ? 0.3 : 0,
     lateWritesAtPages:
       theme === "late rows" ? Array.from({ length: 1 + random.below(3) }, () => 1 + random.below(12)) : [],
   };
