@@ -91,6 +91,7 @@ describe("configuration", () => {
         user: "default",
         password: [..."top # $ecret"],
         database: "langfuse",
+        compression: "none",
       },
       tables: { source: "observations", traces: "traces", target: "events" },
       batchSizeRows: 2,
