@@ -100,7 +100,8 @@ export class DevServer {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? "/", "http://localhost");
+    // Prefixed and not resolved: a path like //? would be taken for a host.
+    const url = new URL(`http://localhost${request.url ?? "/"}`);
     const isCompressed = url.searchParams.get("enable_http_compression");
     const answer = new Answer(response, {
       queryId: url.searchParams.get("query_id") || crypto.randomUUID(),

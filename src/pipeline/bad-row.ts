@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import type { Block } from "../clickhouse/native/block.ts";
 import { isTypeName, parseTypeName, unwrap } from "../clickhouse/native/type-name.ts";
 import { readVarint } from "../clickhouse/native/varint.ts";
+import { quoted } from "../quoted.ts";
 
 /** Text of a row: what is no UTF-8 is shown with U+FFFD, and its bytes are kept as hexadecimal digits beside it. */
 export interface RowText {
@@ -42,9 +43,9 @@ export function identifyRow(block: Block, row: number, timeZone: string): RowIde
 /** The row as messages name it. */
 export function describeRow({ projectId, type, date, id, traceId }: RowIdentity): string {
   const key = [projectId, type, date, id].map((part) =>
-    typeof part === "string" ? part : part === null ? "?" : JSON.stringify(part.text),
+    typeof part === "string" ? part : part === null ? "?" : quoted(part.text),
   );
-  return `(${key.join(", ")}) of trace ${JSON.stringify(traceId.text)}`;
+  return `(${key.join(", ")}) of trace ${quoted(traceId.text)}`;
 }
 
 function textAt(block: Block, columnName: string, row: number): RowText | null {

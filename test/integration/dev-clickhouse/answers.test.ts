@@ -29,6 +29,14 @@ describe("statements", () => {
     expect(await (await post("+ 2", { query: "SELECT 1" })).text()).toBe("3\n");
   });
 
+  test("come to a path with slashes too many", async () => {
+    const answer = await fetch(`${server.url.replace(/\/$/, "")}//?query=SELECT%201`, {
+      headers: { "X-ClickHouse-User": server.user, "X-ClickHouse-Key": server.password },
+    });
+    expect(answer.status).toBeLessThan(500);
+    expect(await (await post("SELECT 2")).text()).toBe("2\n");
+  });
+
   test("that change something are refused over GET", async () => {
     const response = await get(`/?query=${encodeURIComponent("CREATE DATABASE never")}`);
     expect(response.headers.get("X-ClickHouse-Exception-Code")).toBe("164");
