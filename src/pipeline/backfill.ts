@@ -200,7 +200,8 @@ class BackfillRun {
     const remaining = this.#ledger.remaining();
     let rows = 0;
     for (const range of remaining) rows += await countRows(scope, range);
-    if (rows === 0 && this.#ledger.rowsProcessed === 0) return this.#report("nothing-to-do");
+    // Ranges without rows that an earlier run has finished may have come back empty by mistake: they are to be proved.
+    if (rows === 0 && this.#ledger.done.length === 0) return this.#report("nothing-to-do");
     this.#progress.plan(rows, this.#ledger.rowsProcessed);
     const earlierReadSinceMs = this.#ledger.begin(clock.nowMs());
     const lastKey = this.#options.dryRun ? null : await greatestKey(scope);

@@ -121,6 +121,23 @@ describe("rows that were missed", () => {
     await scenario.expectEvents("set");
   });
 
+  test.concurrent("are found where an earlier run has read nothing at all", async () => {
+    await using scenario = await Scenario.open();
+    scenario.proxy.on({ on: "page", nth: "every" }, NO_ROWS);
+    const hold = scenario.proxy.on(COUNT, { kind: "hold", at: "request" });
+    const stopped = await scenario.startUntil(hold, ONE_BY_ONE);
+    stopped.kill("SIGTERM");
+    expect(await stopped.outcome).toMatchObject({ code: 143 });
+    expect(scenario.checkpoint()).toMatchObject({ finished: false, rows_processed: 0 });
+    scenario.proxy.reset();
+
+    const failed = await scenario.run(OTHER_SIZES);
+    expect(failed).toMatchObject({ code: 1, stdout: "" });
+    expect(failureOf(failed)).toContain(`: ${scenario.fixture.events} rows were missed\n`);
+    expect(await scenario.run(OTHER_SIZES)).toMatchObject({ code: 0 });
+    await scenario.expectEvents("multiset");
+  });
+
   test.concurrent("are those that carry an early time, whenever they came", async () => {
     await using scenario = await Scenario.open();
     const source = await Source.make(scenario);
