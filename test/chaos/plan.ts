@@ -34,7 +34,8 @@ export interface StartPlan {
   readonly flags: readonly string[];
   /** Of a request to meet a fault. */
   readonly faultProbability: number;
-  readonly maxFaults: number;
+  /** Of each kind of request. */
+  readonly maxFaultsPerKind: number;
   /** Decides which requests meet which faults. */
   readonly faultSeed: number;
   /** Whether the faults may be more than the run stands. */
@@ -74,7 +75,7 @@ function planStart(random: Random, theme: Theme, isLast: boolean): StartPlan {
     flags: [`--stream-block-size=${pageRows}`, ...otherSizes(random, isLast)],
     faultProbability: random.pick([0, 0.1, 0.2, 0.4]),
     // The last start has more retries than faults, and so must succeed.
-    maxFaults: isLast ? LAST_FAULTS : Number.MAX_SAFE_INTEGER,
+    maxFaultsPerKind: isLast ? LAST_FAULTS : Number.MAX_SAFE_INTEGER,
     faultSeed: random.below(2 ** 31),
     mayFail: !isLast,
     kill: isLast || random.chance(0.1) ? null : planKill(random, pageRows),
@@ -86,13 +87,16 @@ function planStart(random: Random, theme: Theme, isLast: boolean): StartPlan {
 
 /** From many pages to one: the data has a few thousand rows. */
 const PAGE_ROWS = [100, 250, 600, 1500, 5000] as const;
-const LAST_FAULTS = 6;
+/** Of each kind of request. */
+const LAST_FAULTS = 5;
+/** A fault of one request may meet others: while nobody listens. */
+const LAST_RETRIES = 2 * LAST_FAULTS;
 
 function otherSizes(random: Random, isLast: boolean): string[] {
   return [
     `--batch-size=${random.pick([40, 100, 300, 1000, 10_000])}`,
     `--parallel-workers=${1 + random.below(4)}`,
-    `--max-retries=${isLast ? LAST_FAULTS + 1 : random.below(4)}`,
+    `--max-retries=${isLast ? LAST_RETRIES : random.below(4)}`,
     `--compression=${random.pick(["none", "none", "zstd", "gzip"])}`,
     `--max-wait-minutes=${isLast ? 30 : random.pick([0, 30, 30])}`,
   ];

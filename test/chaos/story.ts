@@ -12,7 +12,7 @@ import { Killer } from "./killer.ts";
 import type { StartPlan, StoryPlan } from "./plan.ts";
 import { type ProgramOutcome, startProgram } from "./program.ts";
 import { expectRows, expectRowsDespiteLate, expectSkipped } from "./rows.ts";
-import type { Tally } from "./tally.ts";
+import { Tally } from "./tally.ts";
 import { copySource, type World, writeLate } from "./world.ts";
 
 const SKIP_FILE = "skipped.jsonl";
@@ -147,15 +147,15 @@ class Story {
     await this.#proxy.listening;
     this.#starts++;
     const killer = plan.kill === null ? null : new Killer(plan.kill);
-    let faults = 0;
+    const faults = new Tally();
     this.#proxy.setChaos((request) => {
       if (request.kind === "page" && plan.lateWritesAtPages.includes(request.nth)) this.#writeLate();
       const stall = killer?.see(request) ?? null;
       if (stall !== null) return this.#strike(request, { name: "silence", fault: stall });
-      if (faults >= plan.maxFaults) return null;
+      if (faults.get("faults", request.kind) >= plan.maxFaultsPerKind) return null;
       const fault = chooseFault(plan, request);
       if (fault === null) return null;
-      faults++;
+      faults.add("faults", request.kind);
       if (fault === EMPTY_PAGE) this.#emptyPages++;
       return this.#strike(request, fault);
     });
@@ -171,7 +171,7 @@ class Story {
     this.#note(
       `start ${this.#starts} ended: code ${outcome.code}, signal ${outcome.signal}; sent ${sent.join(", ")}`,
     );
-    const mayFail = plan.mayFail && faults > 0;
+    const mayFail = plan.mayFail && faults.sum("faults") > 0;
     const foundEmptyPages = this.#emptyPages > 0 && /rows? (was|were) missed/.test(outcome.stderr);
     judgeEnd(outcome, { sent, mayFail: mayFail || foundEmptyPages, foundLock: this.#left.hasLock });
     if (foundEmptyPages) this.#emptyPages = 0;
