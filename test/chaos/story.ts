@@ -258,7 +258,9 @@ class Story {
 
   #writeLate(): void {
     const nth = this.#lateWrites.length + 1;
-    this.#lateWrites.push(writeLate(this.#world, this.#source, this.#plan.late, nth));
+    const previous = this.#lateWrites.at(-1) ?? Promise.resolve();
+    // A row that was changed twice could be in the target as it was in between.
+    this.#lateWrites.push(previous.then(() => writeLate(this.#world, this.#source, this.#plan.late, nth)));
     this.#note(`start ${this.#starts} late write ${nth}`);
   }
 

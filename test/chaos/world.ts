@@ -60,7 +60,7 @@ const LATE_CHANGES = {
   deletions: () => "now64(3) AS event_ts, toUInt8(1) AS is_deleted",
 } as const;
 
-/** Writes a few rows that are made from those of the source. */
+/** Writes a few rows that are made from those of the source; no row is changed twice. */
 export async function writeLate(
   { server, database, partition }: World,
   source: string,
@@ -70,7 +70,7 @@ export async function writeLate(
   const table = identifier(source);
   await server.command(
     `INSERT INTO ${table} SELECT * REPLACE (${LATE_CHANGES[kind](nth)}) FROM ${table} FINAL
-     WHERE _partition_id = ${literal(partition)} ORDER BY cityHash64(id, ${nth}) LIMIT ${1 + (nth % 5)}`,
+     WHERE _partition_id = ${literal(partition)} AND event_ts < now() - INTERVAL 1 DAY ORDER BY cityHash64(id, ${nth}) LIMIT ${1 + (nth % 5)}`,
     { database, settings: { async_insert: 0 } },
   );
 }
