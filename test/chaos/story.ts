@@ -260,7 +260,10 @@ class Story {
     const nth = this.#lateWrites.length + 1;
     const previous = this.#lateWrites.at(-1) ?? Promise.resolve();
     // A row that was changed twice could be in the target as it was in between.
-    this.#lateWrites.push(previous.then(() => writeLate(this.#world, this.#source, this.#plan.late, nth)));
+    const write = previous.then(() => writeLate(this.#world, this.#source, this.#plan.late, nth));
+    // Looked at when the story ends.
+    write.catch(() => {});
+    this.#lateWrites.push(write);
     this.#note(`start ${this.#starts} late write ${nth}`);
   }
 
