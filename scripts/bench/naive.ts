@@ -123,7 +123,8 @@ async function insert(batch: readonly object[]): Promise<void> {
     table,
     values: batch,
     format: "JSONEachRow",
-    clickhouse_settings: reading.writeSettings,
+    // Columns of observations may be NULL where those of events may not.
+    clickhouse_settings: { ...reading.writeSettings, input_format_null_as_default: 1 },
   });
   rows += batch.length;
 }

@@ -9,8 +9,9 @@ import { MadeColumns } from "./enrich/made-columns.ts";
 /** Parts smaller than this are joined: each part becomes a chunk of the request. */
 const SMALL_PART_BYTES = 64 * 1024;
 
-/** Batches of large rows are cut by size: two of them are in memory per worker. */
-const MAX_BATCH_BYTES = 16 * 2 ** 20;
+/** Batches of large rows are cut by size, since two of them are in memory per worker: at 16 MiB where 10,000 rows are asked for. */
+const MIN_CUT_BYTES = 16 * 2 ** 20;
+const CUT_BYTES_PER_ROW = MIN_CUT_BYTES / 10_000;
 
 /** The events of one insert, which are one Native block and so stored all or not at all. Used again after `reset`. */
 export class Batch {
@@ -56,7 +57,8 @@ export class Batch {
 
   /** Whether so many more rows do not fit. */
   isFullFor(rows: number, maxRows: number): boolean {
-    return this.rows + rows > maxRows || this.sourceBytes >= MAX_BATCH_BYTES;
+    const cutBytes = Math.max(MIN_CUT_BYTES, maxRows * CUT_BYTES_PER_ROW);
+    return this.rows + rows > maxRows || this.sourceBytes >= cutBytes;
   }
 
   /** Where the batch has its rows from, in their order. */

@@ -48,12 +48,6 @@ interface PageInProgress {
 /** Blocks of two batches, the one that is arriving, and one to spare. */
 const SPARE_BUFFERS = 4;
 
-/**
- * The chunks of answers become garbage of which the collector sees only the small objects that hold them: left alone it
- * waits for hundreds of megabytes. A collection takes some milliseconds.
- */
-const COLLECT_AFTER_BYTES = 16 * 2 ** 20;
-
 /** Copies one page after another: fetching the next block, enriching and inserting overlap. */
 export class PageCopier {
   readonly #copying: PageCopying;
@@ -61,7 +55,6 @@ export class PageCopier {
   readonly #buffers = new BufferPool(SPARE_BUFFERS);
   readonly #users = new Map<Block, number>();
   readonly #sender: BatchSender;
-  #uncollectedBytes = 0;
   #filling: Batch;
   #sending: Batch;
 
@@ -141,17 +134,9 @@ export class PageCopier {
     done.withoutTrace += batch.withoutTrace;
     done.bytes += batch.sourceBytes;
     for (const { block } of batch.slices) this.#release(block);
-    this.#collectGarbage(batch.sourceBytes);
     batch.reset();
     const { rows, withoutTrace, bytes } = done;
     onProgress({ rows, withoutTrace, bytes });
-  }
-
-  #collectGarbage(newBytes: number): void {
-    this.#uncollectedBytes += newBytes;
-    if (this.#uncollectedBytes < COLLECT_AFTER_BYTES) return;
-    this.#uncollectedBytes = 0;
-    Bun.gc(true);
   }
 
   #retain(block: Block): void {
