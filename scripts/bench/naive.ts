@@ -111,6 +111,8 @@ function enrich(observation: Observation): object {
 }
 
 function parsed(value: string): unknown {
+  // Digits may make a number that is too large for the column.
+  if (!value.startsWith("{") && !value.startsWith("[")) return value;
   try {
     return JSON.parse(value);
   } catch {
