@@ -34,6 +34,7 @@ describe("statements", () => {
       headers: { "X-ClickHouse-User": server.user, "X-ClickHouse-Key": server.password },
     });
     expect(answer.status).toBeLessThan(500);
+    await answer.text();
     expect(await (await post("SELECT 2")).text()).toBe("2\n");
   });
 
@@ -167,8 +168,10 @@ test.skipIf(isRealServer)(
         (await post("SELECT sleep(0.3)")).headers.get("X-ClickHouse-Exception-Code"),
       ),
     );
-    expect(codes.filter((code) => code === null)).toHaveLength(MAX_CONCURRENT_QUERIES);
-    expect(codes.filter((code) => code === "202")).toHaveLength(60 - MAX_CONCURRENT_QUERIES);
+    // A query of the test before may not have ended.
+    const taken = codes.filter((code) => code === null).length;
+    expect([MAX_CONCURRENT_QUERIES - 1, MAX_CONCURRENT_QUERIES]).toContain(taken);
+    expect(codes.filter((code) => code === "202")).toHaveLength(60 - taken);
   },
 );
 
