@@ -94,8 +94,10 @@ export class MadeColumns {
 
   /** Begins the batch at hand again, with JSON as text. */
   restartAsText(): void {
-    this.reset();
-    this.json?.restartAsText();
+    for (const column of this.#inUse) {
+      if (column instanceof MadeJson) column.restartAsText();
+      else column.reset();
+    }
   }
 
   /** Appends the columns, headers included, to the parts of a block of `rows` rows. */

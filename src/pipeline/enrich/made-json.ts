@@ -50,15 +50,11 @@ export class MadeJson {
   /** Batches that go as text before paths are tried again, now and after the next failure. */
   #textBatches = 0;
   #nextTextBatches = 1;
+  #rows = 0;
 
   constructor(target: JsonTarget) {
     this.#target = target;
     this.#isText = target !== "paths";
-  }
-
-  /** The type under which the column is sent. */
-  get wireType(): "JSON" | "String" {
-    return this.#target === "string" ? "String" : "JSON";
   }
 
   /** False once a value was added that paths may not hold exactly: the batch has to be made again, as text. */
@@ -66,9 +62,9 @@ export class MadeJson {
     return this.#isText || this.#column.isExact;
   }
 
-  /** Begins the next batch. */
+  /** Begins the next batch; one without rows tells nothing about those that follow. */
   reset(): void {
-    if (this.#target === "paths") {
+    if (this.#target === "paths" && this.#rows > 0) {
       if (!this.#isText) this.#nextTextBatches = 1;
       this.#isText = this.#textBatches > 0;
       if (this.#isText) this.#textBatches--;
@@ -114,6 +110,7 @@ export class MadeJson {
   }
 
   endRow(): void {
+    this.#rows++;
     if (!this.#isText) {
       this.#column.endRow();
       return;
@@ -137,6 +134,7 @@ export class MadeJson {
   }
 
   #clear(): void {
+    this.#rows = 0;
     this.#column.reset();
     this.#members.reset();
     this.#text.reset();

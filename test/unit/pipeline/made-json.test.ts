@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { KeyDictionary } from "../../../src/clickhouse/native/key-dictionary.ts";
-import { embedOf } from "../../../src/json/json-string.ts";
+import { EMBED, embedOf } from "../../../src/json/json-string.ts";
+import { EVENT_COLUMNS } from "../../../src/mapping/event-columns.ts";
+import { MadeColumns } from "../../../src/pipeline/enrich/made-columns.ts";
 import { type JsonTarget, KeyPaths, MadeJson } from "../../../src/pipeline/enrich/made-json.ts";
 
 const KEYS = Buffer.from("\x01a\x01b", "latin1");
@@ -60,6 +62,34 @@ test("after odd values text goes on for a while, the longer the more often they 
   const [odd, plain] = [new Array<string>(600).fill(ODD), new Array<string>(100).fill("v")];
   const forms = formsOf("paths", [...odd, ...plain]).slice(odd.length);
   expect(forms).toMatch(/^t{1,64}p+$/);
+});
+
+test("batches without rows do not count", () => {
+  const json = new MadeJson("paths");
+  const isText = (value: string): boolean => {
+    const version = send(json, [value]).readBigUInt64LE();
+    for (let i = 0; i < 5; i++) json.reset();
+    return version === BigInt(TEXT_VERSION);
+  };
+  expect([ODD, "v", ODD, "v", "v", "v"].map(isText)).toEqual([true, true, true, true, true, false]);
+});
+
+test("a batch that is begun again as text is one more in a row, among other columns too", () => {
+  const column = EVENT_COLUMNS.find(({ name }) => name === "metadata");
+  if (column === undefined) throw new Error("Events have metadata");
+  const made = new MadeColumns([{ column, targetType: "JSON" }], true);
+  const again: number[] = [];
+  for (let batch = 0; batch < 40; batch++) {
+    made.json?.addNamed(Buffer.from("a"), Buffer.from(ODD), 0, ODD.length, EMBED.asJson);
+    made.json?.endRow();
+    if (!made.isExact) {
+      again.push(batch);
+      made.restartAsText();
+      made.json?.endRow();
+    }
+    made.reset();
+  }
+  expect(again).toEqual([0, 2, 5, 10, 19, 36]);
 });
 
 test("a String column holds the objects alone", () => {
