@@ -74,7 +74,7 @@ async function run(
     results.push(measure(name, amount, repeat));
   };
   const target = Buffer.alloc(bytes);
-  const buffers = new BufferPool(4);
+  const buffers = new BufferPool(2 ** 26);
   piece("copy the bytes", work, () => copy(chunks, target));
   piece("walk the columns (copy included)", work, () => void walk(chunks, buffers));
   piece("gather, arrays only", work, gather(blocks, withoutJson, usual.store));

@@ -1,47 +1,6 @@
-import type { Readable } from "node:stream";
-import { ServerError, TransportError } from "./errors.ts";
+import { ServerError } from "./errors.ts";
 
-/**
- * The chunks of an answer as they arrive. Throws a TransportError when it breaks off or when nothing arrives for
- * `stallTimeoutMs` although somebody waits, and the signal's reason when that fires.
- */
-export async function* readChunks(
-  stream: Readable,
-  stallTimeoutMs: number,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, void> {
-  let waitingSinceMs = performance.now();
-  // One timer for the whole answer: arming one per chunk would cost more than the chunks.
-  const watch = setInterval(() => {
-    if (performance.now() - waitingSinceMs > stallTimeoutMs) stream.destroy(stalled(stallTimeoutMs));
-  }, stallTimeoutMs / 4);
-  const abort = (): void => void stream.destroy();
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    for await (const chunk of stream) {
-      // The consumer's time is not the server's.
-      waitingSinceMs = Number.POSITIVE_INFINITY;
-      yield chunk as Uint8Array;
-      waitingSinceMs = performance.now();
-    }
-    signal.throwIfAborted();
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof TransportError) throw error;
-    throw new TransportError(`The answer broke off: ${describeNetworkError(error)}`, { cause: error });
-  } finally {
-    clearInterval(watch);
-    signal.removeEventListener("abort", abort);
-    stream.destroy();
-  }
-}
-
-/** The error of a server that fell silent. */
-export function stalled(timeoutMs: number): TransportError {
-  return new TransportError(`The server sent nothing for ${Math.round(timeoutMs / 1000)} s`);
-}
-
-/** The whole answer as text, or its first `maxBytes` bytes. */
+/** The whole answer as text, or its first `maxBytes` bytes; chunks need to be good only until the next. */
 export async function readText(
   chunks: AsyncIterable<Uint8Array>,
   maxBytes = Number.POSITIVE_INFINITY,
@@ -49,7 +8,7 @@ export async function readText(
   const parts: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of chunks) {
-    parts.push(chunk);
+    parts.push(Buffer.from(chunk));
     bytes += chunk.length;
     if (bytes >= maxBytes) break;
   }

@@ -69,8 +69,8 @@ class Decompressor {
 
   /** What comes out of a chunk. */
   add(chunk: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
-    // The stream's type leaves out shared memory, of which answers are not made.
-    return this.#outputDuring(this.#writer.write(chunk as Uint8Array<ArrayBuffer>));
+    // A copy, since chunks are good until the next only and the stream tells not when it has read one.
+    return this.#outputDuring(this.#writer.write(Uint8Array.from(chunk)));
   }
 
   /** What has not come out yet; throws when that is not all. */

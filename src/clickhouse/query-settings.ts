@@ -39,7 +39,7 @@ const READ_WISHES: QuerySettings = {
   cancel_http_readonly_queries_on_client_close: 1,
   // A key lies in one partition, so the partitions' parts need not be merged with each other.
   do_not_merge_across_partitions_select_final: 1,
-  preferred_block_size_bytes: 8 * 2 ** 20,
+  preferred_block_size_bytes: 2 * 2 ** 20,
 };
 
 /** Settings that have answers compressed where a request accepts that. */

@@ -9,12 +9,6 @@ import type { Server, Statement } from "./server.ts";
 const MAX_EXCEPTION_BYTES = 64 * 1024;
 
 /**
- * Chunks become garbage of which the collector sees only the small objects that hold them: left alone it waits for hundreds
- * of megabytes. A collection takes some milliseconds.
- */
-const COLLECT_AFTER_BYTES = 16 * 2 ** 20;
-
-/**
  * The blocks of a query's answer, as they arrive; each block's buffer comes from `buffers` and belongs to the caller.
  * Ends only when the answer is whole. Throws a ServerError, also for an exception in the midst of the answer, a
  * TransportError or a NativeFormatError; blocks handed out before may be used, but they are not all.
@@ -28,15 +22,9 @@ export async function* selectBlocks(
   const answer = await server.select(statement, "Native", signal);
   const assembler = new BlockAssembler(buffers);
   const chunks = answer.chunks[Symbol.asyncIterator]();
-  let uncollectedBytes = 0;
   try {
     for (let chunk = await chunks.next(); chunk.done !== true; chunk = await chunks.next()) {
       assembler.add(chunk.value);
-      uncollectedBytes += chunk.value.length;
-      if (uncollectedBytes >= COLLECT_AFTER_BYTES) {
-        uncollectedBytes = 0;
-        Bun.gc(true);
-      }
       for (let block = assembler.next(); block !== null; block = assembler.next()) yield block;
     }
     assembler.end();

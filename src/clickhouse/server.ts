@@ -1,10 +1,9 @@
-import { Readable } from "node:stream";
-import { getCACertificates } from "node:tls";
-import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client";
-import { describeNetworkError, exceptionIn, readChunks, readLines, readText, stalled } from "./answer.ts";
+import { exceptionIn, readLines, readText } from "./answer.ts";
 import { compressed, decompressed, type Encoding } from "./compression.ts";
 import type { Compression, ConnectionSettings } from "./connection.ts";
 import { ServerError, TransportError } from "./errors.ts";
+import { type HttpAnswer, HttpClient, type RequestBody } from "./http/client.ts";
+import { parameter } from "./sql.ts";
 
 /** Values of `{name:Type}` parameters. */
 export type QueryParams = Readonly<Record<string, string | number>>;
@@ -23,7 +22,7 @@ export type AnswerFormat = "Native" | "JSONCompactEachRow";
 
 /** An answer that has begun: its chunks, and what tells an exception in their midst. */
 export interface Answer {
-  /** Rejects with a TransportError when the answer breaks off or stalls. */
+  /** Good until the next ones are asked for. Rejects with a TransportError when the answer breaks off or stalls. */
   readonly chunks: AsyncIterable<Uint8Array>;
   /** The tag of exception messages in the midst of the answer; undefined for servers before 25.11. */
   readonly exceptionTag: string | undefined;
@@ -31,44 +30,33 @@ export interface Answer {
 
 /** No byte for that long means that no answer is coming: longer than any pause of a healthy server. */
 const STALL_TIMEOUT_MS = 300_000;
-/** The client's own timeout also fires on slow consumers, so it is out of the way; stalls are detected here. */
-const CLIENT_TIMEOUT_MS = 2 ** 31 - 1;
-/** Below the servers' keep-alive timeout (3 s before 23.11), so that no request goes out on a socket about to close. */
-const IDLE_SOCKET_TTL_MS = 1_500;
 const MAX_ERROR_BYTES = 64 * 1024;
-
-type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 /** A ClickHouse server, by its HTTP interface. */
 export class Server {
-  readonly #client: ClickHouseClient;
-  readonly #stallTimeoutMs: number;
+  readonly #http: HttpClient;
+  readonly #path: string;
+  readonly #database: string;
+  readonly #headers: Readonly<Record<string, string>>;
   readonly #compression: Compression;
   /** Sent with every query for rows; none before it is known which ones the server takes. */
   querySettings: QuerySettings = {};
 
-  constructor(connection: ConnectionSettings) {
-    this.#stallTimeoutMs = connection.stallTimeoutMs ?? STALL_TIMEOUT_MS;
-    this.#compression = connection.compression ?? "none";
-    this.#client = createClient({
-      url: connection.url,
-      username: connection.user,
-      password: connection.password,
-      database: connection.database,
-      application: "clickhouse-backfill",
-      request_timeout: CLIENT_TIMEOUT_MS,
-      max_open_connections: 64,
-      // Bun trusts the certificates that it brings; those that a company has installed count as well.
-      ...(connection.url.startsWith("https:") ? { tls: { ca_cert: trustedCertificates() } } : {}),
-      keep_alive: { enabled: true, idle_socket_ttl: IDLE_SOCKET_TTL_MS, eagerly_destroy_stale_sockets: true },
-      // Every error reaches the caller; a second telling of it would only garble the progress bar.
-      log: { level: ClickHouseLogLevel.OFF },
-    });
+  constructor({ url, user, password, database, compression, stallTimeoutMs }: ConnectionSettings) {
+    const parsed = new URL(url);
+    this.#http = new HttpClient(parsed, stallTimeoutMs ?? STALL_TIMEOUT_MS);
+    this.#path = parsed.pathname;
+    this.#database = database;
+    this.#headers = {
+      Authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`,
+      "User-Agent": "clickhouse-backfill",
+    };
+    this.#compression = compression ?? "none";
   }
 
   /** Closes idle connections. */
-  close(): Promise<void> {
-    return this.#client.close();
+  close(): void {
+    this.#http.close();
   }
 
   /**
@@ -93,21 +81,18 @@ export class Server {
 
   /** Begins a query without FORMAT, for an answer in `format`. Rejects with a ServerError or a TransportError. */
   async select(statement: Statement, format: AnswerFormat, signal: AbortSignal): Promise<Answer> {
-    const sql = `${statement.sql} FORMAT ${format}`;
+    const sql = Buffer.from(`${statement.sql} FORMAT ${format}`);
     // The other answers are small.
     const asked = format === "Native" ? this.#compression : "none";
     const accepted: Record<string, string> = asked === "none" ? {} : { "Accept-Encoding": asked };
-    const { stream, headers } = await this.#request({ ...statement, sql }, accepted, undefined, signal);
-    const problem = answerProblem(headers, format, asked);
+    const body = { parts: [sql], bytes: sql.length };
+    const answer = await this.#request(this.#searchOf(statement), accepted, body, signal);
+    const problem = answerProblem(answer, format, asked);
     if (problem !== null) {
-      stream.destroy();
+      answer.cancel();
       throw new TransportError(`${problem}; is there a proxy in between?`);
     }
-    const tag = headers["x-clickhouse-exception-tag"];
-    return {
-      chunks: this.#read(stream, headers, signal),
-      exceptionTag: typeof tag === "string" ? tag : undefined,
-    };
+    return { chunks: contentOf(answer), exceptionTag: answer.headers.get("x-clickhouse-exception-tag") };
   }
 
   /**
@@ -115,46 +100,44 @@ export class Server {
    * Rejects with a ServerError or a TransportError; then the rows may be written or not.
    */
   async insert(statement: Statement, body: readonly Buffer[], signal: AbortSignal): Promise<number> {
-    const { source, httpHeaders } = requestBody(body, this.#compression);
-    const { stream, headers } = await this.#request(statement, httpHeaders, source, signal);
-    await readText(readChunks(stream, this.#stallTimeoutMs, signal), MAX_ERROR_BYTES);
-    return writtenRows(headers["x-clickhouse-summary"]);
+    const compression = this.#compression;
+    const coding: Record<string, string> = compression === "none" ? {} : { "Content-Encoding": compression };
+    const data: RequestBody =
+      compression === "none"
+        ? { parts: body, bytes: body.reduce((sum, part) => sum + part.length, 0) }
+        : { parts: compressed(body, compression), bytes: null };
+    const search = this.#searchOf(statement);
+    search.set("query", statement.sql);
+    const { headers, chunks } = await this.#request(search, coding, data, signal);
+    await readText(chunks, MAX_ERROR_BYTES);
+    return writtenRows(headers.get("x-clickhouse-summary"));
   }
 
+  /** What a statement has in the URL, besides its text. */
+  #searchOf({ params, settings }: Statement): URLSearchParams {
+    const search = new URLSearchParams({ database: this.#database });
+    for (const [name, value] of Object.entries(params ?? {})) search.set(`param_${name}`, parameter(value));
+    for (const [name, value] of Object.entries(settings ?? {})) search.set(name, String(value));
+    return search;
+  }
+
+  /** Resolves to an answer that is not the server's exception. */
   async #request(
-    { sql, params, settings }: Statement,
-    httpHeaders: Readonly<Record<string, string>>,
-    values: Readable | undefined,
+    search: URLSearchParams,
+    headers: Readonly<Record<string, string>>,
+    body: RequestBody,
     signal: AbortSignal,
-  ): Promise<{ stream: Readable; headers: ResponseHeaders }> {
-    signal.throwIfAborted();
-    const request = {
-      query: sql,
-      ...(params === undefined ? {} : { query_params: params }),
-      ...(settings === undefined ? {} : { clickhouse_settings: settings }),
-      http_headers: { ...httpHeaders },
-      ignore_error_response: true,
-      // Here: the client takes a zstd frame that is cut for a whole one, and drops what came before an error.
-      decompress_response_stream: false,
-    };
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), this.#stallTimeoutMs);
-    const abortSignal = AbortSignal.any([signal, deadline.signal]);
-    const result = await this.#client
-      .exec({ ...request, abort_signal: abortSignal, ...(values === undefined ? {} : { values }) })
-      .catch((error: unknown) => {
-        signal.throwIfAborted();
-        if (deadline.signal.aborted) throw stalled(this.#stallTimeoutMs);
-        throw new TransportError(describeNetworkError(error), { cause: error });
-      })
-      .finally(() => clearTimeout(timer));
-    const headers = result.response_headers;
-    const status = result.http_status_code ?? 0;
-    const code = Number(headers["x-clickhouse-exception-code"] ?? 0);
-    if (status >= 200 && status < 300 && code === 0) return { stream: result.stream, headers };
-    const chunks = this.#read(result.stream, headers, signal);
+  ): Promise<HttpAnswer> {
+    const target = `${this.#path}?${search}`;
+    const answer = await this.#http.request(
+      { target, headers: { ...this.#headers, ...headers }, body },
+      signal,
+    );
+    const code = Number(answer.headers.get("x-clickhouse-exception-code") ?? 0);
+    const { status } = answer;
+    if (status >= 200 && status < 300 && code === 0) return answer;
     // What is known already says more than that its text was cut off.
-    const text = await readText(chunks, MAX_ERROR_BYTES).catch(() => "");
+    const text = await readText(contentOf(answer), MAX_ERROR_BYTES).catch(() => "");
     signal.throwIfAborted();
     throw new ServerError(
       code,
@@ -162,34 +145,17 @@ export class Server {
       text.trim() || `HTTP status ${status}, code ${code}, without a message`,
     );
   }
-
-  /** The content of an answer. */
-  #read(stream: Readable, headers: ResponseHeaders, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    const chunks = readChunks(stream, this.#stallTimeoutMs, signal);
-    const encoding = encodingOf(headers);
-    return isKnown(encoding) ? decompressed(chunks, encoding) : chunks;
-  }
 }
 
-/** What goes out as the data of an INSERT, and the headers that tell of it. */
-function requestBody(
-  body: readonly Buffer[],
-  compression: Compression,
-): { source: Readable; httpHeaders: Readonly<Record<string, string>> } {
-  if (compression !== "none") {
-    return { source: compressed(body, compression), httpHeaders: { "Content-Encoding": compression } };
-  }
-  // A body of known length takes 40 % less of the processor than one in chunks.
-  const bytes = body.reduce((sum, part) => sum + part.length, 0);
-  return {
-    source: Readable.from(body, { objectMode: false, highWaterMark: 2 ** 20 }),
-    httpHeaders: { "Content-Length": String(bytes) },
-  };
+/** The content of an answer, decompressed. */
+function contentOf({ headers, chunks }: HttpAnswer): AsyncIterable<Uint8Array> {
+  const encoding = encodingOf(headers);
+  return isKnown(encoding) ? decompressed(chunks, encoding) : chunks;
 }
 
 /** The coding of an answer's content; "identity" is none (RFC 9110, section 12.5.3). */
-function encodingOf(headers: ResponseHeaders): string {
-  const encoding = String(headers["content-encoding"] ?? "identity").toLowerCase();
+function encodingOf(headers: HttpAnswer["headers"]): string {
+  const encoding = (headers.get("content-encoding") ?? "identity").toLowerCase();
   return encoding === "identity" ? "none" : encoding;
 }
 
@@ -214,22 +180,16 @@ async function unreadable(
   return exception ?? new TransportError(`Expected JSON, got ${JSON.stringify(text.slice(0, 200))}`);
 }
 
-/** The certificates that Bun brings, those of the system, and those of NODE_EXTRA_CA_CERTS, as PEM. */
-function trustedCertificates(): Buffer {
-  const all = (["bundled", "system", "extra"] as const).flatMap((kind) => getCACertificates(kind));
-  return Buffer.from([...new Set(all)].join("\n"));
-}
-
 /** Why an answer cannot be trusted to be ClickHouse's, and to be whole when it ends; null when it can. */
 function answerProblem(
-  headers: ResponseHeaders,
+  { headers, isFramed }: HttpAnswer,
   format: AnswerFormat,
   compression: Compression,
 ): string | null {
-  if (headers["x-clickhouse-format"] !== format) {
+  if (headers.get("x-clickhouse-format") !== format) {
     return `An answer without the header X-ClickHouse-Format: ${format}, which is not ClickHouse's`;
   }
-  if (headers["content-length"] === undefined && headers["transfer-encoding"] === undefined) {
+  if (!isFramed) {
     return "An answer with neither Content-Length nor chunked encoding, whose end could not be told from a cut";
   }
   const encoding = encodingOf(headers);
@@ -243,8 +203,8 @@ function answerProblem(
  * The rows written, by the X-ClickHouse-Summary header of the answer; materialized views count too.
  * Without the header nothing proves that the rows arrived: throws a ServerError.
  */
-function writtenRows(summary: string | string[] | undefined): number {
-  const parsed: unknown = typeof summary === "string" ? parseJson(summary) : undefined;
+function writtenRows(summary: string | undefined): number {
+  const parsed = summary === undefined ? undefined : parseJson(summary);
   if (typeof parsed === "object" && parsed !== null && "written_rows" in parsed) {
     const rows = Number(parsed.written_rows);
     if (Number.isSafeInteger(rows)) return rows;

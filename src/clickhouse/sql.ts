@@ -22,7 +22,15 @@ export function literal(value: string): string {
   return `'${escapeText(value, "'")}'`;
 }
 
-function escapeText(text: string, quote: "`" | "'"): string {
+/**
+ * The value of a query parameter as it goes into a URL, before URL encoding: the server reads it like a field of TabSeparated
+ * (https://clickhouse.com/docs/interfaces/http#cli-queries-with-parameters).
+ */
+export function parameter(value: string | number): string {
+  return typeof value === "number" ? String(value) : escapeText(value, "");
+}
+
+function escapeText(text: string, quote: "`" | "'" | ""): string {
   let escaped = "";
   for (const char of text) {
     if (char === quote || char === "\\") escaped += `\\${char}`;

@@ -128,7 +128,7 @@ const MAX_PROOF_QUERIES = 4;
 /** Rows that each counts: seconds of work. FINAL merges as it reads, so that its memory does not grow with them. */
 const PROOF_QUERY_ROWS = 4_000_000;
 /** Blocks of pages are about that large, at most. */
-const BLOCK_BYTES = 16 * 2 ** 20;
+const BLOCK_BYTES = 2 * 2 ** 20;
 
 /** The flattened serialization of JSON columns came with 25.6, and was mended since. */
 const JSON_PATHS_SINCE: MajorMinor = [25, 8];

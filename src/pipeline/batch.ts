@@ -1,13 +1,14 @@
 import type { Block } from "../clickhouse/native/block.ts";
 import { encodeColumnHeader } from "../clickhouse/native/parser.ts";
+import { Scratch } from "../clickhouse/native/scratch.ts";
 import { appendColumn, type BlockSlice } from "../clickhouse/native/slice.ts";
 import { varintBytes, writeVarint } from "../clickhouse/native/varint.ts";
 import type { ResolvedMapping } from "../mapping/resolve.ts";
 import type { Enricher } from "./enrich/enricher.ts";
 import { MadeColumns } from "./enrich/made-columns.ts";
 
-/** Parts smaller than this are joined: each part becomes a chunk of the request. */
-const SMALL_PART_BYTES = 64 * 1024;
+/** Parts smaller than this are joined: each part becomes a write of the request. */
+const SMALL_PART_BYTES = 128 * 1024;
 
 /** Batches of large rows are cut by size, since two of them are in memory per worker: at 16 MiB where 10,000 rows are asked for. */
 const MIN_CUT_BYTES = 16 * 2 ** 20;
@@ -18,6 +19,7 @@ export class Batch {
   readonly #copiedColumns: number;
   readonly #made: MadeColumns;
   readonly #slices: BlockSlice[] = [];
+  readonly #scratch = new Scratch();
   rows = 0;
   withoutTrace = 0;
   /** Size of the rows as they came over the wire, about. */
@@ -66,21 +68,23 @@ export class Batch {
     return this.#slices;
   }
 
-  /** The batch as the body of an insert. */
+  /** The batch as the body of an insert, which is good until the next call or `reset`. */
   body(): Buffer[] {
+    const scratch = this.#scratch;
+    scratch.reset();
     const first = this.#slices[0];
     if (first === undefined) return [];
     const columns = this.#copiedColumns + this.#made.count;
-    const head = Buffer.allocUnsafe(varintBytes(columns) + varintBytes(this.rows));
+    const head = scratch.take(varintBytes(columns) + varintBytes(this.rows));
     writeVarint(head, writeVarint(head, 0, columns), this.rows);
     const parts: Buffer[] = [head];
     for (let i = 0; i < this.#copiedColumns; i++) {
       const { name, type } = first.block.schema.columns[i] as { name: string; type: string };
       parts.push(encodeColumnHeader(name, type));
-      appendColumn(parts, this.#slices, i);
+      appendColumn(parts, this.#slices, i, scratch);
     }
     this.#made.appendTo(parts, this.rows);
-    return joinSmall(parts);
+    return joinSmall(parts, scratch);
   }
 
   reset(): void {
@@ -97,26 +101,24 @@ function blockBytes({ at }: Block): number {
 }
 
 /** Joins runs of small parts to larger ones. */
-function joinSmall(parts: readonly Buffer[]): Buffer[] {
+function joinSmall(parts: readonly Buffer[], scratch: Scratch): Buffer[] {
   const joined: Buffer[] = [];
-  let run: Buffer[] = [];
-  let runBytes = 0;
-  const endRun = (): void => {
-    if (run.length > 0) joined.push(run.length === 1 ? (run[0] as Buffer) : Buffer.concat(run, runBytes));
-    run = [];
-    runBytes = 0;
-  };
-  for (const part of parts) {
-    if (part.length === 0) continue;
-    if (part.length >= SMALL_PART_BYTES) {
-      endRun();
-      joined.push(part);
+  for (let i = 0; i < parts.length; ) {
+    const part = parts[i] as Buffer;
+    let end = i;
+    let bytes = 0;
+    while (end < parts.length && bytes + (parts[end] as Buffer).length < SMALL_PART_BYTES) {
+      bytes += (parts[end] as Buffer).length;
+      end++;
+    }
+    if (end - i < 2) {
+      if (part.length > 0) joined.push(part);
+      i++;
       continue;
     }
-    run.push(part);
-    runBytes += part.length;
-    if (runBytes >= SMALL_PART_BYTES) endRun();
+    const run = scratch.take(bytes);
+    for (let at = 0; i < end; i++) at += (parts[i] as Buffer).copy(run, at);
+    if (bytes > 0) joined.push(run);
   }
-  endRun();
   return joined;
 }

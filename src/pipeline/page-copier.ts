@@ -1,5 +1,5 @@
 import type { Block } from "../clickhouse/native/block.ts";
-import { BufferPool } from "../clickhouse/native/buffer-pool.ts";
+import type { BufferPool } from "../clickhouse/native/buffer-pool.ts";
 import { withRetry } from "../clickhouse/retry.ts";
 import { selectBlocks } from "../clickhouse/select-blocks.ts";
 import type { QuerySettings } from "../clickhouse/server.ts";
@@ -45,21 +45,20 @@ interface PageInProgress {
   readonly skipped: BadRow[];
 }
 
-/** Blocks of two batches, the one that is arriving, and one to spare. */
-const SPARE_BUFFERS = 4;
-
 /** Copies one page after another: fetching the next block, enriching and inserting overlap. */
 export class PageCopier {
   readonly #copying: PageCopying;
   readonly #enricher: Enricher;
-  readonly #buffers = new BufferPool(SPARE_BUFFERS);
+  readonly #buffers: BufferPool;
   readonly #users = new Map<Block, number>();
   readonly #sender: BatchSender;
   #filling: Batch;
   #sending: Batch;
 
-  constructor(copying: PageCopying, store: TraceStore) {
+  /** Blocks get their buffers from `buffers`. */
+  constructor(copying: PageCopying, store: TraceStore, buffers: BufferPool) {
     this.#copying = copying;
+    this.#buffers = buffers;
     this.#enricher = new Enricher(store, copying.mapping.tagsBecomeMetadata);
     this.#filling = new Batch(copying.mapping, copying.takesJsonPaths);
     this.#sending = new Batch(copying.mapping, copying.takesJsonPaths);

@@ -8,10 +8,14 @@ import { TraceStore } from "../traces/store.ts";
 import { PageCopier, type PageCopying } from "./page-copier.ts";
 import type { WorkerCommands, WorkerMessage, WorkerRequest, WorkerSetup } from "./worker-protocol.ts";
 
+/** A batch that is done gives the buffers of all its blocks back, for those of the next but one. */
+const SPARE_BYTES = 64 * 2 ** 20;
+
 /** A worker of a run: loads its share of the traces, then copies pages, and keeps what one command leaves for the next. */
 export class PageWorker {
   readonly #post: (message: WorkerMessage) => void;
   readonly #stop = new AbortController();
+  readonly #buffers = new BufferPool(SPARE_BYTES);
   #setup: WorkerSetup | null = null;
   #loading: TraceLoading | null = null;
   #segments: SegmentWriter | null = null;
@@ -102,7 +106,7 @@ export class PageWorker {
       scope: traceScope,
       columns: mapping.traceColumns,
       settings: traceSettings,
-      buffers: new BufferPool(2),
+      buffers: this.#buffers,
       signal: this.#stop.signal,
     };
   }
@@ -117,7 +121,7 @@ export class PageWorker {
       onWait: (notice) => this.#post({ kind: "wait", notice }),
       onSplit: (notice) => this.#post({ kind: "split", notice }),
     };
-    return new PageCopier(copying, need(this.#store));
+    return new PageCopier(copying, need(this.#store), this.#buffers);
   }
 
   #retryPolicy(): RetryPolicy {

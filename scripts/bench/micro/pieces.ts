@@ -97,7 +97,7 @@ export function enrichAlone(
   batchRows: number,
 ): () => number {
   const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
-  const buffers = new BufferPool(4);
+  const buffers = new BufferPool(2 ** 26);
   const batch = new Batch(mapping, TAKES_JSON_PATHS);
   return () => {
     const assembler = new BlockAssembler(buffers);

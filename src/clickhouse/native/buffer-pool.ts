@@ -1,14 +1,17 @@
+import { freeMemory } from "./free-memory.ts";
+
 /**
  * Large buffers for reuse: allocating and dropping them in a loop costs far more memory than is ever in use at once.
  * One pool serves one thread.
  */
 export class BufferPool {
   readonly #free: Buffer[] = [];
-  readonly #maxFree: number;
+  readonly #maxFreeBytes: number;
+  #freeBytes = 0;
 
-  /** Keeps at most `maxFree` buffers for reuse. */
-  constructor(maxFree: number) {
-    this.#maxFree = maxFree;
+  /** Keeps buffers of at most `maxFreeBytes` in all for reuse. */
+  constructor(maxFreeBytes: number) {
+    this.#maxFreeBytes = maxFreeBytes;
   }
 
   /** A buffer of at least `minBytes`; its content is arbitrary. */
@@ -18,20 +21,30 @@ export class BufferPool {
       const bytes = (this.#free[i] as Buffer).length;
       if (bytes >= minBytes && (best < 0 || bytes < (this.#free[best] as Buffer).length)) best = i;
     }
-    if (best >= 0) return this.#free.splice(best, 1)[0] as Buffer;
+    if (best >= 0) return this.#remove(best);
     return Buffer.allocUnsafeSlow(roundUpBytes(minBytes));
   }
 
   /** Takes back a buffer that nothing refers to any more. */
   release(buffer: Buffer): void {
     this.#free.push(buffer);
-    if (this.#free.length <= this.#maxFree) return;
-    // The smallest one is the least useful.
+    this.#freeBytes += buffer.length;
+    while (this.#freeBytes > this.#maxFreeBytes) this.#dropSmallest();
+  }
+
+  /** The smallest one is the least useful. */
+  #dropSmallest(): void {
     let smallest = 0;
     for (let i = 1; i < this.#free.length; i++) {
       if ((this.#free[i] as Buffer).length < (this.#free[smallest] as Buffer).length) smallest = i;
     }
-    this.#free.splice(smallest, 1);
+    freeMemory(this.#remove(smallest));
+  }
+
+  #remove(i: number): Buffer {
+    const [buffer] = this.#free.splice(i, 1) as [Buffer];
+    this.#freeBytes -= buffer.length;
+    return buffer;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Block, BlockColumn, IndexedStep } from "./block.ts";
 import { LOW_CARDINALITY_FLAGS, NativeFormatError } from "./parser.ts";
+import type { Scratch } from "./scratch.ts";
 import { readVarint } from "./varint.ts";
 
 /** The rows `from` to `to` (exclusive) of a block. */
@@ -18,15 +19,20 @@ interface ValueRange {
 /**
  * Appends to `parts` the data of one column, without its header, for the rows of all the slices as one block has them.
  * Bytes are referred to, not copied; only array offsets that no longer begin at 0 and LowCardinality columns whose keys
- * come from several blocks are written anew. The slices' blocks have one schema; slices of a block ascend.
+ * come from several blocks are written anew, into `scratch`. The slices' blocks have one schema; slices of a block ascend.
  * Throws a NativeFormatError for an index that is none of its dictionary's keys, and for dictionaries to be joined whose
  * first key is not the default.
  */
-export function appendColumn(parts: Buffer[], slices: readonly BlockSlice[], columnIndex: number): void {
+export function appendColumn(
+  parts: Buffer[],
+  slices: readonly BlockSlice[],
+  columnIndex: number,
+  scratch: Scratch,
+): void {
   const ranges: ValueRange[][] = slices.map((slice) => [{ from: slice.from, to: slice.to }]);
   const column = columnOf(slices[0] as BlockSlice, columnIndex);
   column.steps.forEach((_, stepIndex) => {
-    appendStep(parts, slices, ranges, columnIndex, stepIndex);
+    appendStep(parts, slices, ranges, columnIndex, stepIndex, scratch);
   });
 }
 
@@ -38,6 +44,7 @@ function appendStep(
   ranges: readonly ValueRange[][],
   columnIndex: number,
   stepIndex: number,
+  scratch: Scratch,
 ): void {
   // The blocks' schemas are equal, but each answer has its own, so every slice is asked for its own step.
   const stepOf = (i: number): IndexedStep =>
@@ -71,7 +78,7 @@ function appendStep(
         const end = range.to === 0 ? 0 : readOffset(block.bytes, start, range.to - 1);
         (ranges[i] as ValueRange[])[step.child] = { from: first, to: end };
         if (elements === first) push(parts, block.bytes, start + range.from * 8, start + range.to * 8);
-        else parts.push(shiftedOffsets(block.bytes, start, range, elements - first));
+        else parts.push(shiftedOffsets(block.bytes, start, range, elements - first, scratch));
         elements += end - first;
       });
       return;
@@ -81,7 +88,7 @@ function appendStep(
         const range = rangeOf(ranges, i, step.level);
         return range.from === range.to ? [] : [{ block: slice.block, index: stepOf(i).index, range }];
       });
-      appendLowCardinality(parts, dictionaries);
+      appendLowCardinality(parts, dictionaries, scratch);
       return;
     }
   }
@@ -93,7 +100,7 @@ interface DictionarySlice {
   readonly range: ValueRange;
 }
 
-function appendLowCardinality(parts: Buffer[], slices: readonly DictionarySlice[]): void {
+function appendLowCardinality(parts: Buffer[], slices: readonly DictionarySlice[], scratch: Scratch): void {
   const [first, ...others] = slices;
   // Without values not even the flags are written.
   if (first === undefined) return;
@@ -116,7 +123,7 @@ function appendLowCardinality(parts: Buffer[], slices: readonly DictionarySlice[
   parts.push(uint64s(values));
   let base = 0;
   for (const slice of slices) {
-    parts.push(shiftedIndexes(slice, 1 << widthCode, base));
+    parts.push(shiftedIndexes(slice, 1 << widthCode, base, scratch));
     base += (slice.block.at.keyCount[slice.index] as number) - 1;
   }
 }
@@ -142,8 +149,13 @@ function checkIndexes({ block, index, range }: DictionarySlice): void {
 }
 
 /** The indexes of a slice in a dictionary where its keys, but for key 0, begin at `base + 1`. */
-function shiftedIndexes({ block, index, range }: DictionarySlice, width: number, base: number): Buffer {
-  const shifted = Buffer.allocUnsafe((range.to - range.from) * width);
+function shiftedIndexes(
+  { block, index, range }: DictionarySlice,
+  width: number,
+  base: number,
+  scratch: Scratch,
+): Buffer {
+  const shifted = scratch.take((range.to - range.from) * width);
   const sourceWidth = block.at.indexWidth[index] as number;
   const keyCount = block.at.keyCount[index] as number;
   let source = (block.at.indexStart[index] as number) + range.from * sourceWidth;
@@ -185,8 +197,14 @@ function seekString(block: Block, index: number, value: number): number {
   return cursor.position;
 }
 
-function shiftedOffsets(bytes: Buffer, start: number, { from, to }: ValueRange, shift: number): Buffer {
-  const shifted = Buffer.allocUnsafe((to - from) * 8);
+function shiftedOffsets(
+  bytes: Buffer,
+  start: number,
+  { from, to }: ValueRange,
+  shift: number,
+  scratch: Scratch,
+): Buffer {
+  const shifted = scratch.take((to - from) * 8);
   for (let i = from, target = 0; i < to; i++, target += 8) {
     shifted.writeUInt32LE(readOffset(bytes, start, i) + shift, target);
     shifted.writeUInt32LE(0, target + 4);

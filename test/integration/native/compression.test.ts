@@ -16,7 +16,7 @@ beforeAll(async () => {
 describe.each(["none", "zstd", "gzip"] as const)("%s", (compression) => {
   async function rows(sql: string): Promise<number> {
     const { server, settings } = await connect(compression);
-    const buffers = new BufferPool(2);
+    const buffers = new BufferPool(2 ** 26);
     let count = 0;
     for await (const block of selectBlocks(server, { sql, settings }, buffers, NEVER)) {
       count += block.rows;

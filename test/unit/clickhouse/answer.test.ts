@@ -1,16 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Readable } from "node:stream";
-import {
-  describeNetworkError,
-  exceptionIn,
-  readChunks,
-  readLines,
-  readText,
-} from "../../../src/clickhouse/answer.ts";
-import { TransportError } from "../../../src/clickhouse/errors.ts";
-
-const NEVER = new AbortController().signal;
-const LONG_MS = 60_000;
+import { describeNetworkError, exceptionIn, readLines, readText } from "../../../src/clickhouse/answer.ts";
 
 async function* chunksOf(...chunks: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
   for (const chunk of chunks) yield Buffer.from(chunk);
@@ -49,63 +38,6 @@ describe("the exception within an answer", () => {
   test("is none in nothing", () => {
     expect(exceptionIn(Buffer.alloc(0), undefined)).toBeNull();
     expect(exceptionIn(Buffer.alloc(0), "tag")).toBeNull();
-  });
-});
-
-describe("readChunks", () => {
-  test("hands the chunks on", async () => {
-    const stream = Readable.from([Buffer.from("a"), Buffer.from("bc")], { objectMode: false });
-    expect(await readText(readChunks(stream, LONG_MS, NEVER))).toBe("abc");
-  });
-
-  test("ends with a TransportError when nothing arrives", async () => {
-    const stream = new Readable({ read() {} });
-    stream.push("first");
-    const chunks = readChunks(stream, 20, NEVER);
-    expect((await chunks.next()).value?.toString()).toBe("first");
-    await expect(chunks.next()).rejects.toBeInstanceOf(TransportError);
-    expect(stream.destroyed).toBe(true);
-  });
-
-  test("does not count the time that its consumer takes", async () => {
-    const stream = new Readable({ read() {} });
-    stream.push("first");
-    const chunks = readChunks(stream, 20, NEVER);
-    await chunks.next();
-    await Bun.sleep(80);
-    stream.push("second");
-    stream.push(null);
-    expect((await chunks.next()).value?.toString()).toBe("second");
-    expect((await chunks.next()).done).toBe(true);
-  });
-
-  test("ends with a TransportError when the stream breaks", async () => {
-    const stream = new Readable({
-      read() {
-        this.destroy(Object.assign(new Error("socket hang up"), { code: "ECONNRESET" }));
-      },
-    });
-    const failed = readText(readChunks(stream, LONG_MS, NEVER));
-    await expect(failed).rejects.toThrow("ECONNRESET: socket hang up");
-    await expect(failed).rejects.toBeInstanceOf(TransportError);
-  });
-
-  test("ends with the signal's reason", async () => {
-    const controller = new AbortController();
-    const stream = new Readable({ read() {} });
-    const chunks = readChunks(stream, LONG_MS, controller.signal);
-    const next = chunks.next();
-    const reason = new Error("stop");
-    controller.abort(reason);
-    await expect(next).rejects.toBe(reason);
-    expect(stream.destroyed).toBe(true);
-  });
-
-  test("frees the stream when its consumer leaves early", async () => {
-    const stream = new Readable({ read() {} });
-    stream.push("first");
-    for await (const _ of readChunks(stream, LONG_MS, NEVER)) break;
-    expect(stream.destroyed).toBe(true);
   });
 });
 

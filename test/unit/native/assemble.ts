@@ -1,10 +1,11 @@
 import type { Block } from "../../../src/clickhouse/native/block.ts";
 import { BlockAssembler } from "../../../src/clickhouse/native/block-assembler.ts";
 import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
+import { Scratch } from "../../../src/clickhouse/native/scratch.ts";
 import { appendColumn, type BlockSlice } from "../../../src/clickhouse/native/slice.ts";
 
 /** The blocks of an answer that arrives in the given chunks; throws when it does not end with a whole block. */
-export function assemble(chunks: Iterable<Uint8Array>, buffers = new BufferPool(1)): Block[] {
+export function assemble(chunks: Iterable<Uint8Array>, buffers = new BufferPool(2 ** 26)): Block[] {
   const assembler = new BlockAssembler(buffers);
   const blocks: Block[] = [];
   try {
@@ -41,7 +42,7 @@ export function blockOf(slices: readonly BlockSlice[]): Buffer<ArrayBuffer> {
   const parts: Buffer[] = [Buffer.from([...varint(columns.length), ...varint(rows)])];
   columns.forEach(({ headerBytes }, i) => {
     parts.push(headerBytes);
-    appendColumn(parts, slices, i);
+    appendColumn(parts, slices, i, new Scratch());
   });
   return Buffer.concat(parts);
 }

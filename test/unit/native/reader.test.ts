@@ -11,7 +11,7 @@ const random = randomFrom(chooseSeed());
 /** Blocks without rows come from older servers. */
 const ANSWER = Buffer.concat([1, 0, 2].map((rows) => encodeBlock(sampleColumns(random, rows))));
 const EXPECTED = decodeBlocks(ANSWER);
-const buffers = new BufferPool(4);
+const buffers = new BufferPool(2 ** 26);
 
 /** What an assembler makes of chunks: the data of each column of each block, and how the answer ends. */
 function parse(chunks: readonly Uint8Array[]): { data: Buffer[][]; rows: number[]; isWhole: boolean } {
@@ -92,7 +92,7 @@ describe("blocks", () => {
   });
 
   test("stay as they were when the buffers of others are used again", () => {
-    const pool = new BufferPool(4);
+    const pool = new BufferPool(2 ** 26);
     const [first, second] = assemble([ANSWER], pool);
     const before = Buffer.from(first?.bytes ?? "");
     if (second !== undefined) pool.release(second.bytes);
