@@ -162,7 +162,7 @@ class BackfillRun {
     this.#ledger = ledger;
     this.#emit = emit;
     this.#stop = stop;
-    this.#progress = new RunProgress(options.parallelWorkers, emit);
+    this.#progress = new RunProgress(emit);
     this.#retry = {
       maxRetries: options.maxRetries,
       onRetry: (notice) => this.#progress.retry(notice),
@@ -224,8 +224,8 @@ class BackfillRun {
     setup: WorkerSetup,
     clock: ServerClock,
   ): Promise<void> {
-    const pool = new WorkerPool(this.#options.workerUrl, this.#options.parallelWorkers, (news, worker) =>
-      this.#progress.hear(news, worker),
+    const pool = new WorkerPool(this.#options.workerUrl, this.#options.parallelWorkers, (news) =>
+      this.#progress.hear(news),
     );
     const stopPool = (): void => pool.stop();
     this.#stop.addEventListener("abort", stopPool, { once: true });
@@ -311,16 +311,18 @@ class BackfillRun {
     pages: AsyncGenerator<Page, void, void>,
     clock: ServerClock,
   ): Promise<void> {
-    await pool.doAll(pages, async (worker, page, number) => {
+    await pool.doAll(pages, async (worker, page, onRead) => {
       this.#stop.throwIfAborted();
-      this.#progress.beginPage(number, page);
       const readSinceMs = clock.nowMs();
-      const done = await worker.call("copyPage", page.range);
+      const done = await worker.copyPage(page.range, {
+        onProgress: (progress) => this.#progress.copyPage(page, progress),
+        onRead,
+      });
       // Before the page counts as done: what is not in the target must be on the disk.
       if (done.skipped.length > 0) this.#badRows?.append(done.skipped);
       if (!this.#options.dryRun) this.#ledger.finishPage(page.range, done.rows);
       this.#copied.push({ range: page.range, rows: done.rows, readSinceMs });
-      this.#progress.finishPage(number, done);
+      this.#progress.finishPage(page, done);
     });
   }
 

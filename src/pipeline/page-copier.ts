@@ -37,15 +37,27 @@ export interface CopiedPage extends PageResult {
   readonly skipped: readonly BadRow[];
 }
 
-/** What is done of a page while it is copied. */
-interface PageInProgress {
-  rows: number;
-  withoutTrace: number;
-  bytes: number;
-  readonly skipped: BadRow[];
+/** What a copier tells of a page. */
+export interface PageListener {
+  /** After each batch: what of the page is done. After a failed attempt it begins anew. */
+  onProgress(done: PageResult): void;
+  /** All of the page is read, and all but its last batch are stored: the copier is free to read another page. */
+  onRead(): void;
 }
 
-/** Copies one page after another: fetching the next block, enriching and inserting overlap. */
+/** A page while it is copied. */
+interface PageInProgress {
+  readonly range: KeyRange;
+  readonly listener: PageListener;
+  readonly done: { rows: number; withoutTrace: number; bytes: number; readonly skipped: BadRow[] };
+  /** Rejects when the page's last batch so far could not be stored. */
+  sent: Promise<void>;
+}
+
+/**
+ * Copies pages: fetching the next block, enriching and inserting overlap, also across pages. One page is read, and one batch
+ * inserted, at a time.
+ */
 export class PageCopier {
   readonly #copying: PageCopying;
   readonly #enricher: Enricher;
@@ -54,6 +66,9 @@ export class PageCopier {
   readonly #sender: BatchSender;
   #filling: Batch;
   #sending: Batch;
+  /** Settle, and never reject, when the page that is read is read, and when the batch in flight is stored or has failed. */
+  #read: Promise<void> = Promise.resolve();
+  #sent: Promise<void> = Promise.resolve();
 
   /** Blocks get their buffers from `buffers`. */
   constructor(copying: PageCopying, store: TraceStore, buffers: BufferPool) {
@@ -66,48 +81,64 @@ export class PageCopier {
   }
 
   /**
-   * Copies a page and returns when the server has acknowledged all of its rows but the skipped ones. `onProgress` is told, after each batch,
-   * what of the page is done; after a failed attempt it begins anew. Rejects with a StepError that names the step and the
+   * Copies a page and returns when the server has acknowledged all of its rows but the skipped ones. May be called while the
+   * page before is copied; the reading begins when that one is read. Rejects with a StepError that names the step and the
    * range, or with the reason of the retry policy's signal.
    */
-  async copy(range: KeyRange, onProgress: (done: PageResult) => void): Promise<CopiedPage> {
+  async copy(range: KeyRange, listener: PageListener): Promise<CopiedPage> {
     const { retry, source } = this.#copying;
     const step = `Copying ${source}, ${describeRange(range)}`;
-    return await withRetry(step, retry, () => this.#attempt(range, onProgress));
+    return await withRetry(step, retry, () => this.#attempt(range, listener));
   }
 
-  async #attempt(range: KeyRange, onProgress: (done: PageResult) => void): Promise<CopiedPage> {
-    let sent: Promise<void> = Promise.resolve();
-    const done: PageInProgress = { rows: 0, withoutTrace: 0, bytes: 0, skipped: [] };
-    const send = async (): Promise<void> => {
-      await sent;
-      [this.#filling, this.#sending] = [this.#sending, this.#filling];
-      sent = this.#send(this.#sending, range, done, onProgress);
-      // Looked at when the next batch is ready or the page ends; until then its failure must not count as unhandled.
-      sent.catch(() => {});
-    };
+  async #attempt(range: KeyRange, listener: PageListener): Promise<CopiedPage> {
+    const done: PageInProgress["done"] = { rows: 0, withoutTrace: 0, bytes: 0, skipped: [] };
+    const page: PageInProgress = { range, listener, done, sent: Promise.resolve() };
+    const { promise, resolve: endReading } = Promise.withResolvers<void>();
+    const before = this.#read;
+    this.#read = promise;
+    await before;
     try {
-      for await (const block of this.#blocks(range)) {
-        this.#retain(block);
-        for (let from = 0; from < block.rows; ) {
-          const to = this.#filling.take(block, from, this.#sender.maxRows, this.#enricher);
-          if (to === from) await send();
-          else this.#retain(block);
-          from = to;
-        }
-        // The next block is likely to be as large; if it will not fit, nothing is gained by waiting for it.
-        if (this.#filling.isFullFor(block.rows, this.#sender.maxRows)) await send();
-        this.#release(block);
-      }
-      if (this.#filling.rows > 0) await send();
-      await sent;
-      return done;
+      await this.#readPage(page);
+    } catch (error) {
+      // Requests in flight finish before anything else is told.
+      await page.sent.catch(() => {});
+      throw error;
     } finally {
-      await sent.catch(() => {});
-      this.#filling.reset();
-      this.#sending.reset();
-      this.#users.clear();
+      endReading();
     }
+    listener.onRead();
+    await page.sent;
+    return done;
+  }
+
+  /** Reads a page and sends its batches; the last one is in flight when it resolves. */
+  async #readPage(page: PageInProgress): Promise<void> {
+    try {
+      for await (const block of this.#blocks(page.range)) {
+        this.#retain(block);
+        try {
+          await this.#take(block, page);
+        } finally {
+          this.#release(block);
+        }
+      }
+      if (this.#filling.rows > 0) await this.#send(page);
+    } finally {
+      // Empty unless something went wrong.
+      this.#empty(this.#filling);
+    }
+  }
+
+  async #take(block: Block, page: PageInProgress): Promise<void> {
+    for (let from = 0; from < block.rows; ) {
+      const to = this.#filling.take(block, from, this.#sender.maxRows, this.#enricher);
+      if (to === from) await this.#send(page);
+      else this.#retain(block);
+      from = to;
+    }
+    // The next block is likely to be as large; if it will not fit, nothing is gained by waiting for it.
+    if (this.#filling.isFullFor(block.rows, this.#sender.maxRows)) await this.#send(page);
   }
 
   #blocks(range: KeyRange): AsyncIterable<Block> {
@@ -120,22 +151,34 @@ export class PageCopier {
     return selectBlocks(server, { sql, params, settings: pageSettings }, this.#buffers, retry.signal);
   }
 
-  async #send(
-    batch: Batch,
-    range: KeyRange,
-    done: PageInProgress,
-    onProgress: (done: PageResult) => void,
-  ): Promise<void> {
-    // A dry run encodes what it does not send: that is where odd data would show.
-    if (this.#copying.dryRun) batch.body();
-    else done.skipped.push(...(await this.#sender.send(batch, describeRange(range))));
-    done.rows += batch.rows;
-    done.withoutTrace += batch.withoutTrace;
-    done.bytes += batch.sourceBytes;
+  /** Sends the batch that is filled once the one before is stored. Rejects when that was the page's and has failed. */
+  async #send(page: PageInProgress): Promise<void> {
+    await this.#sent;
+    await page.sent;
+    [this.#filling, this.#sending] = [this.#sending, this.#filling];
+    page.sent = this.#insert(this.#sending, page);
+    this.#sent = page.sent.catch(() => {});
+  }
+
+  async #insert(batch: Batch, { range, done, listener }: PageInProgress): Promise<void> {
+    try {
+      // A dry run encodes what it does not send: that is where odd data would show.
+      if (this.#copying.dryRun) batch.body();
+      else done.skipped.push(...(await this.#sender.send(batch, describeRange(range))));
+      done.rows += batch.rows;
+      done.withoutTrace += batch.withoutTrace;
+      done.bytes += batch.sourceBytes;
+    } finally {
+      this.#empty(batch);
+    }
+    const { rows, withoutTrace, bytes } = done;
+    listener.onProgress({ rows, withoutTrace, bytes });
+  }
+
+  /** Gives back what a batch refers to. */
+  #empty(batch: Batch): void {
     for (const { block } of batch.slices) this.#release(block);
     batch.reset();
-    const { rows, withoutTrace, bytes } = done;
-    onProgress({ rows, withoutTrace, bytes });
   }
 
   #retain(block: Block): void {

@@ -33,10 +33,10 @@ export class PageWorker {
       return;
     }
     try {
-      this.#post({ kind: "result", value: await this.#carryOut(request) });
+      this.#post({ kind: "result", call: request.call, value: await this.#carryOut(request) });
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      this.#post({ kind: "error", message, wasStopped: this.#stop.signal.aborted });
+      this.#post({ kind: "error", call: request.call, message, wasStopped: this.#stop.signal.aborted });
     }
   }
 
@@ -74,7 +74,10 @@ export class PageWorker {
       }
       case "copyPage":
         this.#copier ??= this.#makeCopier();
-        return await this.#copier.copy(request.argument, (done) => this.#post({ kind: "page", done }));
+        return await this.#copier.copy(request.argument, {
+          onProgress: (done) => this.#post({ kind: "page", call: request.call, done }),
+          onRead: () => this.#post({ kind: "read", call: request.call }),
+        });
     }
   }
 

@@ -4,7 +4,7 @@ import type { Page } from "../plan/pages.ts";
 import type { BackfillEvent } from "./backfill.ts";
 import type { SplitNotice } from "./batch-sender.ts";
 import type { CopiedPage, PageResult } from "./page-copier.ts";
-import type { WorkerNews } from "./worker-handle.ts";
+import type { WorkerNews } from "./worker-protocol.ts";
 
 /** The sums of a run. */
 export interface RunTotals extends PageResult {
@@ -23,9 +23,8 @@ const NOTHING: PageResult = { rows: 0, withoutTrace: 0, bytes: 0 };
 /** Adds up what the workers tell, and tells it on as the run's events. */
 export class RunProgress {
   readonly #emit: (event: BackfillEvent) => void;
-  /** What each worker has done of its page. */
-  readonly #inFlight: PageResult[];
-  readonly #plannedRows: number[];
+  /** What is done of the pages that are being copied. */
+  readonly #inFlight = new Map<Page, PageResult>();
   #finished: PageResult = NOTHING;
   /** Rows of all runs: those that pages turned out to have, and those planned for the pages to come. */
   #totalRows = 0;
@@ -38,10 +37,8 @@ export class RunProgress {
   #waitedMs = 0;
   #waitingUntilMs = 0;
 
-  constructor(workers: number, emit: (event: BackfillEvent) => void) {
+  constructor(emit: (event: BackfillEvent) => void) {
     this.#emit = emit;
-    this.#inFlight = new Array<PageResult>(workers).fill(NOTHING);
-    this.#plannedRows = new Array<number>(workers).fill(0);
   }
 
   /** Begins the run: `rows` are left, `doneRows` were copied by earlier runs. */
@@ -55,17 +52,13 @@ export class RunProgress {
     this.#emitTraces();
   }
 
-  /** Takes in what worker `number` tells. */
-  hear(news: WorkerNews, number: number): void {
+  /** Takes in what a worker tells. */
+  hear(news: WorkerNews): void {
     switch (news.kind) {
       case "traces":
         this.#traces += news.rows;
         this.#traceBytes += news.bytes;
         this.#emitTraces();
-        return;
-      case "page":
-        this.#inFlight[number] = news.done;
-        this.#emitRows();
         return;
       case "retry":
         this.retry(news.notice);
@@ -84,17 +77,18 @@ export class RunProgress {
     this.#emit({ kind: "retry", ...notice });
   }
 
-  beginPage(worker: number, page: Page): void {
-    this.#inFlight[worker] = NOTHING;
-    this.#plannedRows[worker] = page.plannedRows;
+  /** Takes in what is done of a page. */
+  copyPage(page: Page, done: PageResult): void {
+    this.#inFlight.set(page, done);
+    this.#emitRows();
   }
 
-  finishPage(worker: number, done: CopiedPage): void {
-    this.#inFlight[worker] = NOTHING;
+  finishPage(page: Page, done: CopiedPage): void {
+    this.#inFlight.delete(page);
     this.#skipped += done.skipped.length;
     this.#finished = sum(this.#finished, done);
     // Planned rows include old versions, which no page has.
-    this.#totalRows += done.rows - (this.#plannedRows[worker] as number);
+    this.#totalRows += done.rows - page.plannedRows;
     this.#emit({ kind: "replanned", totalRows: this.#totalRows });
     this.#emitRows();
   }
@@ -130,7 +124,7 @@ export class RunProgress {
   }
 
   #emitRows(): void {
-    const { rows, bytes } = this.#inFlight.reduce(sum, this.#finished);
+    const { rows, bytes } = [...this.#inFlight.values()].reduce(sum, this.#finished);
     this.#emit({ kind: "rows", rows, bytes });
   }
 }

@@ -1,8 +1,7 @@
 import { RunError } from "../errors.ts";
-import type { CommandName, WorkerCommands, WorkerMessage } from "./worker-protocol.ts";
-
-/** What a worker tells while it carries out a command. */
-export type WorkerNews = Exclude<WorkerMessage, { kind: "result" | "error" }>;
+import type { KeyRange } from "../plan/key-range.ts";
+import type { CopiedPage, PageListener } from "./page-copier.ts";
+import type { CommandName, WorkerCommands, WorkerMessage, WorkerNews } from "./worker-protocol.ts";
 
 /** The worker ended its command because it was asked to. */
 export class StoppedError extends Error {
@@ -12,13 +11,15 @@ export class StoppedError extends Error {
 interface PendingCall {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
+  readonly listener: PageListener | null;
 }
 
 /** The main thread's end of one worker. */
 export class WorkerHandle {
   readonly #worker: Worker;
   readonly #onNews: (news: WorkerNews) => void;
-  #pending: PendingCall | null = null;
+  readonly #pending = new Map<number, PendingCall>();
+  #calls = 0;
   /** Why the worker can take no more commands. */
   #dead: Error | null = null;
 
@@ -30,20 +31,33 @@ export class WorkerHandle {
     this.#worker.addEventListener("close", () => this.#die(new RunError("A worker ended unexpectedly")));
   }
 
-  /** Has the worker carry out a command; one at a time. Rejects with a RunError or a StoppedError. */
+  /** Has the worker carry out a command. Rejects with a RunError or a StoppedError. */
   call<Name extends CommandName>(
     command: Name,
     argument: WorkerCommands[Name]["takes"],
   ): Promise<WorkerCommands[Name]["returns"]> {
+    return this.#call(command, argument, null);
+  }
+
+  /** Has the worker copy a page, be it the one after a page that is being copied. Rejects like `call`. */
+  copyPage(range: KeyRange, listener: PageListener): Promise<CopiedPage> {
+    return this.#call("copyPage", range, listener);
+  }
+
+  #call<Name extends CommandName>(
+    command: Name,
+    argument: WorkerCommands[Name]["takes"],
+    listener: PageListener | null,
+  ): Promise<WorkerCommands[Name]["returns"]> {
     if (this.#dead !== null) return Promise.reject(this.#dead);
-    if (this.#pending !== null) return Promise.reject(new Error("A worker takes one command at a time"));
+    const call = ++this.#calls;
     return new Promise((resolve, reject) => {
-      this.#pending = { resolve: resolve as (value: unknown) => void, reject };
-      this.#worker.postMessage({ command, argument });
+      this.#pending.set(call, { resolve: resolve as (value: unknown) => void, reject, listener });
+      this.#worker.postMessage({ call, command, argument });
     });
   }
 
-  /** Asks the command at hand to end after the batches in flight. */
+  /** Asks the commands at hand to end after the batches in flight. */
   stop(): void {
     if (this.#dead === null) this.#worker.postMessage({ command: "stop" });
   }
@@ -55,21 +69,34 @@ export class WorkerHandle {
   }
 
   #receive(message: WorkerMessage): void {
-    if (message.kind === "result") this.#settle((call) => call.resolve(message.value));
-    else if (message.kind === "error") {
-      const error = message.wasStopped ? new StoppedError(message.message) : new RunError(message.message);
-      this.#settle((call) => call.reject(error));
-    } else this.#onNews(message);
+    switch (message.kind) {
+      case "result":
+        this.#settle(message.call)?.resolve(message.value);
+        return;
+      case "error": {
+        const error = message.wasStopped ? new StoppedError(message.message) : new RunError(message.message);
+        this.#settle(message.call)?.reject(error);
+        return;
+      }
+      case "page":
+        this.#pending.get(message.call)?.listener?.onProgress(message.done);
+        return;
+      case "read":
+        this.#pending.get(message.call)?.listener?.onRead();
+        return;
+      default:
+        this.#onNews(message);
+    }
   }
 
   #die(error: Error): void {
     this.#dead ??= error;
-    this.#settle((call) => call.reject(error));
+    for (const call of this.#pending.keys()) this.#settle(call)?.reject(error);
   }
 
-  #settle(end: (call: PendingCall) => void): void {
-    const call = this.#pending;
-    this.#pending = null;
-    if (call !== null) end(call);
+  #settle(call: number): PendingCall | undefined {
+    const pending = this.#pending.get(call);
+    this.#pending.delete(call);
+    return pending;
   }
 }

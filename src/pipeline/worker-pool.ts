@@ -1,13 +1,13 @@
-import { WorkerHandle, type WorkerNews } from "./worker-handle.ts";
-import type { WorkerSetup } from "./worker-protocol.ts";
+import { WorkerHandle } from "./worker-handle.ts";
+import type { WorkerNews, WorkerSetup } from "./worker-protocol.ts";
 
 /** A fixed number of workers, to each of which items of work are leased one after another. */
 export class WorkerPool {
   readonly workers: readonly WorkerHandle[];
 
-  /** Starts `size` workers; `onNews` gets what they tell, with the worker's number. */
-  constructor(url: URL, size: number, onNews: (news: WorkerNews, worker: number) => void) {
-    this.workers = Array.from({ length: size }, (_, i) => new WorkerHandle(url, (news) => onNews(news, i)));
+  /** Starts `size` workers; `onNews` gets what they tell. */
+  constructor(url: URL, size: number, onNews: (news: WorkerNews) => void) {
+    this.workers = Array.from({ length: size }, () => new WorkerHandle(url, onNews));
   }
 
   async setUp(setup: WorkerSetup): Promise<void> {
@@ -15,12 +15,13 @@ export class WorkerPool {
   }
 
   /**
-   * Has the workers do all items, each worker one after another. The first failure ends the leasing and asks the others
-   * to stop; rejects with it when all workers have come to rest.
+   * Has the workers do all items. A worker gets its next item when it has done the one before, or earlier, when `work`
+   * calls `onFree`. The first failure ends the leasing and asks the others to stop; rejects with it when all workers have
+   * come to rest.
    */
   async doAll<Item>(
     items: AsyncIterable<Item> | Iterable<Item>,
-    work: (worker: WorkerHandle, item: Item, number: number) => Promise<void>,
+    work: (worker: WorkerHandle, item: Item, onFree: () => void) => Promise<void>,
   ): Promise<void> {
     const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
     const failures: unknown[] = [];
@@ -31,16 +32,25 @@ export class WorkerPool {
       turn = result.catch(() => {});
       return result;
     };
-    const run = async (worker: WorkerHandle, number: number): Promise<void> => {
-      try {
-        while (failures.length === 0) {
-          const item = await next();
-          if (item.done === true || failures.length > 0) return;
-          await work(worker, item.value, number);
-        }
-      } catch (error) {
-        if (failures.push(error) === 1) this.stop();
+    const fail = (error: unknown): void => {
+      if (failures.push(error) === 1) this.stop();
+    };
+    const run = async (worker: WorkerHandle): Promise<void> => {
+      const atWork = new Set<Promise<void>>();
+      while (failures.length === 0) {
+        const item = await next().catch(fail);
+        if (item === undefined || item.done === true || failures.length > 0) break;
+        const { promise: isFree, resolve: onFree } = Promise.withResolvers<void>();
+        const done = work(worker, item.value, onFree)
+          .catch(fail)
+          .finally(() => {
+            atWork.delete(done);
+            onFree();
+          });
+        atWork.add(done);
+        await isFree;
       }
+      await Promise.all(atWork);
     };
     await Promise.all(this.workers.map(run));
     if (failures.length > 0) {

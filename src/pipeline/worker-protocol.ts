@@ -40,7 +40,7 @@ export interface SegmentPlace {
   readonly records: number;
 }
 
-/** The commands of a worker, with what each takes and returns. A worker carries out one at a time. */
+/** The commands of a worker, with what each takes and returns. Only pages may be given while others are copied. */
 export interface WorkerCommands {
   setUp: { takes: WorkerSetup; returns: undefined };
   /** Loads the traces of a range into segments of the worker. */
@@ -56,21 +56,43 @@ export interface WorkerCommands {
 
 export type CommandName = keyof WorkerCommands;
 
-/** A command on its way to a worker; `stop` asks the command at hand to end after the batches in flight. */
+/**
+ * A command on its way to a worker, with the number of the call; `stop` asks the commands at hand to end after the batches in
+ * flight.
+ */
 export type WorkerRequest =
   | {
-      [Name in CommandName]: { readonly command: Name; readonly argument: WorkerCommands[Name]["takes"] };
+      [Name in CommandName]: {
+        readonly call: number;
+        readonly command: Name;
+        readonly argument: WorkerCommands[Name]["takes"];
+      };
     }[CommandName]
   | { readonly command: "stop" };
 
-/** What a worker says: how its command goes, and how it ended. */
-export type WorkerMessage =
+/** What a worker says of the call that copies a page. */
+export type PageNews =
+  /** What of the page is done. */
+  | { readonly kind: "page"; readonly call: number; readonly done: PageResult }
+  /** The worker is free to read another page. */
+  | { readonly kind: "read"; readonly call: number };
+
+/** What a worker says of its work as a whole. */
+export type WorkerNews =
   | { readonly kind: "traces"; readonly rows: number; readonly bytes: number }
-  /** What of the page at hand is done. */
-  | { readonly kind: "page"; readonly done: PageResult }
   | { readonly kind: "retry"; readonly notice: RetryNotice }
   | { readonly kind: "wait"; readonly notice: WaitNotice }
-  | { readonly kind: "split"; readonly notice: SplitNotice }
-  | { readonly kind: "result"; readonly value: WorkerCommands[CommandName]["returns"] }
+  | { readonly kind: "split"; readonly notice: SplitNotice };
+
+/** What a worker says: how its commands go, and how they end. */
+export type WorkerMessage =
+  | WorkerNews
+  | PageNews
+  | { readonly kind: "result"; readonly call: number; readonly value: WorkerCommands[CommandName]["returns"] }
   /** `wasStopped`: by request, not by a fault. */
-  | { readonly kind: "error"; readonly message: string; readonly wasStopped: boolean };
+  | {
+      readonly kind: "error";
+      readonly call: number;
+      readonly message: string;
+      readonly wasStopped: boolean;
+    };
