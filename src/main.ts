@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { keepFreedMemory } from "./allocator.ts";
 import { runCli } from "./commands/cli.ts";
 import { renderFailure } from "./commands/failure.ts";
@@ -28,6 +29,7 @@ const host: Host = {
   signals: process,
   // Compiled, a worker is found relative to the main module only; see Bun's documentation on standalone executables.
   workerUrl: new URL("./worker.ts", import.meta.url),
+  cores: availableParallelism(),
   beforeRun: () => {
     if (isBuilt()) keepFreedMemory(process.env);
   },

@@ -70,7 +70,7 @@ class Decompressor {
   /** What comes out of a chunk. */
   add(chunk: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
     // A copy, since chunks are good until the next only and the stream tells not when it has read one.
-    return this.#outputDuring(this.#writer.write(Uint8Array.from(chunk)));
+    return this.#outputDuring(this.#writer.write(new Uint8Array(chunk)));
   }
 
   /** What has not come out yet; throws when that is not all. */

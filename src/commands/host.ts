@@ -14,6 +14,8 @@ export interface Host {
   readonly signals: SignalSource;
   /** Entry point of the page workers. */
   readonly workerUrl: URL;
+  /** Processors that the process may use. */
+  readonly cores: number;
   /** Called before a run begins anything; may start the process anew. */
   beforeRun(): void;
   /** Runs `clean` as the last thing before the process exits by itself. */

@@ -108,7 +108,7 @@ async function copy(
   const progress = startProgressDisplay(progressTarget(session), () => performance.now());
   try {
     const work = runBackfill(
-      { ...config.backfill, workerUrl: host.workerUrl },
+      { ...config.backfill, workerUrl: host.workerUrl, cores: host.cores },
       ledger,
       (event) => {
         progress.onEvent(event);

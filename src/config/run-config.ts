@@ -4,7 +4,7 @@ import type { Settings } from "./options.ts";
 
 /** The settings in the shape in which the run's parts take them. */
 export interface RunConfig {
-  readonly backfill: Omit<BackfillOptions, "workerUrl">;
+  readonly backfill: Omit<BackfillOptions, "workerUrl" | "cores">;
   readonly cursorStateDir: string;
   /** The file of skipped rows; `null`: a row that cannot be inserted ends the run. */
   readonly skipBadRowsPath: string | null;

@@ -30,7 +30,7 @@ import { checkTables, connect } from "./preflight.ts";
 import { describeMissed, describeUnsettled } from "./proof-report.ts";
 import { RunProgress } from "./run-progress.ts";
 import { readServerClock, type ServerClock } from "./server-clock.ts";
-import { WorkerPool } from "./worker-pool.ts";
+import { type Work, WorkerPool } from "./worker-pool.ts";
 import type { WorkerSetup } from "./worker-protocol.ts";
 
 /** What a run copies, from where, and how. */
@@ -45,7 +45,10 @@ export interface BackfillOptions {
   readonly maxRetries: number;
   /** How long an insert waits for merges while the target has too many parts; 0: it does not. */
   readonly maxWaitMs: number;
+  /** Pages that are copied at the same time. */
   readonly parallelWorkers: number;
+  /** Of this machine. Pipelines share threads where there are more of them. */
+  readonly cores: number;
   readonly traceWindowDays: number;
   /** Entry point of the page workers. */
   readonly workerUrl: URL;
@@ -224,7 +227,8 @@ class BackfillRun {
     setup: WorkerSetup,
     clock: ServerClock,
   ): Promise<void> {
-    const pool = new WorkerPool(this.#options.workerUrl, this.#options.parallelWorkers, (news) =>
+    const { workerUrl, parallelWorkers, cores } = this.#options;
+    const pool = new WorkerPool(workerUrl, Math.min(parallelWorkers, cores), (news) =>
       this.#progress.hear(news),
     );
     const stopPool = (): void => pool.stop();
@@ -232,6 +236,8 @@ class BackfillRun {
     try {
       await pool.setUp(setup);
       await loadTraceStore(scope.server, pool, setup.traceScope, this.#retry, this.#progress);
+      // Each thread compiles the program for itself: another one pays where it has a core, besides that of the rest of the process.
+      pool.shrink(Math.min(parallelWorkers, Math.max(1, cores - 1)));
       await this.#copyPages(pool, planPages(scope, ranges), clock);
     } finally {
       this.#stop.removeEventListener("abort", stopPool);
@@ -311,10 +317,10 @@ class BackfillRun {
     pages: AsyncGenerator<Page, void, void>,
     clock: ServerClock,
   ): Promise<void> {
-    await pool.doAll(pages, async (worker, page, onRead) => {
+    const copy: Work<Page> = async ({ worker, number }, page, onRead) => {
       this.#stop.throwIfAborted();
       const readSinceMs = clock.nowMs();
-      const done = await worker.copyPage(page.range, {
+      const done = await worker.copyPage(number, page.range, {
         onProgress: (progress) => this.#progress.copyPage(page, progress),
         onRead,
       });
@@ -323,7 +329,8 @@ class BackfillRun {
       if (!this.#options.dryRun) this.#ledger.finishPage(page.range, done.rows);
       this.#copied.push({ range: page.range, rows: done.rows, readSinceMs });
       this.#progress.finishPage(page, done);
-    });
+    };
+    await pool.doAll(pages, copy, this.#options.parallelWorkers);
   }
 
   #report(outcome: BackfillReport["outcome"], lateRows = 0): BackfillReport {

@@ -21,7 +21,7 @@ export async function loadTraceStore(
     planTracePages(server, scope, retry.signal),
   );
   progress.planTraces(pages.reduce((rows, page) => rows + page.plannedRows, 0));
-  await pool.doAll(pages, (worker, page) => worker.call("loadTraces", page.range));
+  await pool.doAll(pages, ({ worker }, page) => worker.call("loadTraces", page.range));
   const written = await Promise.all(pool.workers.map((worker) => worker.call("takeTraces", undefined)));
   const store = createTraceStore(written);
   const places = segmentPlaces(written.flatMap(({ segments }) => segments));

@@ -20,7 +20,8 @@ export class PageWorker {
   #loading: TraceLoading | null = null;
   #segments: SegmentWriter | null = null;
   #store: TraceStore | null = null;
-  #copier: PageCopier | null = null;
+  /** One for each of the thread's pipelines. */
+  readonly #copiers = new Map<number, PageCopier>();
 
   constructor(post: (message: WorkerMessage) => void) {
     this.#post = post;
@@ -72,12 +73,15 @@ export class PageWorker {
         );
         return undefined;
       }
-      case "copyPage":
-        this.#copier ??= this.#makeCopier();
-        return await this.#copier.copy(request.argument, {
+      case "copyPage": {
+        const { range, pipeline } = request.argument;
+        const copier = this.#copiers.get(pipeline) ?? this.#makeCopier();
+        this.#copiers.set(pipeline, copier);
+        return await copier.copy(range, {
           onProgress: (done) => this.#post({ kind: "page", call: request.call, done }),
           onRead: () => this.#post({ kind: "read", call: request.call }),
         });
+      }
     }
   }
 

@@ -39,9 +39,9 @@ export class WorkerHandle {
     return this.#call(command, argument, null);
   }
 
-  /** Has the worker copy a page, be it the one after a page that is being copied. Rejects like `call`. */
-  copyPage(range: KeyRange, listener: PageListener): Promise<CopiedPage> {
-    return this.#call("copyPage", range, listener);
+  /** Has a pipeline of the worker copy a page, be it the one after a page that is being copied. Rejects like `call`. */
+  copyPage(pipeline: number, range: KeyRange, listener: PageListener): Promise<CopiedPage> {
+    return this.#call("copyPage", { pipeline, range }, listener);
   }
 
   #call<Name extends CommandName>(

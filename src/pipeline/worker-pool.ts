@@ -1,27 +1,48 @@
 import { WorkerHandle } from "./worker-handle.ts";
 import type { WorkerNews, WorkerSetup } from "./worker-protocol.ts";
 
-/** A fixed number of workers, to each of which items of work are leased one after another. */
+/** Does an item of work; `onFree` is to be called once the pipeline may begin the next one, if that is before the end. */
+export type Work<Item> = (pipeline: Pipeline, item: Item, onFree: () => void) => Promise<void>;
+
+/** Where an item is done: a worker, and one of the pipelines that share its thread. */
+export interface Pipeline {
+  readonly worker: WorkerHandle;
+  /** Counted from 0. */
+  readonly number: number;
+}
+
+/** Workers, each a thread of its own, to whose pipelines items of work are leased one after another. */
 export class WorkerPool {
-  readonly workers: readonly WorkerHandle[];
+  #workers: readonly WorkerHandle[];
 
   /** Starts `size` workers; `onNews` gets what they tell. */
   constructor(url: URL, size: number, onNews: (news: WorkerNews) => void) {
-    this.workers = Array.from({ length: size }, () => new WorkerHandle(url, onNews));
+    this.#workers = Array.from({ length: size }, () => new WorkerHandle(url, onNews));
+  }
+
+  get workers(): readonly WorkerHandle[] {
+    return this.#workers;
+  }
+
+  /** Ends the workers beyond the first `size`, which must have nothing to do. */
+  shrink(size: number): void {
+    for (const worker of this.#workers.slice(size)) worker.terminate();
+    this.#workers = this.#workers.slice(0, size);
   }
 
   async setUp(setup: WorkerSetup): Promise<void> {
-    await Promise.all(this.workers.map((worker) => worker.call("setUp", setup)));
+    await Promise.all(this.#workers.map((worker) => worker.call("setUp", setup)));
   }
 
   /**
-   * Has the workers do all items. A worker gets its next item when it has done the one before, or earlier, when `work`
-   * calls `onFree`. The first failure ends the leasing and asks the others to stop; rejects with it when all workers have
-   * come to rest.
+   * Has so many pipelines, spread over the workers, do all items. A pipeline gets its next item when it has done the one
+   * before, or when it is free for it. The first failure ends the leasing and asks the workers to stop; rejects with it when
+   * all pipelines have come to rest.
    */
   async doAll<Item>(
     items: AsyncIterable<Item> | Iterable<Item>,
-    work: (worker: WorkerHandle, item: Item, onFree: () => void) => Promise<void>,
+    work: Work<Item>,
+    pipelines: number = this.#workers.length,
   ): Promise<void> {
     const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
     const failures: unknown[] = [];
@@ -35,13 +56,13 @@ export class WorkerPool {
     const fail = (error: unknown): void => {
       if (failures.push(error) === 1) this.stop();
     };
-    const run = async (worker: WorkerHandle): Promise<void> => {
+    const run = async (pipeline: Pipeline): Promise<void> => {
       const atWork = new Set<Promise<void>>();
       while (failures.length === 0) {
         const item = await next().catch(fail);
         if (item === undefined || item.done === true || failures.length > 0) break;
         const { promise: isFree, resolve: onFree } = Promise.withResolvers<void>();
-        const done = work(worker, item.value, onFree)
+        const done = work(pipeline, item.value, onFree)
           .catch(fail)
           .finally(() => {
             atWork.delete(done);
@@ -52,20 +73,28 @@ export class WorkerPool {
       }
       await Promise.all(atWork);
     };
-    await Promise.all(this.workers.map(run));
+    await Promise.all(Array.from({ length: pipelines }, (_, i) => run(this.#pipeline(i))));
     if (failures.length > 0) {
       await source.return?.();
       throw failures[0];
     }
   }
 
+  #pipeline(i: number): Pipeline {
+    const workers = this.#workers;
+    return {
+      worker: workers[i % workers.length] as WorkerHandle,
+      number: Math.floor(i / workers.length),
+    };
+  }
+
   /** Asks all workers to end their commands after the batches in flight. */
   stop(): void {
-    for (const worker of this.workers) worker.stop();
+    for (const worker of this.#workers) worker.stop();
   }
 
   /** Ends all threads at once. */
   terminate(): void {
-    for (const worker of this.workers) worker.terminate();
+    for (const worker of this.#workers) worker.terminate();
   }
 }

@@ -51,7 +51,8 @@ export interface WorkerCommands {
   enterTraces: { takes: { store: SharedTraceStore; places: readonly SegmentPlace[] }; returns: undefined };
   /** Hides deleted traces; after all records are entered. */
   applyDeletions: { takes: undefined; returns: undefined };
-  copyPage: { takes: KeyRange; returns: CopiedPage };
+  /** Copies a page by one of the worker's pipelines, which are counted from 0. */
+  copyPage: { takes: { range: KeyRange; pipeline: number }; returns: CopiedPage };
 }
 
 export type CommandName = keyof WorkerCommands;

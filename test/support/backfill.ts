@@ -34,6 +34,8 @@ export function runOptions(
     maxRetries: 3,
     maxWaitMs: 60_000,
     parallelWorkers: 2,
+    // Enough for a thread for each pipeline.
+    cores: 8,
     traceWindowDays: 2,
     workerUrl: new URL("../../src/worker.ts", import.meta.url),
     ...overrides,

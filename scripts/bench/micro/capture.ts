@@ -55,5 +55,6 @@ function observationsStatement(mapping: ResolvedMapping, maxRows: number): State
 
 async function answer(server: Server, statement: Statement, settings: QuerySettings): Promise<Uint8Array[]> {
   const { chunks } = await server.select({ ...statement, settings }, "Native", NEVER);
-  return await Array.fromAsync(chunks);
+  // Each is good until the next only.
+  return await Array.fromAsync(chunks, (chunk) => new Uint8Array(chunk));
 }

@@ -109,6 +109,36 @@ describe(`the smallest sizes, seed ${seed}`, () => {
   }
 });
 
+describe(`pipelines that share threads, seed ${seed}`, () => {
+  let database: string;
+
+  beforeAll(async () => {
+    database = await server.createDatabase("shared");
+    await generateDataset(server, { database, seed, observations: 2_000, traces: 500 });
+    await server.command(eventsTable("events", { mergesOff: true }), { database });
+    await writeReference(server, { database, partition: PARTITION, target: "events" }, "expected");
+  });
+
+  for (const [parallelWorkers, cores] of [
+    [5, 1],
+    [5, 2],
+    [7, 4],
+  ] as const) {
+    for (const batchSizeRows of [7, 10_000]) {
+      test(`${parallelWorkers} on ${cores} cores, batches of ${batchSizeRows}`, async () => {
+        const target = `events_${cores}_${batchSizeRows}`;
+        await server.command(eventsTable(target, { mergesOff: true }), { database });
+        await runAndCompare(database, target, {
+          streamBlockSizeRows: 100,
+          batchSizeRows,
+          parallelWorkers,
+          cores,
+        });
+      });
+    }
+  }
+});
+
 describe(`other tables, seed ${seed}`, () => {
   test("events_full as of July 2026", async () => {
     const database = await server.createDatabase("full");

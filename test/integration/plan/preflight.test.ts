@@ -38,6 +38,7 @@ function optionsFor(
     maxRetries: 0,
     maxWaitMs: 0,
     parallelWorkers: 1,
+    cores: 1,
     traceWindowDays: 2,
     workerUrl: new URL("file:///none"),
   };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { helpText } from "../../../src/commands/help.ts";
 import {
@@ -102,6 +102,7 @@ describe("configuration", () => {
       parallelWorkers: 4,
       traceWindowDays: 2,
       workerUrl: expect.stringMatching(/^file:.*\/src\/worker\.ts$/),
+      cores: availableParallelism(),
     });
   });
 });
