@@ -32,6 +32,10 @@ export class JsonColumnPath {
   /** The index of each type; -1 without one. */
   readonly #indexOf = new Int8Array(TYPE_NAMES.length).fill(-1);
   readonly #scalars: (ByteWriter | undefined)[] = [];
+  /** The type of the last scalar, its index and its values: most values are of the type of those before. */
+  #lastType = -1;
+  #lastIndex = -1;
+  #lastValues: ByteWriter | null = null;
   #arrays: ArrayValues | null = null;
   #arrayOf: ScalarType | -1 = -1;
 
@@ -48,19 +52,16 @@ export class JsonColumnPath {
     this.#types = [];
     this.#indexOf.fill(-1);
     for (const values of this.#scalars) values?.reset();
+    this.#lastType = -1;
     this.#arrays?.reset();
     this.#arrayOf = -1;
   }
 
   /** Gives row `row` a value of this type, which the caller appends to the result. */
   scalarAt(row: number, type: ScalarType): ByteWriter {
-    this.#setType(row, type);
-    let values = this.#scalars[type];
-    if (values === undefined) {
-      values = new ByteWriter(4096);
-      this.#scalars[type] = values;
-    }
-    return values;
+    if (type !== this.#lastType) this.#turnTo(type);
+    this.#setIndex(row, this.#lastIndex);
+    return this.#lastValues as ByteWriter;
   }
 
   /** What the elements of all arrays here are; -1 while there are none. */
@@ -71,7 +72,7 @@ export class JsonColumnPath {
   /** Gives row `row` an array, whose elements the caller appends to the result. They are of the type of those before. */
   arrayAt(row: number, elementType: ScalarType): ArrayValues {
     this.#arrayOf = elementType;
-    this.#setType(row, ARRAY + elementType);
+    this.#setIndex(row, this.#typeIndex(ARRAY + elementType));
     this.#arrays ??= new ArrayValues();
     return this.#arrays;
   }
@@ -97,9 +98,20 @@ export class JsonColumnPath {
     }
   }
 
-  #setType(row: number, type: number): void {
-    let index = this.#indexOf[type] as number;
-    if (index < 0) index = this.#addType(type);
+  #turnTo(type: ScalarType): void {
+    const values = this.#scalars[type] ?? new ByteWriter(4096);
+    this.#scalars[type] = values;
+    this.#lastType = type;
+    this.#lastIndex = this.#typeIndex(type);
+    this.#lastValues = values;
+  }
+
+  #typeIndex(type: number): number {
+    const index = this.#indexOf[type] as number;
+    return index < 0 ? this.#addType(type) : index;
+  }
+
+  #setIndex(row: number, index: number): void {
     if (row > this.#filledRows) this.#fillTo(row);
     if (row >= this.#typeIndexes.length) this.#grow(row + 1);
     this.#typeIndexes[row] = index;

@@ -11,6 +11,7 @@ import {
   SAFE_DIGITS,
 } from "./json-number.ts";
 import { appendText, unescapeTo } from "./json-text.ts";
+import { plainEnd } from "./plain-text.ts";
 
 /** Deeper objects are rare and not worth their paths. */
 const MAX_DEPTH = 64;
@@ -151,11 +152,13 @@ export class JsonColumnValues {
   #stringEnd(start: number): number {
     const bytes = this.#bytes;
     this.#hasEscapes = false;
-    let at = start;
-    for (; bytes[at] !== 0x22; at++) {
-      if (bytes[at] !== 0x5c) continue;
-      this.#hasEscapes = true;
-      at++;
+    let at = plainEnd(bytes, start, this.#end);
+    while (bytes[at] !== 0x22) {
+      if (bytes[at] === 0x5c) {
+        this.#hasEscapes = true;
+        at++;
+      }
+      at = plainEnd(bytes, at + 1, this.#end);
     }
     return at;
   }

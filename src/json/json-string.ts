@@ -1,5 +1,6 @@
 import type { ByteWriter } from "../clickhouse/native/byte-writer.ts";
 import { isEmbeddableJson } from "./json-value.ts";
+import { plainEnd } from "./plain-text.ts";
 import { utf8SequenceBytes } from "./utf8.ts";
 
 /** How a value becomes part of a JSON object. */
@@ -13,41 +14,23 @@ export const EMBED = {
 } as const;
 export type Embed = (typeof EMBED)[keyof typeof EMBED];
 
+/** By byte: 1 where a JSON value, or the space before one, may begin with it. Spares most strings a closer look. */
+const MAY_BEGIN_JSON = Uint8Array.from({ length: 256 }, (_, byte) =>
+  '{["-0123456789tfn \t\n\r'.includes(String.fromCharCode(byte)) ? 1 : 0,
+);
+
 /** How the value `bytes[start, end)` goes into a JSON object: valid JSON as that JSON, any other as a JSON string. */
 export function embedOf(bytes: Buffer, start: number, end: number): Embed {
-  if (start < end && mayBeginJson(bytes[start] as number) && isEmbeddableJson(bytes, start, end)) {
+  if (start < end && MAY_BEGIN_JSON[bytes[start] as number] === 1 && isEmbeddableJson(bytes, start, end)) {
     return EMBED.asJson;
   }
   return needsEscape(bytes, start, end) ? EMBED.asEscapedString : EMBED.asPlainString;
 }
 
-/** Whether a JSON value, or the space before one, may begin with this byte: spares most strings a closer look. */
-function mayBeginJson(byte: number): boolean {
-  return (
-    byte === 0x7b || // {
-    byte === 0x5b || // [
-    byte === 0x22 || // "
-    byte === 0x2d || // -
-    (byte >= 0x30 && byte <= 0x39) ||
-    byte === 0x74 || // t
-    byte === 0x66 || // f
-    byte === 0x6e || // n
-    byte === 0x20 ||
-    byte === 0x09 ||
-    byte === 0x0a ||
-    byte === 0x0d
-  );
-}
-
 /** Whether text must be escaped or repaired to stand in a JSON string. */
 export function needsEscape(bytes: Buffer, start: number, end: number): boolean {
-  for (let at = start; at < end; ) {
-    const byte = bytes[at] as number;
-    if (byte < 0x20 || byte === 0x22 || byte === 0x5c) return true;
-    if (byte < 0x80) {
-      at++;
-      continue;
-    }
+  for (let at = plainEnd(bytes, start, end); at < end; at = plainEnd(bytes, at, end)) {
+    if ((bytes[at] as number) < 0x80) return true;
     const length = utf8SequenceBytes(bytes, at, end);
     if (length === 0) return true;
     at += length;

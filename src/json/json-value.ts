@@ -1,3 +1,4 @@
+import { SAFE_DIGITS } from "./json-number.ts";
 import { utf8SequenceBytes } from "./utf8.ts";
 
 /**
@@ -26,6 +27,7 @@ const HOLDS_ARRAY = 32;
  * both a null and an array, since the null would be stored as an empty array.
  */
 export function isEmbeddableJson(bytes: Buffer, start: number, end: number): boolean {
+  if (isShortInteger(bytes, start, end)) return true;
   let at = skipSpace(bytes, start, end);
   let depth = 0;
   // Each round begins where a value is expected.
@@ -68,6 +70,12 @@ export function isEmbeddableJson(bytes: Buffer, start: number, end: number): boo
       depth--;
     }
   }
+}
+
+/** Whether the bytes are up to 15 digits without a leading zero: so common that they are looked for first. */
+function isShortInteger(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start > SAFE_DIGITS || bytes[start] === 0x30) return false;
+  return end > start && passDigits(bytes, start, end) === end;
 }
 
 /** Notes the first byte of a value in the container at `level`; false when an array would hold null and array. */
