@@ -6,7 +6,7 @@ import { FLAG_DELETED, isNewerRecord, KEY_BYTES, RECORD, sameKey } from "./recor
 /**
  * The attributes of all traces in shared memory: segments hold the records, an open-addressing index finds them.
  *
- * An index slot is two 32-bit words: the record's address (0: free) and a tag from the key that spares most look-ups of
+ * An index slot is two 32-bit words: the record's address, and a tag from the key (0: free) that spares most look-ups of
  * other records' keys. An address counts units of 8 bytes over all segments, so the store holds up to 32 GiB.
  * The key is a 128-bit hash that the server computes; its bits are as good as random, so slots are chosen by them directly.
  */
@@ -20,6 +20,8 @@ const MAX_SEGMENTS = 2 ** 32 / UNITS_PER_SEGMENT;
 const MAX_BUFFER_BYTES = 2 ** 32;
 /** A third of the slots stay free, so that searches stay short. */
 const MAX_LOAD = 0.67;
+/** Records that are entered together. */
+const ENTER_TOGETHER = 64;
 
 /** Size of a record with its padding. */
 export function paddedBytes(bytes: number): number {
@@ -117,6 +119,8 @@ export class TraceStore {
   readonly #slots: Int32Array;
   readonly #slotCount: number;
   readonly #one = new Int32Array(1);
+  /** Of no use but that slots are looked at. */
+  #seenTags = 0;
 
   constructor(shared: SharedTraceStore) {
     const views = new Map<SharedArrayBuffer, Buffer>();
@@ -147,20 +151,20 @@ export class TraceStore {
     const segments = this.#segments;
     const slotCount = this.#slotCount;
     for (let i = 0, key = position; i < count; i++, key += KEY_BYTES) {
-      const tag = bytes.readInt32LE(key + 4);
-      let slot = Math.floor((bytes.readUInt32LE(key) * slotCount) / 2 ** 32);
-      let address = slots[slot * 2] as number;
-      while (address !== 0) {
-        if (slots[slot * 2 + 1] === tag) {
-          const segment = segments[address >>> SEGMENT_SHIFT] as Buffer;
-          const record = (address & UNIT_MASK) * ADDRESS_UNIT_BYTES;
+      const tag = tagOf(bytes, key);
+      let slot = firstSlot(bytes, key, slotCount);
+      let address = 0;
+      for (let found = slots[slot * 2 + 1]; found !== 0; found = slots[slot * 2 + 1]) {
+        if (found === tag) {
+          const candidate = slots[slot * 2] as number;
+          const segment = segments[candidate >>> SEGMENT_SHIFT] as Buffer;
+          const record = (candidate & UNIT_MASK) * ADDRESS_UNIT_BYTES;
           if (sameKey(segment, record + RECORD.key, bytes, key)) {
-            if ((segment[record + RECORD.flags] as number) & FLAG_DELETED) address = 0;
+            if (((segment[record + RECORD.flags] as number) & FLAG_DELETED) === 0) address = candidate;
             break;
           }
         }
         if (++slot === slotCount) slot = 0;
-        address = slots[slot * 2] as number;
       }
       addresses[i] = address;
     }
@@ -187,10 +191,24 @@ export class TraceStore {
    */
   addRecords(place: number, count: number): void {
     const segment = this.#segments[place] as Buffer;
+    const slots = this.#slots;
+    const positions = new Int32Array(ENTER_TOGETHER);
+    const firstSlots = new Int32Array(ENTER_TOGETHER);
     let position = ADDRESS_UNIT_BYTES;
-    for (let i = 0; i < count; i++) {
-      this.#add(segment, position, (place << SEGMENT_SHIFT) | (position / ADDRESS_UNIT_BYTES) | 0);
-      position += paddedBytes(segment.readUInt32LE(position + RECORD.bytes));
+    for (let left = count; left > 0; left -= ENTER_TOGETHER) {
+      const group = Math.min(left, ENTER_TOGETHER);
+      for (let i = 0; i < group; i++) {
+        positions[i] = position;
+        firstSlots[i] = firstSlot(segment, position + RECORD.key, this.#slotCount);
+        position += paddedBytes(segment.readUInt32LE(position + RECORD.bytes));
+      }
+      // Looked at one after another without work in between, so that the processor waits for several places at once.
+      for (let i = 0; i < group; i++) this.#seenTags ^= slots[(firstSlots[i] as number) * 2 + 1] as number;
+      for (let i = 0; i < group; i++) {
+        const at = positions[i] as number;
+        const address = (place << SEGMENT_SHIFT) | (at / ADDRESS_UNIT_BYTES) | 0;
+        this.#add(segment, at, address, firstSlots[i] as number);
+      }
     }
   }
 
@@ -207,25 +225,25 @@ export class TraceStore {
     if (isOlder) segment[record + RECORD.flags] = (segment[record + RECORD.flags] as number) | FLAG_DELETED;
   }
 
-  #add(segment: Buffer, position: number, address: number): void {
+  #add(segment: Buffer, position: number, address: number, firstSlot: number): void {
     const slots = this.#slots;
-    const tag = segment.readInt32LE(position + RECORD.key + 4);
-    let slot = this.#firstSlot(segment, position + RECORD.key);
-    for (;;) {
-      const found = Atomics.compareExchange(slots, slot * 2, 0, address);
+    const tag = tagOf(segment, position + RECORD.key);
+    for (let slot = firstSlot; ; ) {
+      const found = Atomics.compareExchange(slots, slot * 2 + 1, 0, tag);
       if (found === 0) {
-        // Nobody reads tags while records are still being entered.
-        slots[slot * 2 + 1] = tag;
+        Atomics.store(slots, slot * 2, address);
         return;
       }
-      if (this.#replaceIfSame(slot, found, segment, position, address)) return;
+      if (found === tag && this.#replaceIfSame(slot, segment, position, address)) return;
       if (++slot === this.#slotCount) slot = 0;
     }
   }
 
   /** Settles the contest when the slot's record has the same key; returns false when it has another. */
-  #replaceIfSame(slot: number, found: number, segment: Buffer, position: number, address: number): boolean {
-    let current = found;
+  #replaceIfSame(slot: number, segment: Buffer, position: number, address: number): boolean {
+    let current = Atomics.load(this.#slots, slot * 2);
+    // Who has set the tag is about to.
+    while (current === 0) current = Atomics.load(this.#slots, slot * 2);
     for (;;) {
       const other = this.segmentOf(current);
       const otherPosition = this.positionOf(current);
@@ -236,8 +254,14 @@ export class TraceStore {
       current = before;
     }
   }
+}
 
-  #firstSlot(bytes: Buffer, position: number): number {
-    return Math.floor((bytes.readUInt32LE(position) * this.#slotCount) / 2 ** 32);
-  }
+/** The slot where the search for a key begins. */
+function firstSlot(bytes: Buffer, keyPosition: number, slotCount: number): number {
+  return Math.floor((bytes.readUInt32LE(keyPosition) * slotCount) / 2 ** 32);
+}
+
+function tagOf(bytes: Buffer, keyPosition: number): number {
+  const tag = bytes.readInt32LE(keyPosition + 4);
+  return tag === 0 ? 1 : tag;
 }
