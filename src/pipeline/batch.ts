@@ -13,6 +13,7 @@ const SMALL_PART_BYTES = 128 * 1024;
 /** Batches of large rows are cut by size, since two of them are in memory per worker: at 16 MiB where 10,000 rows are asked for. */
 const MIN_CUT_BYTES = 16 * 2 ** 20;
 const CUT_BYTES_PER_ROW = MIN_CUT_BYTES / 10_000;
+const NEARLY = 0.75;
 
 /** The events of one insert, which are one Native block and so stored all or not at all. Used again after `reset`. */
 export class Batch {
@@ -32,14 +33,11 @@ export class Batch {
   }
 
   /**
-   * Takes in rows of a block from row `from` on, and returns the row up to which it has: `from` itself when it must be sent
-   * first. A block goes in whole where it can, since a part of one costs a walk over its strings: a batch that has rows
-   * takes no less of a block than all that is left. The block must stay as it is until `reset`.
+   * Takes in as many rows of a block from row `from` on as it may have, and returns the row up to which it has; for a batch
+   * that is not full. The block must stay as it is until `reset`.
    */
   take(block: Block, from: number, maxRows: number, enricher: Enricher): number {
-    const left = block.rows - from;
-    if (this.rows > 0 && this.isFullFor(left, maxRows)) return from;
-    const to = from + Math.min(left, maxRows);
+    const to = Math.min(block.rows, from + maxRows - this.rows);
     this.add({ block, from, to }, enricher);
     return to;
   }
@@ -57,10 +55,15 @@ export class Batch {
     this.sourceBytes += Math.round((blockBytes(slice.block) * rows) / slice.block.rows);
   }
 
-  /** Whether so many more rows do not fit. */
-  isFullFor(rows: number, maxRows: number): boolean {
+  /** Whether it takes no more. */
+  isFull(maxRows: number): boolean {
     const cutBytes = Math.max(MIN_CUT_BYTES, maxRows * CUT_BYTES_PER_ROW);
-    return this.rows + rows > maxRows || this.sourceBytes >= cutBytes;
+    return this.rows >= maxRows || this.sourceBytes >= cutBytes;
+  }
+
+  /** Whether it should be sent where a block ends: a batch that begins and ends with blocks holds fewer of them in memory. */
+  isNearlyFull(maxRows: number): boolean {
+    return this.isFull(NEARLY * maxRows);
   }
 
   /** Where the batch has its rows from, in their order. */

@@ -132,13 +132,12 @@ export class PageCopier {
 
   async #take(block: Block, page: PageInProgress): Promise<void> {
     for (let from = 0; from < block.rows; ) {
-      const to = this.#filling.take(block, from, this.#sender.maxRows, this.#enricher);
-      if (to === from) await this.#send(page);
-      else this.#retain(block);
-      from = to;
+      // More than full, where batches have been made smaller meanwhile.
+      if (this.#filling.isFull(this.#sender.maxRows)) await this.#send(page);
+      from = this.#filling.take(block, from, this.#sender.maxRows, this.#enricher);
+      this.#retain(block);
     }
-    // The next block is likely to be as large; if it will not fit, nothing is gained by waiting for it.
-    if (this.#filling.isFullFor(block.rows, this.#sender.maxRows)) await this.#send(page);
+    if (this.#filling.isNearlyFull(this.#sender.maxRows)) await this.#send(page);
   }
 
   #blocks(range: KeyRange): AsyncIterable<Block> {

@@ -9,7 +9,7 @@ import { PageCopier, type PageCopying } from "./page-copier.ts";
 import type { WorkerCommands, WorkerMessage, WorkerRequest, WorkerSetup } from "./worker-protocol.ts";
 
 /** A batch that is done gives the buffers of all its blocks back, for those of the next but one. */
-const SPARE_BYTES = 64 * 2 ** 20;
+const SPARE_BYTES = 32 * 2 ** 20;
 
 /** A worker of a run: loads its share of the traces, then copies pages, and keeps what one command leaves for the next. */
 export class PageWorker {

@@ -119,7 +119,7 @@ describe("the password is nowhere but on the wire", () => {
   test("of a run that goes on, is killed, and fails", async () => {
     const story = new Story();
     proxy.on({ on: "insert" }, gatewayError(503));
-    const hold = proxy.on({ on: "page", nth: 2 }, { kind: "hold", at: "answer" });
+    const hold = proxy.on({ on: "page", nth: 3 }, { kind: "hold", at: "answer" });
     const killed = await story.start(proxy.url, BY_FILE);
     await reached(hold, killed);
     // Neither the command line nor the environment tells it to who looks at the process.

@@ -145,12 +145,10 @@ function enrich(blocks: readonly Block[], store: TraceStore, maxRows: number): v
   const enricher = new Enricher(store, MAPPING.tagsBecomeMetadata);
   for (const block of blocks) {
     for (let from = 0; from < block.rows; ) {
-      const to = batch.take(block, from, maxRows, enricher);
-      if (to === from) {
-        checkBatch();
-        batch.reset();
-      }
-      from = to;
+      from = batch.take(block, from, maxRows, enricher);
+      if (!batch.isFull(maxRows)) continue;
+      checkBatch();
+      batch.reset();
     }
   }
   checkBatch();

@@ -77,12 +77,10 @@ export function fillBatches(
   let batch = new Batch(mapping, TAKES_JSON_PATHS);
   for (const block of blocks) {
     for (let from = 0; from < block.rows; ) {
-      const to = batch.take(block, from, batchRows, enricher);
-      if (to === from) {
-        batches.push(batch);
-        batch = new Batch(mapping, TAKES_JSON_PATHS);
-      }
-      from = to;
+      from = batch.take(block, from, batchRows, enricher);
+      if (!batch.isFull(batchRows)) continue;
+      batches.push(batch);
+      batch = new Batch(mapping, TAKES_JSON_PATHS);
     }
   }
   if (batch.rows > 0) batches.push(batch);
@@ -106,21 +104,21 @@ export function enrichAlone(
     const send = (): void => {
       for (const part of batch.body()) bytes += part.length;
       batch.reset();
-      for (const block of held.splice(0)) buffers.release(block.bytes);
+      // The last one may go on in the next batch.
+      for (const block of held.splice(0, held.length - 1)) buffers.release(block.bytes);
     };
     for (const chunk of chunks) {
       assembler.add(chunk);
       for (let block = assembler.next(); block !== null; block = assembler.next()) {
-        for (let from = 0; from < block.rows; ) {
-          const to = batch.take(block, from, batchRows, enricher);
-          if (to === from) send();
-          from = to;
-        }
         held.push(block);
-        if (batch.isFullFor(block.rows, batchRows)) send();
+        for (let from = 0; from < block.rows; ) {
+          from = batch.take(block, from, batchRows, enricher);
+          if (batch.isFull(batchRows)) send();
+        }
       }
     }
     if (batch.rows > 0) send();
+    for (const block of held) buffers.release(block.bytes);
     assembler.end();
     assembler.close();
     return bytes;

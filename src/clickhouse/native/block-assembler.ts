@@ -2,6 +2,12 @@ import type { Block, BlockSchema } from "./block.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 import { NativeFormatError, type ParseCursor, parseBlock } from "./parser.ts";
 
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+/** Blocks are about as large as those before, and seldom larger by more than this part. */
+const SPARE = 1 / 16;
+/** By how much a buffer grows that is too small: what is beyond the need is memory that nothing uses. */
+const GROWTH = 1.25;
+
 /**
  * Puts the chunks of an answer in ClickHouse's Native format together to blocks; no bytes at all are an answer without
  * rows. Each block's buffer comes from the pool and belongs to the caller, who releases it.
@@ -14,34 +20,42 @@ export class BlockAssembler {
   #parse: Generator<number, Block, void>;
   /** Parsing makes no progress before bytes have arrived up to here. */
   #wanted = 1;
-  /** Large enough for the blocks so far, so that buffers seldom have to grow. */
-  #expectedBytes = 1 << 20;
+  /** The chunk at hand, and how much of it is copied to buffers. */
+  #chunk = NO_BYTES;
+  #copiedBytes = 0;
 
   constructor(buffers: BufferPool) {
     this.#buffers = buffers;
-    this.#cursor = { bytes: buffers.acquire(this.#expectedBytes), end: 0, position: 0 };
+    this.#cursor = { bytes: buffers.acquire(buffers.usualBytes), end: 0, position: 0 };
     this.#parse = parseBlock(this.#cursor, null);
   }
 
-  /** Takes in the next bytes; the chunk is copied. */
+  /** Takes in the next bytes, which are copied by the time when `next` returns null. */
   add(chunk: Uint8Array): void {
-    const cursor = this.#cursor;
-    this.#reserve(cursor.end + chunk.length);
-    cursor.bytes.set(chunk, cursor.end);
-    cursor.end += chunk.length;
+    this.#hold(chunk);
   }
 
   /** The next block, or null while it has not arrived whole. */
   next(): Block | null {
-    const cursor = this.#cursor;
-    if (cursor.end < this.#wanted) return null;
-    const result = this.#parse.next();
-    if (result.done !== true) {
-      this.#wanted = result.value;
-      return null;
+    for (;;) {
+      const cursor = this.#cursor;
+      this.#copyFrom(Math.min(cursor.bytes.length - cursor.end, this.#chunk.length - this.#copiedBytes));
+      if (cursor.end >= this.#wanted) {
+        const result = this.#parseOn();
+        if (result.done === true) {
+          this.#begin(result.value);
+          return result.value;
+        }
+        this.#wanted = result.value;
+      } else if (this.#copiedBytes === this.#chunk.length) {
+        // Its memory may be gone when more is asked for.
+        this.#hold(NO_BYTES);
+        return null;
+      } else {
+        // No further than the chunk goes: what a broken answer announces may be anything.
+        this.#reserve(Math.min(this.#wanted, cursor.end + this.#chunk.length - this.#copiedBytes));
+      }
     }
-    this.#begin(result.value);
-    return result.value;
   }
 
   /** Throws when the bytes so far do not end with a whole block. */
@@ -62,22 +76,53 @@ export class BlockAssembler {
     this.#buffers.release(this.#cursor.bytes);
   }
 
-  /** Begins the next block in a buffer of its own with what has arrived beyond `finished`. */
+  /** Begins the next block in a buffer of its own with what has been copied beyond `finished`. */
   #begin(finished: Block): void {
     const { bytes, end, position } = this.#cursor;
     this.#schema = finished.schema;
-    this.#expectedBytes = Math.max(this.#expectedBytes, position);
-    const next = this.#buffers.acquire(Math.max(this.#expectedBytes, end - position));
+    const buffers = this.#buffers;
+    buffers.usualBytes = Math.max(buffers.usualBytes, Math.ceil(position * (1 + SPARE)));
+    const next = buffers.acquire(Math.max(buffers.usualBytes, end - position));
     bytes.copy(next, 0, position, end);
     this.#cursor = { bytes: next, end: end - position, position: 0 };
     this.#parse = parseBlock(this.#cursor, this.#schema);
     this.#wanted = 1;
   }
 
+  #parseOn(): IteratorResult<number, Block> {
+    try {
+      return this.#parse.next();
+    } catch (error) {
+      // There may be an exception in it, and its memory may be gone later.
+      this.#copyRest();
+      throw error;
+    }
+  }
+
+  #hold(chunk: Uint8Array): void {
+    this.#chunk = chunk;
+    this.#copiedBytes = 0;
+  }
+
+  #copyRest(): void {
+    const rest = this.#chunk.length - this.#copiedBytes;
+    this.#reserve(this.#cursor.end + rest);
+    this.#copyFrom(rest);
+    this.#hold(NO_BYTES);
+  }
+
+  #copyFrom(bytes: number): void {
+    if (bytes === 0) return;
+    const cursor = this.#cursor;
+    cursor.bytes.set(this.#chunk.subarray(this.#copiedBytes, this.#copiedBytes + bytes), cursor.end);
+    cursor.end += bytes;
+    this.#copiedBytes += bytes;
+  }
+
   #reserve(bytes: number): void {
     const cursor = this.#cursor;
     if (bytes <= cursor.bytes.length) return;
-    const larger = this.#buffers.acquire(Math.max(bytes, cursor.bytes.length * 2));
+    const larger = this.#buffers.acquire(Math.max(bytes, Math.ceil(cursor.bytes.length * GROWTH)));
     cursor.bytes.copy(larger, 0, 0, cursor.end);
     this.#buffers.release(cursor.bytes);
     cursor.bytes = larger;

@@ -26,6 +26,9 @@ export interface BlockSchema {
   readonly stepCount: number;
 }
 
+/** Of so many strings the first one's position is noted, so that a block can be cut without walking all of them again. */
+export const STRINGS_PER_MARK = 512;
+
 /** Where the bytes of every step of a block are: positions in the block's buffer, by the step's index. */
 export class StepPositions {
   readonly start: Int32Array;
@@ -38,9 +41,8 @@ export class StepPositions {
   readonly keysEnd: Int32Array;
   readonly indexStart: Int32Array;
   readonly indexWidth: Int32Array;
-  /** For `strings` steps: the last value whose position was sought, and that position. */
-  readonly soughtValue: Int32Array;
-  readonly soughtPosition: Int32Array;
+  /** For `strings` steps: the positions of the values 0, 512, 1024, …; by the step's index. */
+  readonly marks: (Int32Array | undefined)[];
   readonly steps: number;
 
   constructor(steps: number) {
@@ -53,8 +55,7 @@ export class StepPositions {
     this.keysEnd = new Int32Array(steps);
     this.indexStart = new Int32Array(steps);
     this.indexWidth = new Int32Array(steps);
-    this.soughtValue = new Int32Array(steps);
-    this.soughtPosition = new Int32Array(steps);
+    this.marks = new Array<undefined>(steps).fill(undefined);
   }
 
   /** These positions, with room for more steps; for a block that is still being parsed. */
@@ -68,6 +69,9 @@ export class StepPositions {
     extended.keysEnd.set(this.keysEnd);
     extended.indexStart.set(this.indexStart);
     extended.indexWidth.set(this.indexWidth);
+    this.marks.forEach((marks, step) => {
+      extended.marks[step] = marks;
+    });
     return extended;
   }
 }

@@ -1,5 +1,7 @@
 import { freeMemory } from "./free-memory.ts";
 
+const MIN_STEP_BITS = 18;
+
 /**
  * Large buffers for reuse: allocating and dropping them in a loop costs far more memory than is ever in use at once.
  * One pool serves one thread.
@@ -8,6 +10,8 @@ export class BufferPool {
   readonly #free: Buffer[] = [];
   readonly #maxFreeBytes: number;
   #freeBytes = 0;
+  /** What the blocks so far have needed, at most: buffers of one size serve each other's purposes. */
+  usualBytes = 2 ** 20;
 
   /** Keeps buffers of at most `maxFreeBytes` in all for reuse. */
   constructor(maxFreeBytes: number) {
@@ -48,8 +52,8 @@ export class BufferPool {
   }
 }
 
-const GRANULE_BYTES = 256 * 1024;
-
+/** Four sizes between a power of two and the next, so that buffers for blocks of about one size serve each other's purposes. */
 function roundUpBytes(bytes: number): number {
-  return Math.ceil(bytes / GRANULE_BYTES) * GRANULE_BYTES;
+  const step = 2 ** Math.max(MIN_STEP_BITS, Math.floor(Math.log2(bytes)) - 2);
+  return Math.ceil(bytes / step) * step;
 }

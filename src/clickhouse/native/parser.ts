@@ -1,4 +1,11 @@
-import { type Block, type BlockColumn, type BlockSchema, type IndexedStep, StepPositions } from "./block.ts";
+import {
+  type Block,
+  type BlockColumn,
+  type BlockSchema,
+  type IndexedStep,
+  STRINGS_PER_MARK,
+  StepPositions,
+} from "./block.ts";
 import { layoutOf, type Step } from "./layout.ts";
 import { varintBytes, writeVarint } from "./varint.ts";
 
@@ -128,7 +135,7 @@ function* findStep(
       yield* skip(cursor, count * step.width);
       return;
     case "strings":
-      yield* skipStrings(cursor, count);
+      at.marks[index] = yield* markStrings(cursor, count);
       return;
     case "offsets": {
       const start = cursor.position;
@@ -183,6 +190,16 @@ function* skip(cursor: ParseCursor, bytes: number): Generator<number, void, void
   const end = cursor.position + bytes;
   yield* need(cursor, end);
   cursor.position = end;
+}
+
+/** Passes strings and returns where those stand whose number is a multiple of `STRINGS_PER_MARK`. */
+function* markStrings(cursor: ParseCursor, count: number): Generator<number, Int32Array, void> {
+  const marks = new Int32Array(Math.ceil(count / STRINGS_PER_MARK));
+  for (let i = 0, left = count; left > 0; i++, left -= STRINGS_PER_MARK) {
+    marks[i] = cursor.position;
+    yield* skipStrings(cursor, Math.min(left, STRINGS_PER_MARK));
+  }
+  return marks;
 }
 
 function* skipStrings(cursor: ParseCursor, count: number): Generator<number, void, void> {

@@ -1,4 +1,4 @@
-import type { Block, BlockColumn, IndexedStep } from "./block.ts";
+import { type Block, type BlockColumn, type IndexedStep, STRINGS_PER_MARK } from "./block.ts";
 import { LOW_CARDINALITY_FLAGS, NativeFormatError } from "./parser.ts";
 import type { Scratch } from "./scratch.ts";
 import { readVarint } from "./varint.ts";
@@ -144,8 +144,13 @@ function checkIndexes({ block, index, range }: DictionarySlice): void {
   let source = (at.indexStart[index] as number) + range.from * width;
   for (let i = range.from; i < range.to; i++, source += width) {
     const key = width === 1 ? (bytes[source] as number) : bytes.readUIntLE(source, width);
-    if (key >= keyCount) throw new NativeFormatError(`Key ${key} of ${keyCount} in a dictionary`);
+    if (key >= keyCount) throw noSuchKey(key, keyCount);
   }
+}
+
+/** Among the keys of other blocks it would stand for one of those. */
+function noSuchKey(key: number, keyCount: number): NativeFormatError {
+  return new NativeFormatError(`Key ${key} of ${keyCount} in a dictionary`);
 }
 
 /** The indexes of a slice in a dictionary where its keys, but for key 0, begin at `base + 1`. */
@@ -159,10 +164,17 @@ function shiftedIndexes(
   const sourceWidth = block.at.indexWidth[index] as number;
   const keyCount = block.at.keyCount[index] as number;
   let source = (block.at.indexStart[index] as number) + range.from * sourceWidth;
+  if (sourceWidth === 1 && width === 1) {
+    for (let target = 0; target < shifted.length; target++, source++) {
+      const key = block.bytes[source] as number;
+      if (key >= keyCount) throw noSuchKey(key, keyCount);
+      shifted[target] = key === 0 ? 0 : key + base;
+    }
+    return shifted;
+  }
   for (let target = 0; target < shifted.length; target += width, source += sourceWidth) {
     const key = block.bytes.readUIntLE(source, sourceWidth);
-    // It would stand for a key of another block.
-    if (key >= keyCount) throw new NativeFormatError(`Key ${key} of ${keyCount} in a dictionary`);
+    if (key >= keyCount) throw noSuchKey(key, keyCount);
     shifted.writeUIntLE(key === 0 ? 0 : key + base, target, width);
   }
   return shifted;
@@ -174,26 +186,15 @@ function secondKey(block: Block, index: number): number {
   return cursor.position + length;
 }
 
-/**
- * Where value `value` of a step of strings begins; the end of the step for the value after the last.
- * Goes on from where it was asked last, since slices ascend: cutting a block into many slices stays linear.
- */
-function seekString(block: Block, index: number, value: number): number {
-  const { at, bytes } = block;
+/** Where value `value` of a step of strings begins; the end of the step for the value after the last. */
+function seekString({ at, bytes }: Block, index: number, value: number): number {
   if (value === at.count[index]) return at.end[index] as number;
-  let passed = at.soughtValue[index] as number;
-  let position = passed === 0 ? (at.start[index] as number) : (at.soughtPosition[index] as number);
-  if (value < passed) {
-    passed = 0;
-    position = at.start[index] as number;
-  }
-  const cursor = { position };
-  for (; passed < value; passed++) {
+  const mark = Math.floor(value / STRINGS_PER_MARK);
+  const cursor = { position: (at.marks[index] as Int32Array)[mark] as number };
+  for (let passed = mark * STRINGS_PER_MARK; passed < value; passed++) {
     const length = readVarint(bytes, cursor);
     cursor.position += length;
   }
-  at.soughtValue[index] = value;
-  at.soughtPosition[index] = cursor.position;
   return cursor.position;
 }
 

@@ -91,6 +91,22 @@ describe("blocks", () => {
     expect(parse([])).toEqual({ data: [], rows: [], isWhole: true });
   });
 
+  test("do not need a chunk any more once it holds no further block", () => {
+    for (const size of [1, 100, ANSWER.length]) {
+      const assembler = new BlockAssembler(buffers);
+      let rows = 0;
+      for (let at = 0; at < ANSWER.length; at += size) {
+        const chunk = new Uint8Array(ANSWER.subarray(at, at + size));
+        assembler.add(chunk);
+        for (let block = assembler.next(); block !== null; block = assembler.next()) rows += block.rows;
+        chunk.buffer.transfer(0);
+      }
+      assembler.end();
+      assembler.close();
+      expect(rows).toBe(3);
+    }
+  });
+
   test("stay as they were when the buffers of others are used again", () => {
     const pool = new BufferPool(2 ** 26);
     const [first, second] = assemble([ANSWER], pool);

@@ -86,9 +86,8 @@ function enrich(
   };
   for (const block of blocksOf(mapping, rows, blockRows)) {
     for (let from = 0; from < block.rows; ) {
-      const to = batch.take(block, from, batchRows, enricher);
-      if (to === from) send();
-      from = to;
+      from = batch.take(block, from, batchRows, enricher);
+      if (batch.isFull(batchRows)) send();
     }
   }
   if (batch.rows > 0) send();
