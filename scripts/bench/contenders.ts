@@ -37,6 +37,12 @@ export function contendersOf(arena: Arena): Contender[] {
     ...[1, 2].map((workers) => tool(arena, eventsNull, workers, "Null")),
     ...[1, 2].map((workers) => tool(arena, eventsPlain, workers, "Null without computed columns")),
     ...[1, 2].map((workers) => tool(arena, events, workers, "events")),
+    tool(arena, events, 2, "events, large batches", [
+      "--batch-size",
+      "100000",
+      "--stream-block-size",
+      "100000",
+    ]),
     serverJoin(arena, eventsNull, "Null"),
     serverJoin(arena, events, "events"),
     { name: "naive", target: eventsNull, command: () => script("naive.ts", arena.url, eventsNull) },
@@ -69,11 +75,22 @@ export function script(name: string, ...args: string[]): string[] {
   return [process.execPath, join(import.meta.dir, name), ...args];
 }
 
-function tool(arena: Arena, target: string, workers: number, into: string): Contender {
+function tool(
+  arena: Arena,
+  target: string,
+  workers: number,
+  into: string,
+  flags: readonly string[] = [],
+): Contender {
   return {
     name: `tool, ${workersText(workers)}, into ${into}`,
     target,
-    command: (directory) => [...toolCommand(arena, target, workers), "--cursor-state-dir", directory],
+    command: (directory) => [
+      ...toolCommand(arena, target, workers),
+      "--cursor-state-dir",
+      directory,
+      ...flags,
+    ],
   };
 }
 

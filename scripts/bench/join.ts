@@ -32,7 +32,7 @@ const { sql, params, columns } =
       })
     : leanStatement(mapping);
 const target = qualifiedTable(DATABASE, table);
-await server.insert(
+const rows = await server.insert(
   {
     sql: `INSERT INTO ${target} (${columns.map(identifier).join(", ")}) ${sql}`,
     params,
@@ -45,8 +45,8 @@ await server.insert(
   [],
   signal,
 );
-await server.close();
-console.log(JSON.stringify({}));
+server.close();
+console.log(JSON.stringify({ rows }));
 
 /**
  * A statement as one would write it by hand: it takes for granted that a trace is stored under one day only, and all

@@ -3,7 +3,7 @@ import { type Contender, script, toolCommand } from "./contenders.ts";
 import { TABLES } from "./data.ts";
 import { openDataset } from "./dataset.ts";
 import type { Plan, Tell } from "./plan.ts";
-import { runRounds } from "./rounds.ts";
+import { type Run, runRounds } from "./rounds.ts";
 import { type Spread, spreadOf } from "./statistics.ts";
 import type { Figure } from "./targets.ts";
 import type { WatchedRun } from "./watched-run.ts";
@@ -13,8 +13,15 @@ const SMALL_SHARE = 0.1;
 const GROUP_SHARE = 0.6;
 const WORKERS = 2;
 
+/** What a row costs in a month of so many rows: nanoseconds of time, and of the client's processor. */
+interface RowCost {
+  readonly rows: number;
+  readonly time: Spread;
+  readonly cpu: Spread;
+}
+
 interface Linearity {
-  readonly nsPerRow: { readonly rows: number; readonly time: Spread }[];
+  readonly nsPerRow: readonly RowCost[];
   /** Nanoseconds a row of each page, page after page. */
   readonly groupPages: readonly number[];
   readonly figures: Figure[];
@@ -22,8 +29,8 @@ interface Linearity {
 
 /** Measures how the time per row grows with the size of the month, and from page to page within one group. */
 export async function measureLinearity(plan: Plan, tell: Tell): Promise<Linearity> {
-  const small = await timePerRow(plan, Math.round(plan.observations * SMALL_SHARE), tell);
-  const large = await timePerRow(plan, plan.observations, tell);
+  const small = await costPerRow(plan, Math.round(plan.observations * SMALL_SHARE), tell);
+  const large = await costPerRow(plan, plan.observations, tell);
   const groupPages = await pageTimes(plan, Math.round(plan.observations * GROUP_SHARE), tell);
   const tenth = Math.max(1, Math.round(groupPages.length / 10));
   // The first page also waits for the plan.
@@ -50,7 +57,7 @@ export async function measureLinearity(plan: Plan, tell: Tell): Promise<Linearit
   };
 }
 
-async function timePerRow(plan: Plan, rows: number, tell: Tell): Promise<{ rows: number; time: Spread }> {
+async function costPerRow(plan: Plan, rows: number, tell: Tell): Promise<RowCost> {
   const traces = Math.ceil(rows / 10);
   const dataset = await openDataset({ observations: rows, traces, seed: plan.seed, shape: "month" }, tell);
   try {
@@ -64,7 +71,17 @@ async function timePerRow(plan: Plan, rows: number, tell: Tell): Promise<{ rows:
       ],
     };
     const runs = await runRounds(dataset, [contender], plan.runs, tell);
-    return { rows, time: spreadOf(runs.map(({ wallMs }) => (wallMs * 1e6) / rows)) };
+    const nsPerRow = (ms: (run: Run) => number): Spread =>
+      spreadOf(runs.map((run) => (ms(run) * 1e6) / rows));
+    const cost: RowCost = {
+      rows,
+      time: nsPerRow(({ wallMs }) => wallMs),
+      cpu: nsPerRow(({ cpuMs }) => cpuMs),
+    };
+    tell(
+      `${rows.toLocaleString("en-US")} observations: ${(cost.time.median / 1000).toFixed(2)} µs a row, ${(cost.cpu.median / 1000).toFixed(2)} µs of the client's processor`,
+    );
+    return cost;
   } finally {
     await dataset.stop();
   }

@@ -47,8 +47,9 @@ export function figuresOf(measurements: Measurements): Figure[] {
   add("wall: tool, 1 worker ÷ naive, into Null", over(wall(one), wall("naive")), 0.2);
   add("wall: tool, 2 workers ÷ naive, into Null", over(wall(two), wall("naive")), 0.2);
   add("wall: tool, 2 workers ÷ server join, into Null", over(wall(two), wall("server join, into Null")), 2);
-  const real = wall("tool, 2 workers, into events");
-  add("wall: tool, 2 workers ÷ server join, into events", over(real, wall("server join, into events")), 1.1);
+  for (const name of ["tool, 2 workers, into events", "tool, 2 workers, into events, large batches"]) {
+    add(`wall: ${name} ÷ server join`, over(wall(name), wall("server join, into events")), 1.1);
+  }
   add("server's peak memory: tool's queries ÷ join", over(toolPeak?.bytes, joinPeak?.bytes), 0.2);
   for (const name of [one, two]) {
     const ms = cpu(name);

@@ -1,4 +1,4 @@
-import { Readable, type Transform } from "node:stream";
+import { pipeline, Readable, type Transform } from "node:stream";
 import type { ReadableStream, ReadableStreamDefaultReader } from "node:stream/web";
 import { constants, createGzip, createZstdCompress } from "node:zlib";
 import { describeNetworkError } from "./answer.ts";
@@ -15,10 +15,18 @@ export const COMPRESSION_LEVEL: Readonly<Record<Encoding, number>> = { zstd: 1, 
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** `body` as a compressed stream, made while it is read. */
+/** `body` as a compressed stream, made while it is read; to be destroyed by whoever does not read it to its end. */
 export function compressed(body: readonly Buffer[], encoding: Encoding): Readable {
-  const source = Readable.from(body, { objectMode: false, highWaterMark: 2 ** 20 });
-  return source.pipe(compressor(encoding));
+  // An error or an early end reaches whoever reads the outcome.
+  return pipeline(Readable.from(copiesOf(body), { objectMode: false }), compressor(encoding), () => {});
+}
+
+/** Copies, since a compressor that is destroyed may be at work on one still, when the body's memory serves others already. */
+function* copiesOf(body: readonly Buffer[]): Generator<Buffer, void, void> {
+  for (const part of body) {
+    for (let at = 0; at < part.length; at += CHUNK_BYTES)
+      yield Buffer.from(part.subarray(at, at + CHUNK_BYTES));
+  }
 }
 
 function compressor(encoding: Encoding): Transform {

@@ -43,6 +43,6 @@ async function readOn(chunks: AsyncIterator<Uint8Array>, assembler: BlockAssembl
     const chunk = await chunks.next().catch(() => null);
     if (chunk === null || chunk.done === true) return;
     bytes += chunk.value.length;
-    assembler.add(chunk.value);
+    assembler.addUnparsed(chunk.value);
   }
 }

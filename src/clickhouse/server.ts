@@ -100,14 +100,27 @@ export class Server {
    * Rejects with a ServerError or a TransportError; then the rows may be written or not.
    */
   async insert(statement: Statement, body: readonly Buffer[], signal: AbortSignal): Promise<number> {
-    const compression = this.#compression;
-    const coding: Record<string, string> = compression === "none" ? {} : { "Content-Encoding": compression };
-    const data: RequestBody =
-      compression === "none"
-        ? { parts: body, bytes: body.reduce((sum, part) => sum + part.length, 0) }
-        : { parts: compressed(body, compression), bytes: null };
     const search = this.#searchOf(statement);
     search.set("query", statement.sql);
+    const compression = this.#compression;
+    if (compression === "none") {
+      const bytes = body.reduce((sum, part) => sum + part.length, 0);
+      return await this.#insert(search, {}, { parts: body, bytes }, signal);
+    }
+    const parts = compressed(body, compression);
+    try {
+      return await this.#insert(search, { "Content-Encoding": compression }, { parts, bytes: null }, signal);
+    } finally {
+      parts.destroy();
+    }
+  }
+
+  async #insert(
+    search: URLSearchParams,
+    coding: Readonly<Record<string, string>>,
+    data: RequestBody,
+    signal: AbortSignal,
+  ): Promise<number> {
     const { headers, chunks } = await this.#request(search, coding, data, signal);
     await readText(chunks, MAX_ERROR_BYTES);
     return writtenRows(headers.get("x-clickhouse-summary"));

@@ -179,7 +179,7 @@ class BackfillRun {
     try {
       return await this.#copy(server);
     } finally {
-      await server.close();
+      server.close();
     }
   }
 

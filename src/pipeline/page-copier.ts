@@ -134,8 +134,8 @@ export class PageCopier {
     for (let from = 0; from < block.rows; ) {
       // More than full, where batches have been made smaller meanwhile.
       if (this.#filling.isFull(this.#sender.maxRows)) await this.#send(page);
-      from = this.#filling.take(block, from, this.#sender.maxRows, this.#enricher);
       this.#retain(block);
+      from = this.#filling.take(block, from, this.#sender.maxRows, this.#enricher);
     }
     if (this.#filling.isNearlyFull(this.#sender.maxRows)) await this.#send(page);
   }
@@ -185,9 +185,11 @@ export class PageCopier {
   }
 
   #release(block: Block): void {
-    const users = (this.#users.get(block) ?? 0) - 1;
-    if (users > 0) {
-      this.#users.set(block, users);
+    const users = this.#users.get(block);
+    // Two blocks in one buffer would be rows that are silently wrong.
+    if (users === undefined) throw new Error("A block was given back twice");
+    if (users > 1) {
+      this.#users.set(block, users - 1);
       return;
     }
     this.#users.delete(block);

@@ -8,7 +8,7 @@ import { TraceStore } from "../traces/store.ts";
 import { PageCopier, type PageCopying } from "./page-copier.ts";
 import type { WorkerCommands, WorkerMessage, WorkerRequest, WorkerSetup } from "./worker-protocol.ts";
 
-/** A batch that is done gives the buffers of all its blocks back, for those of the next but one. */
+/** A batch that is done gives the buffers of all its blocks back, for those that arrive next in any of the pipelines. */
 const SPARE_BYTES = 32 * 2 ** 20;
 
 /** A worker of a run: loads its share of the traces, then copies pages, and keeps what one command leaves for the next. */
@@ -113,7 +113,8 @@ export class PageWorker {
       scope: traceScope,
       columns: mapping.traceColumns,
       settings: traceSettings,
-      buffers: this.#buffers,
+      // Of their own: blocks of traces have another size.
+      buffers: new BufferPool(SPARE_BYTES),
       signal: this.#stop.signal,
     };
   }

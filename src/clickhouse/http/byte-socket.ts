@@ -5,11 +5,6 @@ import { TransportError } from "../errors.ts";
 /** More than that is not read ahead of a consumer who is busy. */
 const MAX_WAITING_BYTES = 2 ** 20;
 
-/** The error of a server that fell silent. */
-export function stalled(timeoutMs: number): TransportError {
-  return new TransportError(`The server sent nothing for ${Math.round(timeoutMs / 1000)} s`);
-}
-
 /**
  * A socket that is read and written by waiting for it. Bytes are handed on in the memory in which they arrived, which is the
  * reader's from then on.
@@ -131,4 +126,9 @@ export class ByteSocket {
     this.#wakeWriter?.();
     this.#wakeWriter = null;
   }
+}
+
+/** The error of a server that fell silent. */
+function stalled(timeoutMs: number): TransportError {
+  return new TransportError(`The server sent nothing for ${Math.round(timeoutMs / 1000)} s`);
 }

@@ -35,6 +35,12 @@ export class BlockAssembler {
     this.#hold(chunk);
   }
 
+  /** Takes in bytes after `next` has thrown, which `pending` shows with those before. */
+  addUnparsed(chunk: Uint8Array): void {
+    this.#hold(chunk);
+    this.#copyRest();
+  }
+
   /** The next block, or null while it has not arrived whole. */
   next(): Block | null {
     for (;;) {
@@ -81,7 +87,7 @@ export class BlockAssembler {
     const { bytes, end, position } = this.#cursor;
     this.#schema = finished.schema;
     const buffers = this.#buffers;
-    buffers.usualBytes = Math.max(buffers.usualBytes, Math.ceil(position * (1 + SPARE)));
+    buffers.noteNeed(Math.ceil(position * (1 + SPARE)));
     const next = buffers.acquire(Math.max(buffers.usualBytes, end - position));
     bytes.copy(next, 0, position, end);
     this.#cursor = { bytes: next, end: end - position, position: 0 };

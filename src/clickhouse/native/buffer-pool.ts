@@ -1,6 +1,8 @@
 import { freeMemory } from "./free-memory.ts";
 
 const MIN_STEP_BITS = 18;
+const MIN_USUAL_BYTES = 2 ** 20;
+const FADING = 31 / 32;
 
 /**
  * Large buffers for reuse: allocating and dropping them in a loop costs far more memory than is ever in use at once.
@@ -10,12 +12,22 @@ export class BufferPool {
   readonly #free: Buffer[] = [];
   readonly #maxFreeBytes: number;
   #freeBytes = 0;
-  /** What the blocks so far have needed, at most: buffers of one size serve each other's purposes. */
-  usualBytes = 2 ** 20;
+  #usualBytes = MIN_USUAL_BYTES;
 
   /** Keeps buffers of at most `maxFreeBytes` in all for reuse. */
   constructor(maxFreeBytes: number) {
     this.#maxFreeBytes = maxFreeBytes;
+  }
+
+  /** What blocks have needed lately, at most: buffers of one size serve each other's purposes. */
+  get usualBytes(): number {
+    return this.#usualBytes;
+  }
+
+  /** Notes what a block has needed. One that is unusually large is forgotten some dozens of blocks later. */
+  noteNeed(bytes: number): void {
+    const faded = Math.max(MIN_USUAL_BYTES, Math.floor(this.#usualBytes * FADING));
+    this.#usualBytes = Math.max(bytes, faded);
   }
 
   /** A buffer of at least `minBytes`; its content is arbitrary. */
@@ -31,6 +43,10 @@ export class BufferPool {
 
   /** Takes back a buffer that nothing refers to any more. */
   release(buffer: Buffer): void {
+    if (buffer.length > this.#maxFreeBytes) {
+      freeMemory(buffer);
+      return;
+    }
     this.#free.push(buffer);
     this.#freeBytes += buffer.length;
     while (this.#freeBytes > this.#maxFreeBytes) this.#dropSmallest();

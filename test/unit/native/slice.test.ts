@@ -42,6 +42,30 @@ describe("slices of blocks as one block", () => {
     }
   });
 
+  test("hold the values of their rows where blocks have many", () => {
+    const random = randomFrom(chooseSeed());
+    for (const rows of [511, 512, 513, 1024, 1025, 1500]) {
+      const strings = (count: number): string[] =>
+        Array.from({ length: count }, () =>
+          "x".repeat(random.chance(0.05) ? random.below(300) : random.below(5)),
+        );
+      const columns = [
+        { name: "s", type: "String", values: strings(rows) },
+        { name: "a", type: "Array(String)", values: strings(rows).map(() => strings(random.below(4))) },
+      ];
+      const block = assembleOne(encodeBlock(columns));
+      for (const at of [0, 1, 510, 511, 512, 513, rows - 1, random.below(rows)]) {
+        const from = Math.min(at, rows - 1);
+        for (const to of [from + 1, Math.min(rows, from + 512), rows]) {
+          const [cut] = decodeBlocks(blockOf([{ block, from, to }]));
+          columns.forEach(({ values }, c) => {
+            expect(cut?.columns[c]?.values).toEqual(values.slice(from, to));
+          });
+        }
+      }
+    }
+  });
+
   test("are the same bytes when they are a whole block", () => {
     const answer = encodeBlock(sampleColumns(randomFrom(1), 50));
     const block = assembleOne(answer);

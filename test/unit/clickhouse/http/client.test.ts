@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readText } from "../../../../src/clickhouse/answer.ts";
 import { TransportError } from "../../../../src/clickhouse/errors.ts";
 import { HttpClient, type HttpRequest, type RequestBody } from "../../../../src/clickhouse/http/client.ts";
-import { type RawConnection, RawServer } from "./raw-server.ts";
+import { type RawConnection, RawServer } from "../../../support/raw-server.ts";
 
 const NEVER = new AbortController().signal;
 const LONG_MS = 60_000;
@@ -254,6 +254,16 @@ describe("a connection", () => {
     const client = new HttpClient(server.url, LONG_MS);
     for (let i = 0; i < 3; i++) expect(await ask(client)).toBe("ok");
     expect(server.connections).toBe(1);
+    client.close();
+  });
+
+  test("that was idle for long is not used again", async () => {
+    await using server = await answering(`${OK}Content-Length: 2\r\n\r\nok`);
+    const client = new HttpClient(server.url, LONG_MS);
+    expect(await ask(client)).toBe("ok");
+    await Bun.sleep(1_600);
+    expect(await ask(client)).toBe("ok");
+    expect(server.connections).toBe(2);
     client.close();
   });
 
