@@ -22,9 +22,15 @@ export interface Summary {
   readonly bytesPerSecond: number;
 }
 
-/** Runs the contender once, and empties what it has filled. Rejects when it fails or when rows are missing. */
+/**
+ * Runs the contender once on empty tables, and empties what it has filled: the merges would take the processor from the next
+ * one. Rejects when it fails or when rows are missing.
+ */
 export async function runOnce({ server, size }: Dataset, contender: Contender): Promise<Run> {
   const table = { database: DATABASE };
+  const empty = (): Promise<void> =>
+    server.command(`TRUNCATE TABLE ${identifier(TABLES.events)} SYNC`, table);
+  await empty();
   const pid = findServerPid();
   const serverCpu = (): number | null => (pid === null ? null : cpuMsOf(pid));
   const before = serverCpu();
@@ -38,8 +44,7 @@ export async function runOnce({ server, size }: Dataset, contender: Contender): 
     const [row] = await server.queryJson<{ rows: number }>("SELECT count() AS rows FROM events", table);
     if (row?.rows !== size.observations)
       throw new Error(`${contender.name} left ${row?.rows} rows in events`);
-    // The merges of what is left would take the processor from the next contender.
-    await server.command(`TRUNCATE TABLE ${identifier(TABLES.events)} SYNC`, table);
+    await empty();
   }
   const serverCpuMs = before === null || after === null ? null : after - before;
   return { contender: contender.name, ...cost, serverCpuMs };

@@ -1,6 +1,6 @@
 import type { Block } from "../clickhouse/native/block.ts";
 import type { BufferPool } from "../clickhouse/native/buffer-pool.ts";
-import { withRetry } from "../clickhouse/retry.ts";
+import { StepError, withRetry } from "../clickhouse/retry.ts";
 import { selectBlocks } from "../clickhouse/select-blocks.ts";
 import type { QuerySettings } from "../clickhouse/server.ts";
 import { identifier } from "../clickhouse/sql.ts";
@@ -69,6 +69,8 @@ export class PageCopier {
   /** Settle, and never reject, when the page that is read is read, and when the batch in flight is stored or has failed. */
   #read: Promise<void> = Promise.resolve();
   #sent: Promise<void> = Promise.resolve();
+  /** Why a batch could not be stored, for good: the run is about to end. */
+  #failure: StepError | null = null;
 
   /** Blocks get their buffers from `buffers`. */
   constructor(copying: PageCopying, store: TraceStore, buffers: BufferPool) {
@@ -150,10 +152,11 @@ export class PageCopier {
     return selectBlocks(server, { sql, params, settings: pageSettings }, this.#buffers, retry.signal);
   }
 
-  /** Sends the batch that is filled once the one before is stored. Rejects when that was the page's and has failed. */
+  /** Sends the batch that is filled once the one before is stored. Rejects when that was the page's, or failed for good. */
   async #send(page: PageInProgress): Promise<void> {
     await this.#sent;
     await page.sent;
+    if (this.#failure !== null) throw this.#failure;
     [this.#filling, this.#sending] = [this.#sending, this.#filling];
     page.sent = this.#insert(this.#sending, page);
     this.#sent = page.sent.catch(() => {});
@@ -167,6 +170,9 @@ export class PageCopier {
       done.rows += batch.rows;
       done.withoutTrace += batch.withoutTrace;
       done.bytes += batch.sourceBytes;
+    } catch (error) {
+      if (error instanceof StepError) this.#failure = error;
+      throw error;
     } finally {
       this.#empty(batch);
     }
