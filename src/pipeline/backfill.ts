@@ -130,7 +130,7 @@ const TRACE_BLOCK_ROWS = 16_384;
 const MAX_PROOF_QUERIES = 4;
 /** Rows that each counts: seconds of work. FINAL merges as it reads, so that its memory does not grow with them. */
 const PROOF_QUERY_ROWS = 4_000_000;
-/** Blocks of pages are about that large, at most. */
+/** What blocks of pages are asked to be, at most. Servers give no less than a granule: up to 10 MiB by default. */
 const BLOCK_BYTES = 2 * 2 ** 20;
 
 /** The flattened serialization of JSON columns came with 25.6, and was mended since. */
