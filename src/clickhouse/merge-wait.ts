@@ -1,8 +1,12 @@
 import { awaitsMerges } from "./errors.ts";
 import { backoffMs, pause, StepError } from "./retry.ts";
 
-/** One pause in which the table's parts are to be merged. */
+/** What a run waits for, besides the pause before a retry. */
+export type WaitReason = "merges" | "mutations" | "replication";
+
+/** One pause before the server is asked again. */
 export interface WaitNotice {
+  readonly reason: WaitReason;
   readonly step: string;
   readonly delayMs: number;
   /** The server's own words. */
@@ -46,7 +50,7 @@ export async function waitForMerges<T>(
         );
       }
       const delayMs = Math.min(backoffMs(pauses, Math.random(), FIRST_WAIT_MS), Math.ceil(leftMs));
-      policy.onWait({ step, delayMs, message: error.message });
+      policy.onWait({ reason: "merges", step, delayMs, message: error.message });
       await pause(delayMs, policy.signal);
     }
   }

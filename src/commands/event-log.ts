@@ -19,7 +19,7 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
       );
       return;
     case "wait":
-      logger.warn(`${event.step}: waiting ${formatDuration(event.delayMs)} for merges: ${event.message}`);
+      logger.warn(`${event.step}: waiting ${formatDuration(event.delayMs)} for ${event.reason}: ${event.message}`);
       return;
     case "split":
       logger.warn(
@@ -30,6 +30,9 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
       return;
     case "notice":
       logger.info(event.message);
+      return;
+    case "warning":
+      logger.warn(event.message);
       return;
     case "replanned":
     case "traces":

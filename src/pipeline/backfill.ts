@@ -7,6 +7,7 @@ import {
   readSettings,
   writeSettings,
 } from "../clickhouse/query-settings.ts";
+import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
@@ -90,8 +91,8 @@ export type BackfillEvent =
       readonly delayMs: number;
       readonly message: string;
     }
-  /** An insert waits for merges. */
-  | { readonly kind: "wait"; readonly step: string; readonly delayMs: number; readonly message: string }
+  /** The run pauses until the server has finished something. */
+  | ({ readonly kind: "wait" } & WaitNotice)
   /** An insert is sent in halves: it is too large, or the row that the server refuses is looked for. */
   | {
       readonly kind: "split";
@@ -99,7 +100,9 @@ export type BackfillEvent =
       readonly step: string;
       readonly message: string;
     }
-  | { readonly kind: "notice"; readonly message: string };
+  | { readonly kind: "notice"; readonly message: string }
+  /** Something that the user should look at; the run goes on. */
+  | { readonly kind: "warning"; readonly message: string };
 
 /**
  * Copies what is left of the partition, page by page, counts the source to prove that nothing was missed, and reports
