@@ -3,8 +3,10 @@
  *
  *   bun scripts/bench/join.ts <URL> <target table> <variant as JSON>
  */
-import { knownSettings, writeSettings } from "../../src/clickhouse/query-settings.ts";
+
 import { Server } from "../../src/clickhouse/server.ts";
+import { readServerSettings } from "../../src/clickhouse/settings/server-settings.ts";
+import { statementSettings } from "../../src/clickhouse/settings/statement-settings.ts";
 import { identifier, qualifiedTable } from "../../src/clickhouse/sql.ts";
 import { referenceStatement } from "../../src/mapping/reference-sql.ts";
 import type { ResolvedMapping } from "../../src/mapping/resolve.ts";
@@ -21,6 +23,7 @@ const variant = JSON.parse(variantText) as JoinVariant;
 const signal = new AbortController().signal;
 const options = runOptions(connectTo(url), DATABASE, PARTITION);
 const server = new Server(options.connection);
+server.settings = statementSettings(await readServerSettings(server, signal));
 const mapping = await checkTables(server, options, { maxRetries: 0, onRetry: () => {}, signal });
 const { sql, params, columns } =
   variant.statement === "reference"
@@ -37,7 +40,6 @@ const rows = await server.insert(
     sql: `INSERT INTO ${target} (${columns.map(identifier).join(", ")}) ${sql}`,
     params,
     settings: {
-      ...writeSettings(await knownSettings(server, signal)),
       join_algorithm: variant.algorithm,
       max_insert_threads: variant.insertThreads,
     },

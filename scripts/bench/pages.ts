@@ -1,7 +1,8 @@
 import type { Readable } from "node:stream";
 import { type ClickHouseClient, createClient } from "@clickhouse/client";
-import { knownSettings, readSettings, writeSettings } from "../../src/clickhouse/query-settings.ts";
 import { type QuerySettings, Server } from "../../src/clickhouse/server.ts";
+import { readServerSettings } from "../../src/clickhouse/settings/server-settings.ts";
+import { statementSettings, withBlocks } from "../../src/clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../../src/clickhouse/sql.ts";
 import { WHOLE_KEY_SPACE } from "../../src/plan/key-range.ts";
 import { type Page, planPages } from "../../src/plan/pages.ts";
@@ -33,7 +34,12 @@ export async function openPages(url: string): Promise<PageReading> {
     request_timeout: CLIENT_TIMEOUT_MS,
     keep_alive: { enabled: true, idle_socket_ttl: 1_500 },
   });
-  const known = await knownSettings(server, signal);
+  const user = await readServerSettings(server, signal);
+  server.settings = withBlocks(statementSettings(user), user, {
+    pageRead: BATCH_ROWS,
+    traceRead: BATCH_ROWS,
+    compression: "none",
+  });
   const pages = planPages(
     {
       server,
@@ -47,8 +53,8 @@ export async function openPages(url: string): Promise<PageReading> {
   return {
     client,
     pages,
-    readSettings: readSettings(known, BATCH_ROWS),
-    writeSettings: writeSettings(known),
+    readSettings: server.settings.pageRead,
+    writeSettings: server.settings.insert,
     close: async () => {
       await client.close();
       await server.close();

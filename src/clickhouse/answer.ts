@@ -33,10 +33,14 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenera
  * block - hold one. Servers from 25.11 on frame it with a tag that they announce in a header; older ones write
  * `Code: N. DB::Exception: …` as plain text.
  */
-export function exceptionIn(bytes: Buffer, tag: string | undefined): ServerError | null {
+export function exceptionIn(
+  bytes: Buffer,
+  tag: string | undefined,
+  queryId: string | null = null,
+): ServerError | null {
   const text = tag === undefined ? bytes.toString("utf8", 0, 65_536) : taggedException(bytes, tag);
   const code = /^\s*Code: (\d+)\. /.exec(text)?.[1];
-  return code === undefined ? null : new ServerError(Number(code), 200, text.trim());
+  return code === undefined ? null : new ServerError(Number(code), 200, text.trim(), queryId);
 }
 
 function taggedException(bytes: Buffer, tag: string): string {

@@ -1,15 +1,30 @@
 import { NativeFormatError } from "./native/parser.ts";
 
-/** The server answered with an error. `code` is ClickHouse's error code, 0 when the answer named none (a proxy's, say). */
+/** The server responded with an error. `code` is ClickHouse's error code, 0 when the response named none. */
 export class ServerError extends Error {
   override readonly name: string = "ServerError";
   readonly code: number;
   readonly httpStatus: number;
+  /** The server's own words; the message adds the query. */
+  readonly words: string;
+  /** The query that failed, as the server's logs name it; null where there is none. */
+  readonly queryId: string | null;
 
-  constructor(code: number, httpStatus: number, message: string) {
-    super(message);
+  constructor(code: number, httpStatus: number, words: string, queryId: string | null = null) {
+    super(queryId === null ? words : `${words} [query_id ${queryId}]`);
+    this.words = words;
     this.code = code;
     this.httpStatus = httpStatus;
+    this.queryId = queryId;
+  }
+}
+
+/** Something that is not ClickHouse responded: a proxy, a load balancer, a login page. */
+export class ForeignResponseError extends ServerError {
+  override readonly name: string = "ForeignResponseError";
+
+  constructor(httpStatus: number, message: string) {
+    super(0, httpStatus, message);
   }
 }
 
@@ -22,8 +37,11 @@ export class TransportError extends Error {
 export const ERROR_CODE = {
   unknownTable: 60,
   unknownDatabase: 81,
+  unknownSetting: 115,
+  readonly: 164,
   memoryLimitExceeded: 241,
   tooManyParts: 252,
+  settingConstraintViolation: 452,
   accessDenied: 497,
   authenticationFailed: 516,
 } as const;

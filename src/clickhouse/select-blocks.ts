@@ -25,12 +25,15 @@ export async function* selectBlocks(
   try {
     for (let chunk = await chunks.next(); chunk.done !== true; chunk = await chunks.next()) {
       assembler.add(chunk.value);
-      for (let block = assembler.next(); block !== null; block = assembler.next()) yield block;
+      for (let block = assembler.next(); block !== null; block = assembler.next()) {
+        answer.countRows(block.rows);
+        yield block;
+      }
     }
     assembler.end();
   } catch (error) {
     if (error instanceof NativeFormatError) await readOn(chunks, assembler);
-    throw exceptionIn(assembler.pending, answer.exceptionTag) ?? error;
+    throw exceptionIn(assembler.pending, answer.exceptionTag, answer.queryId) ?? error;
   } finally {
     assembler.close();
     await chunks.return?.();

@@ -1,21 +1,18 @@
+import { randomUUID } from "node:crypto";
 import { exceptionIn, readLines, readText } from "./answer.ts";
 import { compressed, decompressed, type Encoding } from "./compression.ts";
 import type { Compression, ConnectionSettings } from "./connection.ts";
 import { ServerError, TransportError } from "./errors.ts";
+import { foreignResponse, isClickHouse } from "./foreign-response.ts";
 import { type HttpAnswer, HttpClient, type RequestBody } from "./http/client.ts";
+import { credentialHeaders } from "./http/credentials.ts";
+import { beginningOf, describeWait, type QueryObserver } from "./query-observer.ts";
+import { FIRST_QUERY_SETTINGS } from "./settings/server-settings.ts";
+import type { StatementSettings } from "./settings/statement-settings.ts";
 import { parameter } from "./sql.ts";
+import type { Statement } from "./statement.ts";
 
-/** Values of `{name:Type}` parameters. */
-export type QueryParams = Readonly<Record<string, string | number>>;
-/** ClickHouse settings of one request. */
-export type QuerySettings = Readonly<Record<string, string | number>>;
-
-/** A statement with its parameters and settings. */
-export interface Statement {
-  readonly sql: string;
-  readonly params?: QueryParams;
-  readonly settings?: QuerySettings;
-}
+export type { QueryParams, QuerySettings, Statement } from "./statement.ts";
 
 /** The formats of answers that this program reads. */
 export type AnswerFormat = "Native" | "JSONCompactEachRow";
@@ -26,6 +23,18 @@ export interface Answer {
   readonly chunks: AsyncIterable<Uint8Array>;
   /** The tag of exception messages in the midst of the answer; undefined for servers before 25.11. */
   readonly exceptionTag: string | undefined;
+  readonly queryId: string;
+  /** Notes rows that were found in the chunks, for the record of the query. */
+  countRows(rows: number): void;
+}
+
+/** How a server is talked to, besides where it is. */
+export interface ServerOptions {
+  /** Sent by each kind of statement; until they are known, what the very first query needs. */
+  readonly settings?: StatementSettings;
+  readonly observer?: QueryObserver;
+  /** Begins the id of each query, after the name of this program: the run, and the thread. */
+  readonly queryIdPrefix?: string;
 }
 
 /** No byte for that long means that no answer is coming: longer than any pause of a healthy server. */
@@ -35,23 +44,32 @@ const MAX_ERROR_BYTES = 64 * 1024;
 /** A ClickHouse server, by its HTTP interface. */
 export class Server {
   readonly #http: HttpClient;
+  /** Where it is, without credentials. */
+  readonly url: string;
   readonly #path: string;
   readonly #database: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #compression: Compression;
-  /** Sent with every query for rows; none before it is known which ones the server takes. */
-  querySettings: QuerySettings = {};
+  readonly #stallTimeoutMs: number;
+  readonly #observer: QueryObserver;
+  readonly #queryIdPrefix: string;
+  #queries = 0;
+  /** Sent by each kind of statement; null before it is known what the server takes. */
+  settings: StatementSettings | null;
 
-  constructor({ url, user, password, database, compression, stallTimeoutMs }: ConnectionSettings) {
+  constructor(connection: ConnectionSettings, options: ServerOptions = {}) {
+    const { url, user, password, database, compression, stallTimeoutMs } = connection;
     const parsed = new URL(url);
-    this.#http = new HttpClient(parsed, stallTimeoutMs ?? STALL_TIMEOUT_MS);
+    this.#stallTimeoutMs = stallTimeoutMs ?? STALL_TIMEOUT_MS;
+    this.#http = new HttpClient(parsed, this.#stallTimeoutMs);
+    this.url = url;
     this.#path = parsed.pathname;
     this.#database = database;
-    this.#headers = {
-      Authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`,
-      "User-Agent": "clickhouse-backfill",
-    };
+    this.#headers = { ...credentialHeaders(user, password), "User-Agent": "clickhouse-backfill" };
     this.#compression = compression ?? "none";
+    this.#observer = options.observer ?? {};
+    this.#queryIdPrefix = options.queryIdPrefix ?? randomUUID().slice(0, 8);
+    this.settings = options.settings ?? null;
   }
 
   /** Closes idle connections. */
@@ -61,15 +79,15 @@ export class Server {
 
   /**
    * The rows of a query as they arrive, as arrays of JSON values; 64-bit numbers come as strings or as numbers, as the
-   * server's settings have it. Throws a ServerError or a TransportError.
+   * server's version has it. Throws a ServerError or a TransportError.
    */
   async *rows(statement: Statement, signal: AbortSignal): AsyncGenerator<unknown[], void, void> {
-    const settings = { ...this.querySettings, ...statement.settings };
-    const answer = await this.select({ ...statement, settings }, "JSONCompactEachRow", signal);
+    const answer = await this.select(statement, "JSONCompactEachRow", signal);
     const lines = readLines(answer.chunks);
     for await (const line of lines) {
       const row = parseJson(line);
-      if (!Array.isArray(row)) throw await unreadable(line, lines, answer.exceptionTag);
+      if (!Array.isArray(row)) throw await unreadable(line, lines, answer);
+      answer.countRows(1);
       yield row;
     }
   }
@@ -81,18 +99,30 @@ export class Server {
 
   /** Begins a query without FORMAT, for an answer in `format`. Rejects with a ServerError or a TransportError. */
   async select(statement: Statement, format: AnswerFormat, signal: AbortSignal): Promise<Answer> {
-    const sql = Buffer.from(`${statement.sql} FORMAT ${format}`);
-    // The other answers are small.
-    const asked = format === "Native" ? this.#compression : "none";
-    const accepted: Record<string, string> = asked === "none" ? {} : { "Accept-Encoding": asked };
-    const body = { parts: [sql], bytes: sql.length };
-    const answer = await this.#request(this.#searchOf(statement), accepted, body, signal);
-    const problem = answerProblem(answer, format, asked);
-    if (problem !== null) {
-      answer.cancel();
-      throw new TransportError(`${problem}; is there a proxy in between?`);
+    const query = this.#begin(statement);
+    try {
+      const sql = Buffer.from(`${statement.sql} FORMAT ${format}`);
+      // The other answers are small.
+      const asked = format === "Native" ? this.#compression : "none";
+      const accepted: Record<string, string> = asked === "none" ? {} : { "Accept-Encoding": asked };
+      const answer = await this.#request(query, accepted, { parts: [sql], bytes: sql.length }, signal);
+      const problem = answerProblem(answer, format, asked);
+      if (problem !== null) {
+        answer.cancel();
+        throw new TransportError(`${problem}; is there a proxy in between?`);
+      }
+      return {
+        chunks: observed(contentOf(answer), query),
+        exceptionTag: answer.headers.get("x-clickhouse-exception-tag"),
+        queryId: query.id,
+        countRows: (rows) => {
+          query.rows += rows;
+        },
+      };
+    } catch (error) {
+      query.end(error);
+      throw error;
     }
-    return { chunks: contentOf(answer), exceptionTag: answer.headers.get("x-clickhouse-exception-tag") };
   }
 
   /**
@@ -100,63 +130,132 @@ export class Server {
    * Rejects with a ServerError or a TransportError; then the rows may be written or not.
    */
   async insert(statement: Statement, body: readonly Buffer[], signal: AbortSignal): Promise<number> {
-    const search = this.#searchOf(statement);
-    search.set("query", statement.sql);
+    const query = this.#begin({ ...statement, kind: "insert" });
+    query.search.set("query", statement.sql);
+    query.bytes = body.reduce((sum, part) => sum + part.length, 0);
+    try {
+      query.rows = await this.#insert(query, body, signal);
+      query.end(null);
+      return query.rows;
+    } catch (error) {
+      query.end(error);
+      throw error;
+    }
+  }
+
+  async #insert(query: Query, body: readonly Buffer[], signal: AbortSignal): Promise<number> {
     const compression = this.#compression;
     if (compression === "none") {
-      const bytes = body.reduce((sum, part) => sum + part.length, 0);
-      return await this.#insert(search, {}, { parts: body, bytes }, signal);
+      return await this.#write(query, {}, { parts: body, bytes: query.bytes }, signal);
     }
     const parts = compressed(body, compression);
     try {
-      return await this.#insert(search, { "Content-Encoding": compression }, { parts, bytes: null }, signal);
+      return await this.#write(query, { "Content-Encoding": compression }, { parts, bytes: null }, signal);
     } finally {
       parts.destroy();
     }
   }
 
-  async #insert(
-    search: URLSearchParams,
+  async #write(
+    query: Query,
     coding: Readonly<Record<string, string>>,
     data: RequestBody,
     signal: AbortSignal,
   ): Promise<number> {
-    const { headers, chunks } = await this.#request(search, coding, data, signal);
+    const { headers, chunks } = await this.#request(query, coding, data, signal);
     await readText(chunks, MAX_ERROR_BYTES);
     return writtenRows(headers.get("x-clickhouse-summary"));
   }
 
-  /** What a statement has in the URL, besides its text. */
-  #searchOf({ params, settings }: Statement): URLSearchParams {
-    const search = new URLSearchParams({ database: this.#database });
+  /** A query with what it has in its URL besides its text. */
+  #begin({ sql, params, kind = "query", settings, isBare }: Statement): Query {
+    const id = `clickhouse-backfill-${this.#queryIdPrefix}-${++this.#queries}`;
+    const ofKind = isBare === true ? {} : (this.settings?.[kind] ?? FIRST_QUERY_SETTINGS);
+    const sent = { ...ofKind, ...settings };
+    const search = new URLSearchParams({ database: this.#database, query_id: id });
     for (const [name, value] of Object.entries(params ?? {})) search.set(`param_${name}`, parameter(value));
-    for (const [name, value] of Object.entries(settings ?? {})) search.set(name, String(value));
-    return search;
+    for (const [name, value] of Object.entries(sent)) search.set(name, String(value));
+    const startedMs = performance.now();
+    const { onQuery } = this.#observer;
+    let isOver = false;
+    const query: Query = {
+      id,
+      search,
+      rows: 0,
+      bytes: 0,
+      end: (error) => {
+        if (isOver) return;
+        isOver = true;
+        onQuery?.({
+          queryId: id,
+          kind,
+          sql: beginningOf(sql),
+          settings: sent,
+          durationMs: performance.now() - startedMs,
+          rows: query.rows,
+          bytes: query.bytes,
+          error: error === null ? null : error instanceof Error ? error.message : String(error),
+        });
+      },
+      onQuiet: (sinceMs) =>
+        this.#observer.onQuiet?.({ step: describeWait(kind, sql), sinceMs, limitMs: this.#stallTimeoutMs }),
+    };
+    return query;
   }
 
   /** Resolves to an answer that is not the server's exception. */
   async #request(
-    search: URLSearchParams,
+    query: Query,
     headers: Readonly<Record<string, string>>,
     body: RequestBody,
     signal: AbortSignal,
   ): Promise<HttpAnswer> {
-    const target = `${this.#path}?${search}`;
-    const answer = await this.#http.request(
-      { target, headers: { ...this.#headers, ...headers }, body },
-      signal,
-    );
+    const target = `${this.#path}?${query.search}`;
+    const request = { target, headers: { ...this.#headers, ...headers }, body, onQuiet: query.onQuiet };
+    const answer = await this.#http.request(request, signal);
     const code = Number(answer.headers.get("x-clickhouse-exception-code") ?? 0);
     const { status } = answer;
-    if (status >= 200 && status < 300 && code === 0) return answer;
+    if (status >= 200 && status < 300 && code === 0 && isClickHouse(answer.headers)) return answer;
     // What is known already says more than that its text was cut off.
     const text = await readText(contentOf(answer), MAX_ERROR_BYTES).catch(() => "");
     signal.throwIfAborted();
+    if (!isClickHouse(answer.headers)) throw foreignResponse(this.url, status, answer.headers, text);
     throw new ServerError(
       code,
       status,
       text.trim() || `HTTP status ${status}, code ${code}, without a message`,
+      query.id,
     );
+  }
+}
+
+/** A query that is under way. */
+interface Query {
+  readonly id: string;
+  readonly search: URLSearchParams;
+  rows: number;
+  bytes: number;
+  /** Records how it ended; only the first call counts. */
+  readonly end: (error: unknown) => void;
+  readonly onQuiet: (sinceMs: number) => void;
+}
+
+/** Hands the chunks on, and records the query when they end. */
+async function* observed(
+  chunks: AsyncIterable<Uint8Array>,
+  query: Query,
+): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    for await (const chunk of chunks) {
+      query.bytes += chunk.length;
+      yield chunk;
+    }
+  } catch (error) {
+    query.end(error);
+    throw error;
+  } finally {
+    // Also when nobody reads on.
+    query.end(null);
   }
 }
 
@@ -180,7 +279,7 @@ function isKnown(encoding: string): encoding is Encoding {
 async function unreadable(
   line: string,
   following: AsyncIterator<string>,
-  exceptionTag: string | undefined,
+  { exceptionTag, queryId }: Answer,
 ): Promise<ServerError | TransportError> {
   let text = line;
   while (text.length < MAX_ERROR_BYTES) {
@@ -189,7 +288,7 @@ async function unreadable(
     if (next === null || next.done === true) break;
     text += `\n${next.value}`;
   }
-  const exception = exceptionIn(Buffer.from(text), exceptionTag);
+  const exception = exceptionIn(Buffer.from(text), exceptionTag, queryId);
   return exception ?? new TransportError(`Expected JSON, got ${JSON.stringify(text.slice(0, 200))}`);
 }
 

@@ -1,4 +1,5 @@
 import type { ConsolaInstance } from "consola/core";
+import type { QueryRecord } from "../clickhouse/query-observer.ts";
 import type { BackfillEvent } from "../pipeline/backfill.ts";
 import { formatCount, formatDuration } from "../report/format.ts";
 
@@ -19,7 +20,9 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
       );
       return;
     case "wait":
-      logger.warn(`${event.step}: waiting ${formatDuration(event.delayMs)} for ${event.reason}: ${event.message}`);
+      logger.warn(
+        `${event.step}: waiting ${formatDuration(event.delayMs)} for ${event.reason}: ${event.message}`,
+      );
       return;
     case "split":
       logger.warn(
@@ -34,9 +37,27 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
     case "warning":
       logger.warn(event.message);
       return;
+    case "query":
+      logQuery(logger, event.record);
+      return;
+    case "quiet":
+      logger.info(
+        `The server has sent nothing for ${formatDuration(event.sinceMs)}: waiting for ${event.step}; the limit is ${formatDuration(event.limitMs)}`,
+      );
+      return;
     case "replanned":
     case "traces":
     case "rows":
       return;
   }
+}
+
+function logQuery(
+  logger: ConsolaInstance,
+  { queryId, kind, sql, settings, durationMs, rows, bytes, error }: QueryRecord,
+): void {
+  const figures = `${formatDuration(durationMs)}, ${formatCount(rows)} rows, ${formatCount(bytes)} bytes`;
+  logger.debug(`${queryId} (${kind}): ${figures}${error === null ? "" : `, failed: ${error}`}: ${sql}`);
+  const sent = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+  logger.trace(`${queryId} settings: ${sent.join(" ")}`);
 }

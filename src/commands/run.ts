@@ -108,7 +108,12 @@ async function copy(
   const progress = startProgressDisplay(progressTarget(session), () => performance.now());
   try {
     const work = runBackfill(
-      { ...config.backfill, workerUrl: host.workerUrl, cores: host.cores },
+      {
+        ...config.backfill,
+        workerUrl: host.workerUrl,
+        cores: host.cores,
+        recordsQueries: isLevelShown("debug", config.logLevel),
+      },
       ledger,
       (event) => {
         progress.onEvent(event);

@@ -1,15 +1,12 @@
+import { randomUUID } from "node:crypto";
 import type { ConnectionSettings } from "../clickhouse/connection.ts";
-import {
-  type KnownSettings,
-  knownSettings,
-  parsesJsonByDefault,
-  querySettings,
-  readSettings,
-  writeSettings,
-} from "../clickhouse/query-settings.ts";
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
-import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
+import type { QueryRecord, QuietServer } from "../clickhouse/query-observer.ts";
+import type { RetryPolicy } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
+import { parsesJsonByDefault } from "../clickhouse/settings/json-parsing.ts";
+import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
+import { statementSettings, withBlocks } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { isAtLeast, type MajorMinor } from "../clickhouse/version.ts";
 import { RunError } from "../errors.ts";
@@ -53,6 +50,8 @@ export interface BackfillOptions {
   readonly traceWindowDays: number;
   /** Entry point of the page workers. */
   readonly workerUrl: URL;
+  /** Whether an event is wanted for each query that has ended. */
+  readonly recordsQueries?: boolean;
 }
 
 /** The figures of the final report. */
@@ -101,6 +100,10 @@ export type BackfillEvent =
       readonly message: string;
     }
   | { readonly kind: "notice"; readonly message: string }
+  /** A query has ended; only where these events are wanted. */
+  | { readonly kind: "query"; readonly record: QueryRecord }
+  /** The server is waited for and sends nothing; said after 20 s, and each time that has doubled. */
+  | ({ readonly kind: "quiet" } & QuietServer)
   /** Something that the user should look at; the run goes on. */
   | { readonly kind: "warning"; readonly message: string };
 
@@ -145,6 +148,8 @@ function blockRows(batchRows: number, rowBytes: number | null): number {
 }
 
 class BackfillRun {
+  /** Tells its queries from those of other runs. */
+  readonly #id = randomUUID().slice(0, 8);
   readonly #options: BackfillOptions;
   readonly #ledger: PageLedger;
   readonly #emit: (event: BackfillEvent) => void;
@@ -178,7 +183,16 @@ class BackfillRun {
 
   async execute(): Promise<BackfillReport> {
     if (this.#ledger.finished) return this.#report("already-finished");
-    const server = new Server(this.#options.connection);
+    const { connection, recordsQueries } = this.#options;
+    const server = new Server(connection, {
+      queryIdPrefix: this.#id,
+      observer: {
+        onQuiet: (quiet) => this.#emit({ kind: "quiet", ...quiet }),
+        ...(recordsQueries === true
+          ? { onQuery: (record: QueryRecord) => this.#emit({ kind: "query", record }) }
+          : {}),
+      },
+    });
     try {
       return await this.#copy(server);
     } finally {
@@ -188,12 +202,9 @@ class BackfillRun {
 
   async #copy(server: Server): Promise<BackfillReport> {
     const { connection, tables, partition, batchSizeRows, streamBlockSizeRows } = this.#options;
-    const serverVersion = await connect(server, this.#options, this.#retry);
+    const { serverVersion, userSettings } = await connect(server, this.#options, this.#retry);
     this.#emit({ kind: "connected", serverVersion, url: connection.url });
-    const known = await withRetry("Reading the server's settings", this.#retry, () =>
-      knownSettings(server, this.#stop),
-    );
-    server.querySettings = querySettings(known);
+    server.settings = statementSettings(userSettings);
     const mapping = await checkTables(server, this.#options, this.#retry);
     const clock = await readServerClock(server, this.#retry);
     const scope: PlanScope = {
@@ -213,9 +224,9 @@ class BackfillRun {
     const lastKey = this.#options.dryRun ? null : await greatestKey(scope);
     if (remaining.length > 0) {
       const rowBytes = await averageRowBytes(scope, connection.database, tables.source);
-      const setup = this.#workerSetup(mapping, known, scope, blockRows(batchSizeRows, rowBytes), {
+      const setup = this.#workerSetup(mapping, userSettings, scope, blockRows(batchSizeRows, rowBytes), {
         timeZone: clock.timeZone,
-        takesJsonPaths: isAtLeast(serverVersion, JSON_PATHS_SINCE) && parsesJsonByDefault(known),
+        takesJsonPaths: isAtLeast(serverVersion, JSON_PATHS_SINCE) && parsesJsonByDefault(userSettings),
       });
       await this.#copyRanges(scope, remaining, setup, clock);
     }
@@ -284,13 +295,19 @@ class BackfillRun {
 
   #workerSetup(
     mapping: ResolvedMapping,
-    known: KnownSettings,
+    userSettings: SettingsOfUser,
     scope: PlanScope,
     blockRows: number,
     { timeZone, takesJsonPaths }: Pick<WorkerSetup, "timeZone" | "takesJsonPaths">,
   ): WorkerSetup {
     const { connection, tables, partition, batchSizeRows, dryRun, maxRetries, maxWaitMs, traceWindowDays } =
       this.#options;
+    const { compression } = connection;
+    const reading = withBlocks(statementSettings(userSettings), userSettings, {
+      pageRead: blockRows,
+      traceRead: TRACE_BLOCK_ROWS,
+      compression: compression ?? "none",
+    });
     return {
       connection,
       mapping,
@@ -309,9 +326,9 @@ class BackfillRun {
       maxWaitMs,
       skipBadRows: this.#badRows !== null,
       timeZone,
-      pageSettings: readSettings(known, blockRows, connection.compression),
-      traceSettings: readSettings(known, TRACE_BLOCK_ROWS, connection.compression),
-      writeSettings: writeSettings(known),
+      settings: reading,
+      runId: this.#id,
+      recordsQueries: this.#options.recordsQueries ?? false,
     };
   }
 

@@ -1,7 +1,7 @@
 import { type Refusal, refusalOf, TransportError } from "../clickhouse/errors.ts";
 import { type WaitNotice, waitForMerges } from "../clickhouse/merge-wait.ts";
 import { backoffMs, pause, type RetryPolicy, StepError, withRetry } from "../clickhouse/retry.ts";
-import type { QuerySettings, Server } from "../clickhouse/server.ts";
+import type { Server } from "../clickhouse/server.ts";
 import { identifier } from "../clickhouse/sql.ts";
 import type { ResolvedMapping } from "../mapping/resolve.ts";
 import type { TraceStore } from "../traces/store.ts";
@@ -17,7 +17,6 @@ export interface BatchSending {
   /** The quoted table. */
   readonly target: string;
   readonly batchRows: number;
-  readonly writeSettings: QuerySettings;
   /** How long an insert waits for merges; 0: it does not. */
   readonly maxWaitMs: number;
   /** Whether the run goes on when a row cannot be inserted. */
@@ -148,8 +147,8 @@ export class BatchSender {
   }
 
   async #insertOnce(body: Buffer[], rows: number): Promise<void> {
-    const { server, writeSettings } = this.#sending;
-    const written = await server.insert({ sql: this.#insertSql, settings: writeSettings }, body, NEVER);
+    const { server } = this.#sending;
+    const written = await server.insert({ sql: this.#insertSql }, body, NEVER);
     // An insert whose data the server saw end early is acknowledged all the same. Rows that materialized views write count
     // too and could hide missing ones, but a batch is one block, which is stored whole or not at all: then views write none.
     if (written < rows) throw new TransportError(`The server stored ${written} of ${rows} rows`);

@@ -2,7 +2,6 @@ import type { Block } from "../clickhouse/native/block.ts";
 import type { BufferPool } from "../clickhouse/native/buffer-pool.ts";
 import { StepError, withRetry } from "../clickhouse/retry.ts";
 import { selectBlocks } from "../clickhouse/select-blocks.ts";
-import type { QuerySettings } from "../clickhouse/server.ts";
 import { identifier } from "../clickhouse/sql.ts";
 import { describeRange, type KeyRange } from "../plan/key-range.ts";
 import { rangeCondition } from "../plan/source-key.ts";
@@ -20,7 +19,6 @@ export interface PageCopying extends BatchSending {
   readonly dryRun: boolean;
   /** The server reads JSON columns that come as paths. */
   readonly takesJsonPaths: boolean;
-  readonly pageSettings: QuerySettings;
 }
 
 /** What was copied of a page. */
@@ -143,13 +141,13 @@ export class PageCopier {
   }
 
   #blocks(range: KeyRange): AsyncIterable<Block> {
-    const { server, mapping, source, partition, pageSettings, retry } = this.#copying;
+    const { server, mapping, source, partition, retry } = this.#copying;
     const condition = rangeCondition(range);
     const items = [...mapping.copied, ...mapping.helpers];
     const sql = `SELECT ${items.map(({ name, sql }) => `${sql} AS ${identifier(name)}`).join(", ")}
       FROM ${source} AS o FINAL WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
     const params = { ...condition.params, partition };
-    return selectBlocks(server, { sql, params, settings: pageSettings }, this.#buffers, retry.signal);
+    return selectBlocks(server, { kind: "pageRead", sql, params }, this.#buffers, retry.signal);
   }
 
   /** Sends the batch that is filled once the one before is stored. Rejects when that was the page's, or failed for good. */

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { BufferPool } from "../clickhouse/native/buffer-pool.ts";
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
@@ -102,17 +103,23 @@ export class PageWorker {
   }
 
   #setUp(setup: WorkerSetup): void {
-    const { connection, mapping, traceScope, traceSettings } = setup;
+    const { connection, mapping, traceScope, settings, runId, recordsQueries } = setup;
     const withJson = mapping.made.some(
       ({ column: { source } }) => source.from === "metadata" && source.part === "json",
     );
     this.#setup = setup;
     this.#segments = new SegmentWriter(withJson);
     this.#loading = {
-      server: new Server(connection),
+      server: new Server(connection, {
+        settings,
+        queryIdPrefix: `${runId}-${randomUUID().slice(0, 4)}`,
+        observer: {
+          onQuiet: (quiet) => this.#post({ kind: "quiet", quiet }),
+          ...(recordsQueries ? { onQuery: (record) => this.#post({ kind: "query", record }) } : {}),
+        },
+      }),
       scope: traceScope,
       columns: mapping.traceColumns,
-      settings: traceSettings,
       // Of their own: blocks of traces have another size.
       buffers: new BufferPool(SPARE_BYTES),
       signal: this.#stop.signal,

@@ -146,7 +146,7 @@ class PartitionProof {
       young: readSinceMs - ARRIVAL_MARGIN_MS,
     };
     return await withRetry(`Counting ${table}, ${describeRange(range)}`, retry, async () => {
-      const [row] = await server.allRows({ sql, params }, retry.signal);
+      const [row] = await server.allRows({ kind: "count", sql, params }, retry.signal);
       const [rows = Number.NaN, late = Number.NaN, young = Number.NaN] = (row ?? []).map(Number);
       if (!Number.isSafeInteger(rows - late) || !Number.isSafeInteger(young)) {
         throw new TransportError("No numbers came back");

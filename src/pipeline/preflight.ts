@@ -1,6 +1,9 @@
-import { ERROR_CODE, ServerError, TransportError } from "../clickhouse/errors.ts";
+import { ERROR_CODE, ForeignResponseError, ServerError, TransportError } from "../clickhouse/errors.ts";
 import { type RetryPolicy, StepError, withRetry } from "../clickhouse/retry.ts";
-import type { Server } from "../clickhouse/server.ts";
+import type { Server, Statement } from "../clickhouse/server.ts";
+import { describeRefusedSettings } from "../clickhouse/settings/refused-settings.ts";
+import { readServerSettings, type SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
+import { refusedSettings } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { isAtLeast, type MajorMinor } from "../clickhouse/version.ts";
 import { RunError } from "../errors.ts";
@@ -59,29 +62,74 @@ export const EXPECTATIONS = {
   },
 } as const satisfies Readonly<Record<keyof BackfillOptions["tables"], EngineExpectation>>;
 
-/** Connects, and returns the server's version. Throws a RunError that says what to check. */
-export async function connect(server: Server, options: BackfillOptions, retry: RetryPolicy): Promise<string> {
+/** What the server says of itself and of this user. */
+export interface Connected {
+  readonly serverVersion: string;
+  readonly userSettings: SettingsOfUser;
+}
+
+/**
+ * Connects, and learns the server's version and the user's settings. Throws a RunError that says what to check, also where
+ * the user has required settings at other values and may not change them.
+ */
+export async function connect(
+  server: Server,
+  options: BackfillOptions,
+  retry: RetryPolicy,
+): Promise<Connected> {
   const { url, user, database } = options.connection;
-  const ask = async (): Promise<string> => {
-    const [row] = await server.allRows({ sql: "SELECT version()" }, retry.signal);
-    if (row === undefined) throw new TransportError("The answer to SELECT version() is empty");
-    return String(row[0]);
-  };
-  const version = await withRetry(`Connecting to ${url}`, retry, ask).catch((error: unknown) => {
-    throw error instanceof StepError ? connectionError(error.cause, url, user, database) : error;
-  });
-  if (!isAtLeast(version, OLDEST_VERSION)) {
-    throw new RunError(
-      `ClickHouse ${version} at ${url} is too old: ${OLDEST_VERSION.join(".")} or later is needed`,
+  try {
+    const userSettings = await withRetry(`Connecting to ${url}`, retry, () =>
+      readUserSettings(server, retry),
     );
+    const refused = refusedSettings(userSettings);
+    if (refused.length > 0) throw new RunError(describeRefusedSettings(url, user, refused));
+    if (userSettings.refusal !== null) throw new StepError("Connecting", userSettings.refusal);
+    const serverVersion = await withRetry(`Connecting to ${url}`, retry, () => readVersion(server, retry));
+    if (!isAtLeast(serverVersion, OLDEST_VERSION)) throw tooOld(serverVersion, url);
+    return { serverVersion, userSettings };
+  } catch (error) {
+    throw error instanceof StepError ? connectionError(error.cause, url, user, database) : error;
   }
-  return version;
+}
+
+async function readUserSettings(server: Server, retry: RetryPolicy): Promise<SettingsOfUser> {
+  try {
+    return await readServerSettings(server, retry.signal);
+  } catch (error) {
+    if (!(error instanceof ServerError) || error.code !== ERROR_CODE.unknownSetting) throw error;
+    // Every supported server knows the settings of the first query.
+    const version = await readVersion(server, retry, { isBare: true });
+    throw isAtLeast(version, OLDEST_VERSION) ? error : tooOld(version, server.url);
+  }
+}
+
+async function readVersion(
+  server: Server,
+  retry: RetryPolicy,
+  how: Pick<Statement, "isBare"> = {},
+): Promise<string> {
+  const [row] = await server.allRows({ sql: "SELECT version()", ...how }, retry.signal);
+  if (row === undefined) throw new TransportError("The response to SELECT version() is empty");
+  return String(row[0]);
+}
+
+function tooOld(version: string, url: string): RunError {
+  return new RunError(
+    `ClickHouse ${version} at ${url} is too old: ${OLDEST_VERSION.join(".")} or later is needed`,
+  );
 }
 
 function connectionError(error: unknown, url: string, user: string, database: string): RunError {
   if (error instanceof TransportError) {
     return new RunError(
       `No ClickHouse server answers at ${url}\n${error.message}\nCheck that the server runs, that --clickhouse-url names its HTTP port (8123, or 8443 for https), and that no firewall is in between.`,
+      { cause: error },
+    );
+  }
+  if (error instanceof ForeignResponseError) {
+    return new RunError(
+      `No ClickHouse server at ${url}\n${error.message}\nCheck that --clickhouse-url names the HTTP interface of a ClickHouse server.`,
       { cause: error },
     );
   }
@@ -190,10 +238,10 @@ async function describe(
     if (!(cause instanceof ServerError)) throw error;
     switch (cause.code) {
       case ERROR_CODE.unknownDatabase:
-        return { name: table, code: cause.code, problem: `${database}: ${cause.message}` };
+        return { name: table, code: cause.code, problem: `${database}: ${cause.words}` };
       case ERROR_CODE.unknownTable:
       case ERROR_CODE.accessDenied:
-        return { name: table, code: cause.code, problem: `${table}: ${cause.message}` };
+        return { name: table, code: cause.code, problem: `${table}: ${cause.words}` };
       default:
         throw error;
     }

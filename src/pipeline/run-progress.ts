@@ -69,6 +69,12 @@ export class RunProgress {
       case "split":
         this.#split(news.notice);
         return;
+      case "query":
+        this.#emit({ kind: "query", record: news.record });
+        return;
+      case "quiet":
+        this.#emit({ kind: "quiet", ...news.quiet });
+        return;
     }
   }
 

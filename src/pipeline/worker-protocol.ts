@@ -1,7 +1,8 @@
 import type { ConnectionSettings } from "../clickhouse/connection.ts";
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
+import type { QueryRecord, QuietServer } from "../clickhouse/query-observer.ts";
 import type { RetryNotice } from "../clickhouse/retry.ts";
-import type { QuerySettings } from "../clickhouse/server.ts";
+import type { StatementSettings } from "../clickhouse/settings/statement-settings.ts";
 import type { ResolvedMapping } from "../mapping/resolve.ts";
 import type { KeyRange } from "../plan/key-range.ts";
 import type { TraceRange, TraceScope } from "../traces/queries.ts";
@@ -29,9 +30,12 @@ export interface WorkerSetup {
   readonly skipBadRows: boolean;
   /** The server's. */
   readonly timeZone: string;
-  readonly pageSettings: QuerySettings;
-  readonly traceSettings: QuerySettings;
-  readonly writeSettings: QuerySettings;
+  /** Sent by each kind of statement. */
+  readonly settings: StatementSettings;
+  /** Begins the ids of the run's queries. */
+  readonly runId: string;
+  /** Whether a record of each query is wanted. */
+  readonly recordsQueries: boolean;
 }
 
 /** The segments that one worker filled: where they are among the store's, and how many records each has. */
@@ -83,7 +87,9 @@ export type WorkerNews =
   | { readonly kind: "traces"; readonly rows: number; readonly bytes: number }
   | { readonly kind: "retry"; readonly notice: RetryNotice }
   | { readonly kind: "wait"; readonly notice: WaitNotice }
-  | { readonly kind: "split"; readonly notice: SplitNotice };
+  | { readonly kind: "split"; readonly notice: SplitNotice }
+  | { readonly kind: "query"; readonly record: QueryRecord }
+  | { readonly kind: "quiet"; readonly quiet: QuietServer };
 
 /** What a worker says: how its commands go, and how they end. */
 export type WorkerMessage =

@@ -172,7 +172,7 @@ export async function countRows(scope: PlanScope, range: KeyRange): Promise<numb
   const params = { ...condition.params, partition: scope.partition };
   const step = `Counting the rows of ${scope.table}, ${describeRange(range)}`;
   return await withRetry(step, scope.retry, async () => {
-    const [row] = await scope.server.allRows({ sql, params }, scope.retry.signal);
+    const [row] = await scope.server.allRows({ kind: "count", sql, params }, scope.retry.signal);
     const rows = Number(row?.[0]);
     if (!Number.isSafeInteger(rows)) throw new TransportError("No number came back");
     return rows;

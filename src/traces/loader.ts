@@ -1,7 +1,7 @@
 import { stepOf } from "../clickhouse/native/block.ts";
 import type { BufferPool } from "../clickhouse/native/buffer-pool.ts";
 import { selectBlocks } from "../clickhouse/select-blocks.ts";
-import type { QuerySettings, Server } from "../clickhouse/server.ts";
+import type { Server } from "../clickhouse/server.ts";
 import type { SelectItem } from "../mapping/resolve.ts";
 import {
   TRACE_HELPER,
@@ -19,7 +19,6 @@ export interface TraceLoading {
   readonly server: Server;
   readonly scope: TraceScope;
   readonly columns: readonly SelectItem[];
-  readonly settings: QuerySettings;
   readonly buffers: BufferPool;
   readonly signal: AbortSignal;
 }
@@ -34,9 +33,9 @@ export async function loadTraces(
   writer: SegmentWriter,
   onRows: (rows: number, bytes: number) => void,
 ): Promise<void> {
-  const { server, scope, columns, settings, buffers, signal } = loading;
+  const { server, scope, columns, buffers, signal } = loading;
   const mark = writer.mark();
-  const statement = { ...tracesStatement(scope, columns, range), settings };
+  const statement = tracesStatement(scope, columns, range);
   try {
     for await (const block of selectBlocks(server, statement, buffers, signal)) {
       onRows(block.rows, writer.append(block));
@@ -50,8 +49,8 @@ export async function loadTraces(
 
 /** Hides the traces whose newest version is a deletion. */
 export async function applyDeletions(loading: TraceLoading, store: TraceStore): Promise<void> {
-  const { server, scope, settings, buffers, signal } = loading;
-  const statement = { ...traceDeletionsStatement(scope), settings };
+  const { server, scope, buffers, signal } = loading;
+  const statement = traceDeletionsStatement(scope);
   for await (const { schema, at, bytes, rows } of selectBlocks(server, statement, buffers, signal)) {
     const keys = at.start[stepOf(schema, TRACE_HELPER.key, "fixed")] as number;
     const eventTs = at.start[stepOf(schema, TRACE_HELPER.eventTs, "fixed")] as number;

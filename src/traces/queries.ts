@@ -73,6 +73,7 @@ export function tracesStatement(
   const condition = keyRangeCondition(TRACE_KEY, range.after, range.upTo);
   const items = columns.map(({ name, sql }) => `${sql} AS ${name}`).join(", ");
   return {
+    kind: "traceRead",
     sql: `SELECT ${KEY_ITEMS}, toDate(t.timestamp) AS ${TRACE_HELPER.date}, ${items}
       FROM ${scope.table} AS t FINAL WHERE ${WINDOW} AND ${condition.sql}`,
     params: { ...windowParams(scope), ...condition.params },
@@ -82,6 +83,7 @@ export function tracesStatement(
 /** All deletions in the window. A newer one under another date ends a trace although FINAL shows the older version. */
 export function traceDeletionsStatement(scope: TraceScope): Statement {
   return {
+    kind: "traceRead",
     sql: `SELECT ${KEY_ITEMS} FROM ${scope.table} AS t WHERE ${WINDOW} AND t.is_deleted = 1`,
     params: windowParams(scope),
   };

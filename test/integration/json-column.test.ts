@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { ByteWriter } from "../../src/clickhouse/native/byte-writer.ts";
 import { encodeColumnHeader } from "../../src/clickhouse/native/parser.ts";
-import { knownSettings, writeSettings } from "../../src/clickhouse/query-settings.ts";
 import { type QuerySettings, Server } from "../../src/clickhouse/server.ts";
+import { readServerSettings } from "../../src/clickhouse/settings/server-settings.ts";
+import { statementSettings } from "../../src/clickhouse/settings/statement-settings.ts";
 import { JsonColumn } from "../../src/json/json-column.ts";
 import { embedOf, needsEscape } from "../../src/json/json-string.ts";
 import { JsonObjectBuilder } from "../../src/json/object-builder.ts";
@@ -29,11 +30,11 @@ beforeAll(async () => {
   server = await testServer();
   database = await server.createDatabase("json_column");
   const { url, user, password } = server;
-  const known = await knownSettings(
+  const found = await readServerSettings(
     new Server({ url, user, password, database }),
     new AbortController().signal,
   );
-  settings = writeSettings(known);
+  settings = statementSettings(found).insert;
 });
 
 /** Adds the rows to the column, which begins a new batch. */

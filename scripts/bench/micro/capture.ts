@@ -1,6 +1,7 @@
-import { knownSettings, readSettings } from "../../../src/clickhouse/query-settings.ts";
 import type { RetryPolicy } from "../../../src/clickhouse/retry.ts";
-import { type QuerySettings, Server, type Statement } from "../../../src/clickhouse/server.ts";
+import { Server, type Statement } from "../../../src/clickhouse/server.ts";
+import { readServerSettings } from "../../../src/clickhouse/settings/server-settings.ts";
+import { statementSettings, withBlocks } from "../../../src/clickhouse/settings/statement-settings.ts";
 import { identifier, qualifiedTable } from "../../../src/clickhouse/sql.ts";
 import type { ResolvedMapping } from "../../../src/mapping/resolve.ts";
 import { checkTables } from "../../../src/pipeline/preflight.ts";
@@ -26,14 +27,19 @@ export async function capture(dataset: Dataset, maxRows: number): Promise<Captur
   const server = new Server(options.connection);
   try {
     const retry: RetryPolicy = { maxRetries: 0, onRetry: () => {}, signal: NEVER };
+    const user = await readServerSettings(server, NEVER);
+    server.settings = withBlocks(statementSettings(user), user, {
+      pageRead: BATCH_ROWS,
+      traceRead: BATCH_ROWS,
+      compression: "none",
+    });
     const mapping = await checkTables(server, options, retry);
-    const settings = readSettings(await knownSettings(server, NEVER), BATCH_ROWS);
     const scope = { table: qualifiedTable(DATABASE, "traces"), partition: PARTITION, windowDays: 2 };
     const traces = tracesStatement(scope, mapping.traceColumns, { after: null, upTo: null });
     return {
       mapping,
-      observations: await answer(server, observationsStatement(mapping, maxRows), settings),
-      traces: await answer(server, traces, settings),
+      observations: await answer(server, observationsStatement(mapping, maxRows)),
+      traces: await answer(server, traces),
     };
   } finally {
     await server.close();
@@ -53,8 +59,8 @@ function observationsStatement(mapping: ResolvedMapping, maxRows: number): State
   };
 }
 
-async function answer(server: Server, statement: Statement, settings: QuerySettings): Promise<Uint8Array[]> {
-  const { chunks } = await server.select({ ...statement, settings }, "Native", NEVER);
+async function answer(server: Server, statement: Statement): Promise<Uint8Array[]> {
+  const { chunks } = await server.select({ kind: "pageRead", ...statement }, "Native", NEVER);
   // Each is good until the next only.
   return await Array.fromAsync(chunks, (chunk) => new Uint8Array(chunk));
 }

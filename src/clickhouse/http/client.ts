@@ -12,6 +12,8 @@ export interface HttpRequest {
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: RequestBody;
+  /** Called while the server has been waited for, and silent, for so long: after 20 s, then each time it has doubled. */
+  readonly onQuiet?: (sinceMs: number) => void;
 }
 
 /** What goes out with a request. */
@@ -72,7 +74,7 @@ export class HttpClient {
   async request(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
     signal.throwIfAborted();
     const socket = this.#takeIdle() ?? new ByteSocket(this.#connect());
-    const exchange = new Exchange(socket, socket.watch(this.#stallTimeoutMs, signal));
+    const exchange = new Exchange(socket, socket.watch(this.#stallTimeoutMs, signal, request.onQuiet));
     return await exchange.begin(this.#headOf(request), request.body, () => this.#keep(socket));
   }
 

@@ -1,9 +1,10 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import type { Compression } from "../../../src/clickhouse/connection.ts";
 import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
-import { knownSettings, readSettings } from "../../../src/clickhouse/query-settings.ts";
 import { selectBlocks } from "../../../src/clickhouse/select-blocks.ts";
 import { type QuerySettings, Server } from "../../../src/clickhouse/server.ts";
+import { readServerSettings } from "../../../src/clickhouse/settings/server-settings.ts";
+import { statementSettings, withBlocks } from "../../../src/clickhouse/settings/statement-settings.ts";
 import { type TestServer, testServer } from "../../support/server.ts";
 
 const NEVER = new AbortController().signal;
@@ -47,6 +48,11 @@ describe.each(["none", "zstd", "gzip"] as const)("%s", (compression) => {
 async function connect(compression: Compression): Promise<{ server: Server; settings: QuerySettings }> {
   const { url, user, password } = testing;
   const server = new Server({ url, user, password, database: "default", compression });
-  const settings = readSettings(await knownSettings(server, NEVER), 8192, compression);
-  return { server, settings };
+  const ofUser = await readServerSettings(server, NEVER);
+  const settings = withBlocks(statementSettings(ofUser), ofUser, {
+    pageRead: 8192,
+    traceRead: 8192,
+    compression,
+  });
+  return { server, settings: settings.pageRead };
 }

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { ByteWriter } from "../../../src/clickhouse/native/byte-writer.ts";
-import { knownSettings, writeSettings } from "../../../src/clickhouse/query-settings.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
+import { readServerSettings } from "../../../src/clickhouse/settings/server-settings.ts";
+import { statementSettings } from "../../../src/clickhouse/settings/statement-settings.ts";
 import { EMBED, type Embed, embedOf, needsEscape, writeJsonString } from "../../../src/json/json-string.ts";
 import { JsonObjectBuilder } from "../../../src/json/object-builder.ts";
 import { METADATA_KEYS, METADATA_VALUES } from "../../support/data/oddities.ts";
@@ -62,11 +63,11 @@ async function insertNumbered(
   ]);
   // What a run sends, so that this test fails when it no longer suffices.
   const { url, user, password } = server;
-  const asked = await knownSettings(
+  const found = await readServerSettings(
     new Server({ url, user, password, database }),
     new AbortController().signal,
   );
-  const settings = writeSettings(asked);
+  const settings = statementSettings(found).insert;
   const written = await server.insertRaw(`INSERT INTO ${table} (i, ${column}) FORMAT Native`, body, {
     database,
     settings,

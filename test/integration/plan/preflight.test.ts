@@ -209,7 +209,7 @@ test("a missing database is told first, and once", async () => {
 
 describe("connecting", () => {
   test("tells the server's version", async () => {
-    expect(await connect(server, optionsFor(), RETRY)).toMatch(/^\d+\.\d+/);
+    expect((await connect(server, optionsFor(), RETRY)).serverVersion).toMatch(/^\d+\.\d+/);
   });
 
   test("says first that no server answers", async () => {

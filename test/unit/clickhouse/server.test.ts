@@ -56,7 +56,8 @@ describe("an exception in the midst of an answer is found", () => {
     const error = await read().catch((thrown: unknown) => thrown);
     expect(seen).toEqual([2]);
     expect(error).toBeInstanceOf(ServerError);
-    expect(error).toMatchObject({ code: 497, message: MESSAGE });
+    expect(error).toMatchObject({ code: 497, words: MESSAGE });
+    expect((error as ServerError).message).toMatch(/ \[query_id clickhouse-backfill-\S+-1\]$/);
   });
 });
 

@@ -1,0 +1,23 @@
+import { COMPRESSION_LEVEL } from "../compression.ts";
+import type { Compression } from "../connection.ts";
+import type { QuerySettings } from "../server.ts";
+
+/** Settings that make a read cheaper, for the server and for this program; dropped where the user may not change them. */
+export function preferredReadSettings(blockRows: number, compression: Compression): QuerySettings {
+  return {
+    // A reader that is gone must not keep the server busy.
+    cancel_http_readonly_queries_on_client_close: 1,
+    // A key lies in one partition, so the partitions' parts need not be merged with each other.
+    do_not_merge_across_partitions_select_final: 1,
+    preferred_block_size_bytes: 2 * 2 ** 20,
+    max_block_size: blockRows,
+    ...compressionSettings(compression),
+  };
+}
+
+/** Settings that have responses compressed where a request accepts that. */
+function compressionSettings(compression: Compression): QuerySettings {
+  if (compression === "none") return {};
+  // In spite of its name it is the level of every kind of compression.
+  return { enable_http_compression: 1, http_zlib_compression_level: COMPRESSION_LEVEL[compression] };
+}
