@@ -70,14 +70,20 @@ const RESERVED = new Set([
 ]);
 
 function readCredentials(request: IncomingMessage, search: URLSearchParams) {
-  const user = header(request, "x-clickhouse-user");
-  if (user !== undefined) return { user, password: header(request, "x-clickhouse-key") ?? "" };
+  const user = utf8Header(request, "x-clickhouse-user");
+  if (user !== undefined) return { user, password: utf8Header(request, "x-clickhouse-key") ?? "" };
   const basic = /^Basic +(\S+)$/i.exec(header(request, "authorization") ?? "")?.[1];
   if (basic !== undefined) {
     const [name = "", ...password] = Buffer.from(basic, "base64").toString().split(":");
     return { user: name, password: password.join(":") };
   }
   return { user: search.get("user") ?? "default", password: search.get("password") ?? "" };
+}
+
+/** A server takes the bytes of a header as they are; Node reads them as Latin-1. */
+function utf8Header(request: IncomingMessage, name: string): string | undefined {
+  const value = header(request, name);
+  return value === undefined ? undefined : Buffer.from(value, "latin1").toString("utf8");
 }
 
 function header(request: IncomingMessage, name: string): string | undefined {

@@ -14,4 +14,6 @@ export interface ConnectionSettings {
   readonly compression?: Compression;
   /** How long a server may stay silent in the midst of a request; 5 minutes unless told. */
   readonly stallTimeoutMs?: number;
+  /** A silence that is reported; 20 seconds unless given. */
+  readonly quietAfterMs?: number;
 }

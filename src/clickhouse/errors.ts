@@ -103,6 +103,8 @@ const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 export function isTransient(error: unknown): boolean {
   if (error instanceof TransportError || error instanceof NativeFormatError) return true;
   if (!(error instanceof ServerError)) return false;
+  // A page of a proxy that is being restarted, say; a redirect stays one.
+  if (error instanceof ForeignResponseError && error.httpStatus < 300) return true;
   return TRANSIENT_CODES.has(error.code) || TRANSIENT_STATUSES.has(error.httpStatus);
 }
 

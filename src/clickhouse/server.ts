@@ -4,6 +4,7 @@ import { compressed, decompressed, type Encoding } from "./compression.ts";
 import type { Compression, ConnectionSettings } from "./connection.ts";
 import { ServerError, TransportError } from "./errors.ts";
 import { foreignResponse, isClickHouse } from "./foreign-response.ts";
+import type { Patience } from "./http/byte-socket.ts";
 import { type HttpAnswer, HttpClient, type RequestBody } from "./http/client.ts";
 import { credentialHeaders } from "./http/credentials.ts";
 import { beginningOf, describeWait, type QueryObserver } from "./query-observer.ts";
@@ -39,6 +40,8 @@ export interface ServerOptions {
 
 /** No byte for that long means that no answer is coming: longer than any pause of a healthy server. */
 const STALL_TIMEOUT_MS = 300_000;
+/** A silence that a person at the screen would wonder about. */
+const QUIET_AFTER_MS = 20_000;
 const MAX_ERROR_BYTES = 64 * 1024;
 
 /** A ClickHouse server, by its HTTP interface. */
@@ -49,8 +52,9 @@ export class Server {
   readonly #path: string;
   readonly #database: string;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #password: string;
   readonly #compression: Compression;
-  readonly #stallTimeoutMs: number;
+  readonly #patience: Patience;
   readonly #observer: QueryObserver;
   readonly #queryIdPrefix: string;
   #queries = 0;
@@ -58,14 +62,18 @@ export class Server {
   settings: StatementSettings | null;
 
   constructor(connection: ConnectionSettings, options: ServerOptions = {}) {
-    const { url, user, password, database, compression, stallTimeoutMs } = connection;
+    const { url, user, password, database, compression } = connection;
     const parsed = new URL(url);
-    this.#stallTimeoutMs = stallTimeoutMs ?? STALL_TIMEOUT_MS;
-    this.#http = new HttpClient(parsed, this.#stallTimeoutMs);
+    this.#patience = {
+      timeoutMs: connection.stallTimeoutMs ?? STALL_TIMEOUT_MS,
+      quietAfterMs: connection.quietAfterMs ?? QUIET_AFTER_MS,
+    };
+    this.#http = new HttpClient(parsed, this.#patience);
     this.url = url;
     this.#path = parsed.pathname;
     this.#database = database;
     this.#headers = { ...credentialHeaders(user, password), "User-Agent": "clickhouse-backfill" };
+    this.#password = password;
     this.#compression = compression ?? "none";
     this.#observer = options.observer ?? {};
     this.#queryIdPrefix = options.queryIdPrefix ?? randomUUID().slice(0, 8);
@@ -198,7 +206,11 @@ export class Server {
         });
       },
       onQuiet: (sinceMs) =>
-        this.#observer.onQuiet?.({ step: describeWait(kind, sql), sinceMs, limitMs: this.#stallTimeoutMs }),
+        this.#observer.onQuiet?.({
+          step: describeWait(kind, sql),
+          sinceMs,
+          limitMs: this.#patience.timeoutMs,
+        }),
     };
     return query;
   }
@@ -219,7 +231,11 @@ export class Server {
     // What is known already says more than that its text was cut off.
     const text = await readText(contentOf(answer), MAX_ERROR_BYTES).catch(() => "");
     signal.throwIfAborted();
-    if (!isClickHouse(answer.headers)) throw foreignResponse(this.url, status, answer.headers, text);
+    if (!isClickHouse(answer.headers)) {
+      // Its beginning is shown: cut within an echoed password, that could no longer be found and hidden.
+      const shown = this.#password === "" ? text : text.replaceAll(this.#password, "***");
+      throw foreignResponse(this.url, status, answer.headers, shown);
+    }
     throw new ServerError(
       code,
       status,

@@ -1,5 +1,8 @@
+import { cannotAuthenticate } from "../clickhouse/http/credentials.ts";
 import type { Settings } from "../config/options.ts";
 import { readPasswordFile } from "../config/password-file.ts";
+import { quoteValue } from "../config/quote-value.ts";
+import { UsageError } from "../errors.ts";
 import type { Secrets } from "../report/secrets.ts";
 import { helpText } from "./help.ts";
 
@@ -13,13 +16,18 @@ export interface Credentials {
 /**
  * Reads the password file, if there is one, and hides the password from all output; every command that connects begins
  * with it.
- * @throws {UsageError} when the file does not give a password.
+ * @throws {UsageError} when the file does not give a password, or when no request can carry user and password together.
  */
 export function settleCredentials(given: Settings, secrets: Secrets): Credentials {
   const { clickhousePasswordFile: path, ...others } = given;
   const { password, notice } =
     path === null ? { password: given.clickhousePassword, notice: null } : readPasswordFile(path);
   const publicText = helpText() + JSON.stringify({ ...others, clickhousePassword: "" });
+  if (cannotAuthenticate(given.clickhouseUser, password)) {
+    throw new UsageError(
+      `--clickhouse-user ${quoteValue(given.clickhouseUser)}: a name with a colon cannot be sent together with a password (or a name) that has control characters or a space at either end`,
+    );
+  }
   secrets.hidePassword(given.clickhouseUser, password, publicText);
   return { settings: { ...given, clickhousePassword: password }, notice };
 }

@@ -129,7 +129,7 @@ function connectionError(error: unknown, url: string, user: string, database: st
   }
   if (error instanceof ForeignResponseError) {
     return new RunError(
-      `No ClickHouse server at ${url}\n${error.message}\nCheck that --clickhouse-url names the HTTP interface of a ClickHouse server.`,
+      `No ClickHouse server answers at ${url}\n${error.message}\nCheck that --clickhouse-url names the HTTP interface of a ClickHouse server.`,
       { cause: error },
     );
   }

@@ -5,6 +5,9 @@ const HIDDEN = "***";
 /** Shorter texts are found in everything, so that hiding them would hide the messages instead. */
 const MIN_LENGTH = 4;
 
+/** ClickHouse's header with the password, as clients and servers spell it. */
+const HEADERS = ["X-ClickHouse-Key", "x-clickhouse-key"];
+
 /**
  * Keeps secrets out of what is written. This program's own messages have none; what a server, a proxy or a library says
  * may repeat a request, credentials included.
@@ -13,14 +16,15 @@ export class Secrets {
   #forms: readonly string[] = [];
 
   /**
-   * Hides a password from now on, as it is, as URLs, JSON and stack traces spell it, and as HTTP sends it
-   * (https://www.rfc-editor.org/rfc/rfc7617). A password that occurs in `publicText` is hidden in the last form only:
-   * hiding it everywhere would tell it where it is the user's name, and garble the rest.
+   * Hides a password from now on, as it is, as URLs, JSON and stack traces spell it, and as headers hold it (ClickHouse's
+   * own, and https://www.rfc-editor.org/rfc/rfc7617). A password that occurs in `publicText` is hidden in the last forms
+   * only: hiding it everywhere would reveal it where it is the user's name, and garble the rest.
    */
   hidePassword(user: string, password: string, publicText: string): void {
     if (password === "") return;
     const isTellable = password.length >= MIN_LENGTH && !publicText.includes(password);
-    const forms = [...base64Of(`${user}:${password}`), ...(isTellable ? spellingsOf(password) : [])];
+    const sent = HEADERS.map((header) => `${header}: ${password}`);
+    const forms = [...base64Of(`${user}:${password}`), ...(isTellable ? spellingsOf(password) : sent)];
     // The longest first: a form may be part of another.
     this.#forms = [...new Set([...this.#forms, ...forms])].sort((a, b) => b.length - a.length);
   }

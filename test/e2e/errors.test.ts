@@ -62,7 +62,9 @@ describe("the first line says what is wrong, the last one what to check:", () =>
     const url = other.url.origin;
     const lines = await failureOf([`--clickhouse-url=${url}`]);
     expect(lines[0]).toBe(`No ClickHouse server answers at ${url}`);
-    expect(lines[1]).toContain("which is not ClickHouse's");
+    expect(lines[1]).toBe(
+      `${url} responded, not ClickHouse, with HTTP status 200 and a page that begins "<html>Hello</html>". Is there a proxy, a load balancer or a login page in between?`,
+    );
   });
 
   test("an answer with nothing in it", async () => {

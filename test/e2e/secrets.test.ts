@@ -168,10 +168,11 @@ describe("the password is nowhere but on the wire", () => {
 
   test("of a server or proxy that sends back what it was sent", async () => {
     const echo = (request: Request, headers: Record<string, string>): Response => {
-      const authorization = request.headers.get("authorization") ?? "";
-      const credentials = Buffer.from(authorization.slice("Basic ".length), "base64").toString();
+      const text = (name: string): string =>
+        Buffer.from(request.headers.get(name) ?? "", "latin1").toString("utf8");
+      const credentials = `${text("x-clickhouse-user")}:${text("x-clickhouse-key")}`;
       const spellings = [
-        authorization,
+        `X-ClickHouse-Key: ${text("x-clickhouse-key")}`,
         credentials,
         JSON.stringify(credentials),
         encodeURIComponent(credentials),
@@ -192,7 +193,7 @@ describe("the password is nowhere but on the wire", () => {
       const outcome = await story.run(server.url.origin, BY_FILE);
       expect(outcome.code).toBe(1);
       // The test would see nothing if nothing of the server's were shown.
-      expect(outcome.stderr).toContain("You sent Basic *** and default:*** and ");
+      expect(outcome.stderr).toContain("You sent X-ClickHouse-Key: *** and default:*** and ");
       story.expectNoSecret();
     }
   });

@@ -81,7 +81,7 @@ export function connectTo(url: string, user = "default", password = ""): TestSer
     const response = await fetch(target, {
       method: "POST",
       body: body ?? sql,
-      headers: { "X-ClickHouse-User": user, "X-ClickHouse-Key": password },
+      headers: { "X-ClickHouse-User": asBytes(user), "X-ClickHouse-Key": asBytes(password) },
     });
     if (!response.ok || response.headers.has("X-ClickHouse-Exception-Code")) {
       throw new Error((await response.text()).trim());
@@ -156,6 +156,11 @@ export function connectToUrl(address: string): TestServer {
   url.password = "";
   // As the local server's: callers put paths after it.
   return connectTo(url.href.replace(/\/$/, ""), user, password);
+}
+
+/** fetch writes a header's text as Latin-1; ClickHouse compares the bytes of UTF-8. */
+function asBytes(text: string): string {
+  return Buffer.from(text, "utf8").toString("latin1");
 }
 
 /** ClickHouse reads parameter values in TabSeparated's escaping. */

@@ -4,9 +4,14 @@ import { TransportError } from "../errors.ts";
 
 /** More than that is not read ahead of a consumer who is busy. */
 const MAX_WAITING_BYTES = 2 ** 20;
-/** A silence that is worth a word. */
-const QUIET_MS = 20_000;
-const QUIET_CHECK_MS = 2_000;
+
+/** How long a silent server is waited for. */
+export interface Patience {
+  /** Then the wait ends with an error. */
+  readonly timeoutMs: number;
+  /** Then the silence is reported, and again each time that it has doubled. */
+  readonly quietAfterMs: number;
+}
 
 /**
  * A socket that is read and written by waiting for it. Bytes are handed on in the memory in which they arrived, which is the
@@ -76,24 +81,28 @@ export class ByteSocket {
 
   /**
    * Destroys the socket when somebody has waited for `timeoutMs` and nothing has come or gone, and when the signal fires,
-   * with its reason; until the returned function is called. `onQuiet` is called after 20 s of waiting in silence, and each
-   * time that has doubled.
+   * with its reason; until the returned function is called. `onQuiet` is called with the length
+   * of a silence that is worth a report.
    */
-  watch(timeoutMs: number, signal: AbortSignal, onQuiet?: (sinceMs: number) => void): () => void {
-    let reportAtMs = QUIET_MS;
+  watch(
+    { timeoutMs, quietAfterMs }: Patience,
+    signal: AbortSignal,
+    onQuiet?: (sinceMs: number) => void,
+  ): () => void {
+    let reportAtMs = quietAfterMs;
     // One timer for the whole exchange: arming one per chunk would cost more than the chunks.
     const timer = setInterval(
       () => {
         const isWaitedFor = this.#wakeReader !== null || this.#wakeWriter !== null;
         const sinceMs = isWaitedFor ? performance.now() - this.#waitingSinceMs : 0;
         if (sinceMs > timeoutMs) this.destroy(stalled(timeoutMs));
-        else if (sinceMs < QUIET_MS) reportAtMs = QUIET_MS;
+        else if (sinceMs < quietAfterMs) reportAtMs = quietAfterMs;
         else if (sinceMs >= reportAtMs) {
           onQuiet?.(sinceMs);
           reportAtMs *= 2;
         }
       },
-      Math.min(timeoutMs / 4, QUIET_CHECK_MS),
+      Math.min(timeoutMs / 4, quietAfterMs / 10),
     );
     const abort = (): void => this.destroy(signal.reason as Error);
     signal.addEventListener("abort", abort, { once: true });

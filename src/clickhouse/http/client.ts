@@ -2,7 +2,7 @@ import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, getCACertificates } from "node:tls";
 import { TransportError } from "../errors.ts";
 import { freeMemory } from "../native/free-memory.ts";
-import { ByteSocket } from "./byte-socket.ts";
+import { ByteSocket, type Patience } from "./byte-socket.ts";
 import { type Framing, framingOf } from "./framing.ts";
 import { type AnswerHead, parseHead } from "./head.ts";
 
@@ -12,7 +12,7 @@ export interface HttpRequest {
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: RequestBody;
-  /** Called while the server has been waited for, and silent, for so long: after 20 s, then each time it has doubled. */
+  /** Called while the server is waited for and silent, with how long it has been. */
   readonly onQuiet?: (sinceMs: number) => void;
 }
 
@@ -52,14 +52,13 @@ const LAST_CHUNK = Buffer.from(`0${HEAD_END}`);
  */
 export class HttpClient {
   readonly #url: URL;
-  readonly #stallTimeoutMs: number;
+  readonly #patience: Patience;
   readonly #idle: { readonly socket: ByteSocket; readonly sinceMs: number }[] = [];
   #certificates: string | undefined;
 
-  /** `stallTimeoutMs`: how long the server may stay silent while it is waited for. */
-  constructor(url: URL, stallTimeoutMs: number) {
+  constructor(url: URL, patience: Patience) {
     this.#url = url;
-    this.#stallTimeoutMs = stallTimeoutMs;
+    this.#patience = patience;
   }
 
   /** Closes idle connections. */
@@ -74,7 +73,7 @@ export class HttpClient {
   async request(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
     signal.throwIfAborted();
     const socket = this.#takeIdle() ?? new ByteSocket(this.#connect());
-    const exchange = new Exchange(socket, socket.watch(this.#stallTimeoutMs, signal, request.onQuiet));
+    const exchange = new Exchange(socket, socket.watch(this.#patience, signal, request.onQuiet));
     return await exchange.begin(this.#headOf(request), request.body, () => this.#keep(socket));
   }
 

@@ -101,6 +101,7 @@ describe("configuration", () => {
       maxWaitMs: 30 * 60_000,
       parallelWorkers: 4,
       traceWindowDays: 2,
+      recordsQueries: false,
       workerUrl: expect.stringMatching(/^file:.*\/src\/worker\.ts$/),
       cores: availableParallelism(),
     });
