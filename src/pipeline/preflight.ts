@@ -1,7 +1,7 @@
 import { ERROR_CODE, ForeignResponseError, ServerError, TransportError } from "../clickhouse/errors.ts";
 import { type RetryPolicy, StepError, withRetry } from "../clickhouse/retry.ts";
 import type { Server, Statement } from "../clickhouse/server.ts";
-import { describeRefusedSettings } from "../clickhouse/settings/refused-settings.ts";
+import { describeReadOnlyUser, describeRefusedSettings } from "../clickhouse/settings/refused-settings.ts";
 import { readServerSettings, type SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { refusedSettings } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
@@ -84,6 +84,8 @@ export async function connect(
     );
     const refused = refusedSettings(userSettings);
     if (refused.length > 0) throw new RunError(describeRefusedSettings(url, user, refused));
+    const readonly = userSettings.settings.get("readonly")?.value ?? "0";
+    if (readonly !== "0" && !options.dryRun) throw new RunError(describeReadOnlyUser(url, user, readonly));
     if (userSettings.refusal !== null) throw new StepError("Connecting", userSettings.refusal);
     const serverVersion = await withRetry(`Connecting to ${url}`, retry, () => readVersion(server, retry));
     if (!isAtLeast(serverVersion, OLDEST_VERSION)) throw tooOld(serverVersion, url);

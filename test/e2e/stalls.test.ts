@@ -23,7 +23,7 @@ function options(scenario: Scenario, overrides: Partial<BackfillOptions> = {}): 
 }
 
 const PLACES: readonly (readonly [name: string, match: Match, afterBytes: number])[] = [
-  ["the answer to the first query never comes", { on: /version\(\)/ }, -1],
+  ["the response to the first query never comes", { on: /FROM system\.settings/ }, -1],
   ["the plan stops after a few rows", { on: /GROUP BY p, t, d/ }, 40],
   ["the traces never come", { on: "traces" }, -1],
   ["a page never comes", { on: "page", nth: 2 }, -1],

@@ -17,3 +17,11 @@ export function describeRefusedSettings(
     "An administrator can run these statements, or set the values in the user's profile, or take the constraint or readonly = 1 away.",
   ].join("\n");
 }
+
+/** The message of a run whose user may read only. */
+export function describeReadOnlyUser(url: string, user: string, readonly: string): string {
+  return [
+    `ClickHouse at ${url} lets user ${JSON.stringify(user)} read only: readonly is ${readonly}, which forbids INSERT`,
+    "Use a user with readonly = 0, or --dry-run.",
+  ].join("\n");
+}

@@ -3,6 +3,7 @@ import { ForeignResponseError, isTransient, ServerError } from "../../../src/cli
 import { Server } from "../../../src/clickhouse/server.ts";
 import { RawServer } from "../../support/raw-server.ts";
 
+const PASSWORD = "correct horse";
 const NEVER = new AbortController().signal;
 
 /** What a query says of a server that gives this response. */
@@ -11,7 +12,7 @@ async function failureOf(head: string, content: string): Promise<Error> {
     await until("FORMAT JSONCompactEachRow");
     socket.write(`HTTP/1.1 ${head}\r\nContent-Length: ${Buffer.byteLength(content)}\r\n\r\n${content}`);
   });
-  const client = new Server({ url: server.url.origin, user: "u", password: "p", database: "d" });
+  const client = new Server({ url: server.url.origin, user: "u", password: PASSWORD, database: "d" });
   const error = await client.allRows({ sql: "SELECT 1" }, NEVER).then(
     (rows) => new Error(`Unexpectedly got ${rows.length} rows`),
     (failure: Error) => failure,
@@ -53,6 +54,13 @@ describe("a response that is not ClickHouse's", () => {
     const error = await failureOf(head, content);
     expect(error.message).toContain(`with HTTP status 503 and ${words}`);
     expect(isTransient(error)).toBe(true);
+  });
+
+  test("is shown without a password that it repeats, wherever it is cut", async () => {
+    for (let before = 0; before < 130; before += 10) {
+      const error = await failureOf("502 Bad Gateway", `${".".repeat(before)}${PASSWORD}`);
+      expect(error.message).not.toContain(PASSWORD.slice(0, 5));
+    }
   });
 
   test("is told from an error of ClickHouse itself", async () => {
