@@ -12,6 +12,12 @@ export type Symptom = (scenario: Scenario) => Promise<CliOutcome>;
 
 const OUT_OF_MEMORY = serverError(500, 241, "Memory limit (total) exceeded", "MEMORY_LIMIT_EXCEEDED");
 
+/** Gives a setting another value in a response with rows of system.settings: name, value, default, readonly. */
+function settingAs(name: string, value: string, readonly: 0 | 1): (text: Buffer) => Buffer {
+  const row = new RegExp(`\\["${name}", ?"[^"]*", ?("[^"]*"), ?\\d+`);
+  return (text) => Buffer.from(text.toString().replace(row, `["${name}", "${value}", $1, ${readonly}`));
+}
+
 /** What docs/troubleshooting.md tells of, by its headings. */
 export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
   "No server answers": (scenario) => run(scenario, "--clickhouse-url=http://127.0.0.1:9", "--max-retries=0"),
@@ -38,6 +44,19 @@ export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
   "The server is too old": async (scenario) => {
     const body = (text: Buffer): Buffer => Buffer.from(text.toString().replace(/\d+\.[\d.]+/, "23.12.4.15"));
     scenario.proxy.on({ on: /version\(\)/ }, { kind: "edit", body });
+    return await run(scenario);
+  },
+
+  "A setting of the user stands in the way": async (scenario) => {
+    scenario.proxy.on(
+      { on: /FROM system\.settings/ },
+      { kind: "edit", body: settingAs("materialized_views_ignore_errors", "1", 1) },
+    );
+    return await run(scenario);
+  },
+
+  "The user may only read": async (scenario) => {
+    scenario.proxy.on({ on: /FROM system\.settings/ }, { kind: "edit", body: settingAs("readonly", "2", 1) });
     return await run(scenario);
   },
 
