@@ -3,6 +3,14 @@ export const COMPRESSIONS = ["none", "zstd", "gzip"] as const;
 
 export type Compression = (typeof COMPRESSIONS)[number];
 
+/** Certificates in PEM (RFC 7468); null: none of that kind. */
+export interface TlsCertificates {
+  /** Authorities that are trusted beside the system's. */
+  readonly authorities: string | null;
+  /** What this program shows to a server that asks for it, and the key to it. */
+  readonly client: { readonly certificate: string; readonly key: string } | null;
+}
+
 /** Where the server is and who asks. The password never appears in messages. */
 export interface ConnectionSettings {
   /** With protocol, `http://` or `https://`. */
@@ -10,6 +18,8 @@ export interface ConnectionSettings {
   readonly user: string;
   readonly password: string;
   readonly database: string;
+  /** Certificates beside those of the system, as PEM. */
+  readonly tls?: TlsCertificates;
   /** Of blocks of rows, in both directions; none unless told. */
   readonly compression?: Compression;
   /** How long a server may stay silent in the midst of a request; 5 minutes unless told. */

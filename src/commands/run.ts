@@ -7,6 +7,7 @@ import { openSkipFile } from "../checkpoint/skip-file.ts";
 import { readDotenv } from "../config/dotenv.ts";
 import { resolveSettings } from "../config/resolve.ts";
 import { type RunConfig, toRunConfig } from "../config/run-config.ts";
+import { readTlsFiles } from "../config/tls-files.ts";
 import { type BackfillReport, runBackfill } from "../pipeline/backfill.ts";
 import type { BadRowLog } from "../pipeline/bad-row.ts";
 import type { PageLedger } from "../pipeline/ledger.ts";
@@ -50,7 +51,7 @@ function openSession(flags: ReadonlyMap<string, string>, host: Host): Session {
   const dotenv = readDotenv(host.workingDirectory);
   const given = resolveSettings({ flags, environment, dotenv });
   const { settings, notice } = settleCredentials(given, host.secrets);
-  const config = toRunConfig(settings);
+  const config = toRunConfig(settings, readTlsFiles(settings));
   host.showStacks = isLevelShown("debug", config.logLevel);
   const terminal = createTerminal(stderr);
   const logger = createLogger(terminal, {

@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import { OPTIONS } from "./options.ts";
 import { quoteValue } from "./quote-value.ts";
+import { whyUnreadable } from "./unreadable-file.ts";
 
 /** What was found in a password file. */
 export interface FilePassword {
@@ -13,13 +14,6 @@ export interface FilePassword {
 /** A file that is larger is not a password: somebody's dump, or a device without an end. */
 const MAX_BYTES = 4096;
 const READABLE_BY_OTHERS = 0o004;
-
-const ADVICE: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
-  ENOTDIR: "a part of the path is a file",
-  EACCES: "permission denied",
-  EISDIR: "it is a directory",
-};
 
 /**
  * Reads the password: all of the file but one line break at its end. A pipe will do, such as bash's `<(pass show …)`.
@@ -44,8 +38,7 @@ function readBytes(path: string): { bytes: Buffer; notice: string | null } {
       closeSync(descriptor);
     }
   } catch (error) {
-    const { code = "", message } = error as NodeJS.ErrnoException;
-    throw refusal(path, ADVICE[code] ?? message);
+    throw refusal(path, whyUnreadable(error));
   }
 }
 

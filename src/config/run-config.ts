@@ -1,3 +1,4 @@
+import type { TlsCertificates } from "../clickhouse/connection.ts";
 import type { BackfillOptions } from "../pipeline/backfill.ts";
 import type { LogLevel } from "./log-level.ts";
 import type { Settings } from "./options.ts";
@@ -12,7 +13,7 @@ export interface RunConfig {
 }
 
 /** Sorts the settings by who needs them. */
-export function toRunConfig(settings: Settings): RunConfig {
+export function toRunConfig(settings: Settings, tls: TlsCertificates | null): RunConfig {
   return {
     backfill: {
       partition: settings.partition,
@@ -22,6 +23,7 @@ export function toRunConfig(settings: Settings): RunConfig {
         password: settings.clickhousePassword,
         database: settings.clickhouseDb,
         compression: settings.compression,
+        ...(tls === null ? {} : { tls }),
       },
       tables: {
         source: settings.sourceTable,

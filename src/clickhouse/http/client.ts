@@ -1,5 +1,6 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, getCACertificates } from "node:tls";
+import type { TlsCertificates } from "../connection.ts";
 import { TransportError } from "../errors.ts";
 import { freeMemory } from "../native/free-memory.ts";
 import { ByteSocket, type Patience } from "./byte-socket.ts";
@@ -53,11 +54,13 @@ const LAST_CHUNK = Buffer.from(`0${HEAD_END}`);
 export class HttpClient {
   readonly #url: URL;
   readonly #patience: Patience;
+  readonly #tls: TlsCertificates | null;
   readonly #idle: { readonly socket: ByteSocket; readonly sinceMs: number }[] = [];
   #certificates: string | undefined;
 
-  constructor(url: URL, patience: Patience) {
+  constructor(url: URL, patience: Patience, tls: TlsCertificates | null = null) {
     this.#url = url;
+    this.#tls = tls;
     this.#patience = patience;
   }
 
@@ -97,9 +100,16 @@ export class HttpClient {
     // Of an IPv6 address the URL has brackets around it.
     const host = this.#url.hostname.replace(/^\[(.*)\]$/, "$1");
     const isTls = this.#url.protocol === "https:";
+    const client = this.#tls?.client ?? null;
     const port = this.#url.port === "" ? (isTls ? 443 : 80) : Number(this.#url.port);
     const socket = isTls
-      ? connectTls({ host, port, ca: this.#trusted(), ...(isIP(host) === 0 ? { servername: host } : {}) })
+      ? connectTls({
+          host,
+          port,
+          ca: this.#trusted(),
+          ...(isIP(host) === 0 ? { servername: host } : {}),
+          ...(client === null ? {} : { cert: client.certificate, key: client.key }),
+        })
       : connectPlain({ host, port });
     socket.setNoDelay(true);
     return socket;
@@ -108,7 +118,8 @@ export class HttpClient {
   /** Bun trusts the certificates that it brings; those that a company has installed count as well. */
   #trusted(): string {
     const kinds = ["bundled", "system", "extra"] as const;
-    this.#certificates ??= [...new Set(kinds.flatMap((kind) => getCACertificates(kind)))].join("\n");
+    const own = this.#tls?.authorities ?? "";
+    this.#certificates ??= [own, ...new Set(kinds.flatMap((kind) => getCACertificates(kind)))].join("\n");
     return this.#certificates;
   }
 
