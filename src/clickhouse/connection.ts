@@ -11,6 +11,14 @@ export interface TlsCertificates {
   readonly client: { readonly certificate: string; readonly key: string } | null;
 }
 
+/** An HTTP proxy between this program and the server. */
+export interface ProxySettings {
+  readonly host: string;
+  readonly port: number;
+  /** `user:password` for the proxy; null: none. */
+  readonly credentials: string | null;
+}
+
 /** Where the server is and who asks. The password never appears in messages. */
 export interface ConnectionSettings {
   /** With protocol, `http://` or `https://`. */
@@ -20,6 +28,8 @@ export interface ConnectionSettings {
   readonly database: string;
   /** Certificates beside those of the system, as PEM. */
   readonly tls?: TlsCertificates;
+  /** The way to the server leads through it. */
+  readonly proxy?: ProxySettings;
   /** Of blocks of rows, in both directions; none unless told. */
   readonly compression?: Compression;
   /** How long a server may stay silent in the midst of a request; 5 minutes unless told. */

@@ -68,7 +68,7 @@ export class Server {
       timeoutMs: connection.stallTimeoutMs ?? STALL_TIMEOUT_MS,
       quietAfterMs: connection.quietAfterMs ?? QUIET_AFTER_MS,
     };
-    this.#http = new HttpClient(parsed, this.#patience, connection.tls ?? null);
+    this.#http = new HttpClient(parsed, this.#patience, connection);
     this.url = url;
     this.#path = parsed.pathname;
     this.#database = database;

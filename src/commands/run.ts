@@ -5,6 +5,7 @@ import { acquireLock } from "../checkpoint/lock.ts";
 import { ensureStateDirectory, lockPath, statePath } from "../checkpoint/paths.ts";
 import { openSkipFile } from "../checkpoint/skip-file.ts";
 import { readDotenv } from "../config/dotenv.ts";
+import { proxyFor } from "../config/proxy.ts";
 import { resolveSettings } from "../config/resolve.ts";
 import { type RunConfig, toRunConfig } from "../config/run-config.ts";
 import { readTlsFiles } from "../config/tls-files.ts";
@@ -51,7 +52,9 @@ function openSession(flags: ReadonlyMap<string, string>, host: Host): Session {
   const dotenv = readDotenv(host.workingDirectory);
   const given = resolveSettings({ flags, environment, dotenv });
   const { settings, notice } = settleCredentials(given, host.secrets);
-  const config = toRunConfig(settings, readTlsFiles(settings));
+  const proxy = proxyFor(settings.clickhouseUrl, environment);
+  if (proxy?.credentials != null) host.secrets.hideText(proxy.credentials);
+  const config = toRunConfig(settings, { tls: readTlsFiles(settings), proxy });
   host.showStacks = isLevelShown("debug", config.logLevel);
   const terminal = createTerminal(stderr);
   const logger = createLogger(terminal, {

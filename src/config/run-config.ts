@@ -1,4 +1,4 @@
-import type { TlsCertificates } from "../clickhouse/connection.ts";
+import type { ProxySettings, TlsCertificates } from "../clickhouse/connection.ts";
 import type { BackfillOptions } from "../pipeline/backfill.ts";
 import type { LogLevel } from "./log-level.ts";
 import type { Settings } from "./options.ts";
@@ -13,7 +13,10 @@ export interface RunConfig {
 }
 
 /** Sorts the settings by who needs them. */
-export function toRunConfig(settings: Settings, tls: TlsCertificates | null): RunConfig {
+export function toRunConfig(
+  settings: Settings,
+  { tls, proxy }: { readonly tls: TlsCertificates | null; readonly proxy: ProxySettings | null },
+): RunConfig {
   return {
     backfill: {
       partition: settings.partition,
@@ -24,6 +27,7 @@ export function toRunConfig(settings: Settings, tls: TlsCertificates | null): Ru
         database: settings.clickhouseDb,
         compression: settings.compression,
         ...(tls === null ? {} : { tls }),
+        ...(proxy === null ? {} : { proxy }),
       },
       tables: {
         source: settings.sourceTable,

@@ -25,13 +25,22 @@ export class Secrets {
     const isTellable = password.length >= MIN_LENGTH && !publicText.includes(password);
     const sent = HEADERS.map((header) => `${header}: ${password}`);
     const forms = [...base64Of(`${user}:${password}`), ...(isTellable ? spellingsOf(password) : sent)];
-    // The longest first: a form may be part of another.
-    this.#forms = [...new Set([...this.#forms, ...forms])].sort((a, b) => b.length - a.length);
+    this.#hide(forms);
+  }
+
+  /** Hides a text from now on, as it is and as headers hold it. */
+  hideText(text: string): void {
+    this.#hide([text, ...base64Of(text)]);
   }
 
   /** The text without the secrets. */
   redact(text: string): string {
     return this.#forms.reduce((redacted, form) => redacted.replaceAll(form, HIDDEN), text);
+  }
+
+  #hide(forms: readonly string[]): void {
+    // The longest first: a form may be part of another.
+    this.#forms = [...new Set([...this.#forms, ...forms])].sort((a, b) => b.length - a.length);
   }
 }
 

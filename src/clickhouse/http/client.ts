@@ -1,11 +1,12 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, getCACertificates } from "node:tls";
-import type { TlsCertificates } from "../connection.ts";
+import type { ConnectionSettings, ProxySettings, TlsCertificates } from "../connection.ts";
 import { TransportError } from "../errors.ts";
 import { freeMemory } from "../native/free-memory.ts";
 import { ByteSocket, type Patience } from "./byte-socket.ts";
 import { type Framing, framingOf } from "./framing.ts";
 import { type AnswerHead, parseHead } from "./head.ts";
+import { connectToProxy, openTunnel, proxyAuthorization } from "./tunnel.ts";
 
 /** What is asked of a server. */
 export interface HttpRequest {
@@ -55,12 +56,14 @@ export class HttpClient {
   readonly #url: URL;
   readonly #patience: Patience;
   readonly #tls: TlsCertificates | null;
+  readonly #proxy: ProxySettings | null;
   readonly #idle: { readonly socket: ByteSocket; readonly sinceMs: number }[] = [];
   #certificates: string | undefined;
 
-  constructor(url: URL, patience: Patience, tls: TlsCertificates | null = null) {
+  constructor(url: URL, patience: Patience, { tls, proxy }: Pick<ConnectionSettings, "tls" | "proxy"> = {}) {
     this.#url = url;
-    this.#tls = tls;
+    this.#tls = tls ?? null;
+    this.#proxy = proxy ?? null;
     this.#patience = patience;
   }
 
@@ -75,7 +78,7 @@ export class HttpClient {
    */
   async request(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
     signal.throwIfAborted();
-    const socket = this.#takeIdle() ?? new ByteSocket(this.#connect());
+    const socket = this.#takeIdle() ?? new ByteSocket(await this.#connect(signal));
     const exchange = new Exchange(socket, socket.watch(this.#patience, signal, request.onQuiet));
     return await exchange.begin(this.#headOf(request), request.body, () => this.#keep(socket));
   }
@@ -96,21 +99,35 @@ export class HttpClient {
     if (!socket.isClosed) this.#idle.push({ socket, sinceMs: performance.now() });
   }
 
-  #connect(): Socket {
+  async #connect(signal: AbortSignal): Promise<Socket> {
     // Of an IPv6 address the URL has brackets around it.
     const host = this.#url.hostname.replace(/^\[(.*)\]$/, "$1");
     const isTls = this.#url.protocol === "https:";
     const client = this.#tls?.client ?? null;
     const port = this.#url.port === "" ? (isTls ? 443 : 80) : Number(this.#url.port);
+    const proxy = this.#proxy;
+    // Plain requests go to the proxy itself, with the whole URL.
+    const way =
+      proxy !== null && isTls
+        ? {
+            socket: await openTunnel(
+              proxy,
+              `${this.#url.hostname}:${port}`,
+              this.#patience.timeoutMs,
+              signal,
+            ),
+          }
+        : { host, port };
     const socket = isTls
       ? connectTls({
-          host,
-          port,
+          ...way,
           ca: this.#trusted(),
           ...(isIP(host) === 0 ? { servername: host } : {}),
           ...(client === null ? {} : { cert: client.certificate, key: client.key }),
         })
-      : connectPlain({ host, port });
+      : proxy === null
+        ? connectPlain({ host, port })
+        : connectToProxy(proxy);
     socket.setNoDelay(true);
     return socket;
   }
@@ -126,9 +143,12 @@ export class HttpClient {
   #headOf({ target, headers, body }: HttpRequest): Buffer {
     const length =
       body.bytes === null ? { "Transfer-Encoding": "chunked" } : { "Content-Length": String(body.bytes) };
-    const lines = Object.entries({ Host: this.#url.host, ...headers, ...length });
+    // A proxy needs to know where to, and who asks; within a tunnel it sees nothing of the request.
+    const isProxied = this.#proxy !== null && this.#url.protocol === "http:";
+    const asking = isProxied && this.#proxy !== null ? proxyAuthorization(this.#proxy) : {};
+    const lines = Object.entries({ Host: this.#url.host, ...asking, ...headers, ...length });
     return Buffer.from(
-      `POST ${target} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`,
+      `POST ${isProxied ? this.#url.origin : ""}${target} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`,
     );
   }
 }
