@@ -35,6 +35,7 @@ export function toRunConfig(
         target: settings.targetTable,
       },
       batchSizeRows: settings.batchSize,
+      insertRows: settings.insertRows,
       streamBlockSizeRows: settings.streamBlockSize,
       dryRun: settings.dryRun,
       maxRetries: settings.maxRetries,

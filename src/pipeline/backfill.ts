@@ -6,7 +6,7 @@ import type { RetryPolicy } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { parsesJsonByDefault } from "../clickhouse/settings/json-parsing.ts";
 import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
-import { statementSettings, withBlocks } from "../clickhouse/settings/statement-settings.ts";
+import { statementSettings, withPreferred } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { isAtLeast, type MajorMinor } from "../clickhouse/version.ts";
 import { RunError } from "../errors.ts";
@@ -38,6 +38,8 @@ export interface BackfillOptions {
   readonly connection: ConnectionSettings;
   readonly tables: { readonly source: string; readonly traces: string; readonly target: string };
   readonly batchSizeRows: number;
+  /** Rows of an INSERT statement, at most. */
+  readonly insertRows: number;
   readonly streamBlockSizeRows: number;
   readonly dryRun: boolean;
   readonly maxRetries: number;
@@ -303,9 +305,10 @@ class BackfillRun {
     const { connection, tables, partition, batchSizeRows, dryRun, maxRetries, maxWaitMs, traceWindowDays } =
       this.#options;
     const { compression } = connection;
-    const reading = withBlocks(statementSettings(userSettings), userSettings, {
+    const reading = withPreferred(statementSettings(userSettings), userSettings, {
       pageRead: blockRows,
       traceRead: TRACE_BLOCK_ROWS,
+      insert: Math.max(this.#options.insertRows, batchSizeRows),
       compression: compression ?? "none",
     });
     return {
@@ -321,6 +324,7 @@ class BackfillRun {
         windowDays: traceWindowDays,
       },
       batchRows: batchSizeRows,
+      insertRows: this.#options.insertRows,
       dryRun,
       maxRetries,
       maxWaitMs,
@@ -350,7 +354,11 @@ class BackfillRun {
       this.#copied.push({ range: page.range, rows: done.rows, readSinceMs });
       this.#progress.finishPage(page, done);
     };
-    await pool.doAll(pages, copy, this.#options.parallelWorkers);
+    await pool.doAll(pages, copy, {
+      pipelines: this.#options.parallelWorkers,
+      // A failure of it is one of the thread's, which its pages report.
+      onDrained: ({ worker, number }) => void worker.call("drain", { pipeline: number }).catch(() => {}),
+    });
   }
 
   #report(outcome: BackfillReport["outcome"], lateRows = 0): BackfillReport {

@@ -74,6 +74,9 @@ export class PageWorker {
         );
         return undefined;
       }
+      case "drain":
+        this.#copiers.get(request.argument.pipeline)?.drain();
+        return undefined;
       case "copyPage": {
         const { range, pipeline } = request.argument;
         const copier = this.#copiers.get(pipeline) ?? this.#makeCopier();

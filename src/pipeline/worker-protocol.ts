@@ -22,6 +22,7 @@ export interface WorkerSetup {
   readonly partition: string;
   readonly traceScope: TraceScope;
   readonly batchRows: number;
+  readonly insertRows: number;
   readonly dryRun: boolean;
   readonly maxRetries: number;
   /** How long an insert waits for merges; 0: it does not. */
@@ -55,6 +56,8 @@ export interface WorkerCommands {
   enterTraces: { takes: { store: SharedTraceStore; places: readonly SegmentPlace[] }; returns: undefined };
   /** Hides deleted traces; after all records are entered. */
   applyDeletions: { takes: undefined; returns: undefined };
+  /** Says that a pipeline gets no more pages. */
+  drain: { takes: { pipeline: number }; returns: undefined };
   /** Copies a page by one of the worker's pipelines, which are counted from 0. */
   copyPage: { takes: { range: KeyRange; pipeline: number }; returns: CopiedPage };
 }

@@ -29,6 +29,7 @@ export function runOptions(
     connection: { url: server.url, user: server.user, password: server.password, database },
     tables: { source: "observations", traces: "traces", target: "events" },
     batchSizeRows: 10_000,
+    insertRows: 250_000,
     streamBlockSizeRows: 50_000,
     dryRun: false,
     maxRetries: 3,

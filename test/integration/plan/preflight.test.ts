@@ -33,6 +33,7 @@ function optionsFor(
     connection: connection(changes),
     tables: { source: "observations", traces: "traces", target: "events", ...tables },
     batchSizeRows: 10,
+    insertRows: 100,
     streamBlockSizeRows: 10,
     dryRun: false,
     maxRetries: 0,
