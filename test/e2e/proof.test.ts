@@ -107,7 +107,8 @@ describe("rows that were missed", () => {
     const { events } = scenario.fixture;
     scenario.proxy.on({ on: "page", nth: 2 }, NO_ROWS);
     const hold = scenario.proxy.on({ on: "page", nth: 4 }, { kind: "hold", at: "request" });
-    const stopped = await scenario.startUntil(hold, ONE_BY_ONE);
+    // Enough pages, whatever the data.
+    const stopped = await scenario.startUntil(hold, ["--stream-block-size=30", ...ONE_BY_ONE.slice(1)]);
     stopped.kill("SIGTERM");
     expect(await stopped.outcome).toMatchObject({ code: 143 });
     scenario.proxy.reset();
