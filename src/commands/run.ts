@@ -19,7 +19,13 @@ import { createTerminal, type Terminal } from "../report/terminal.ts";
 import { settleCredentials } from "./credentials.ts";
 import { logEvent } from "./event-log.ts";
 import type { Host } from "./host.ts";
-import { GRACE_PERIOD_MS, listenForStop, unlessAborted } from "./stop-signals.ts";
+import {
+  FIGURES_SIGNAL,
+  GRACE_PERIOD_MS,
+  listenForStop,
+  STOP_SIGNALS,
+  unlessAborted,
+} from "./stop-signals.ts";
 
 interface Session {
   readonly config: RunConfig;
@@ -103,13 +109,18 @@ async function copy(
   skipped: BadRowLog | null,
 ): Promise<BackfillReport> {
   const { config, host, logger } = session;
-  const stop = listenForStop(host.signals, (signal) =>
-    logger.warn(
-      `${signal}: no new pages are begun, the batches in flight finish (at most ${GRACE_PERIOD_MS / 1000} s). ` +
-        "A second signal stops at once; nothing is lost by it.",
-    ),
+  const stop = listenForStop(
+    host.signals,
+    (signal) =>
+      logger.warn(
+        `${signal}: no new pages are begun, open INSERTs end after the block in flight (at most ${GRACE_PERIOD_MS / 1000} s). ` +
+          "A second signal stops at once; nothing is lost by it.",
+      ),
+    STOP_SIGNALS.filter((signal) => signal !== "SIGHUP" || !host.ignoresHangup),
   );
   const progress = startProgressDisplay(progressTarget(session), () => performance.now());
+  const logFigures = (): void => logger.info(progress.figures());
+  host.signals.on(FIGURES_SIGNAL, logFigures);
   try {
     const work = runBackfill(
       {
@@ -130,6 +141,7 @@ async function copy(
   } finally {
     progress.stop();
     stop.dispose();
+    host.signals.off(FIGURES_SIGNAL, logFigures);
   }
 }
 

@@ -14,6 +14,8 @@ export type ProgressTarget =
 /** Shows the progress of a run from its events. */
 export interface ProgressDisplay {
   onEvent(event: BackfillEvent): void;
+  /** The figures of this moment as a line of text. */
+  figures(): string;
   /** Shows the last figures and stops. Safe to call twice. */
   stop(): void;
 }
@@ -44,6 +46,10 @@ export function startProgressDisplay(target: ProgressTarget, nowMs: () => number
       const isPhaseOver = state.phase !== null && next.phase !== state.phase;
       if (isPhaseOver && target.kind === "lines") show();
       state = next;
+    },
+    figures: () => {
+      const snapshot = snapshotProgress(state, nowMs());
+      return snapshot === null ? "Nothing is copied yet: the run is starting" : renderProgressLine(snapshot);
     },
     stop: () => {
       if (timer === null) return;

@@ -95,6 +95,7 @@ describe("configuration", () => {
       },
       tables: { source: "observations", traces: "traces", target: "events" },
       batchSizeRows: 2,
+      insertRows: 250_000,
       streamBlockSizeRows: 50_000,
       dryRun: true,
       maxRetries: 1,
@@ -208,7 +209,7 @@ describe("signals", () => {
     const stderr = await log.rest();
     expect(await child.exited).toBe(code);
     expect(stderr).toContain(
-      `warn  ${signal}: no new pages are begun, the batches in flight finish (at most 30 s).`,
+      `warn  ${signal}: no new pages are begun, open INSERTs end after the block in flight (at most 30 s).`,
     );
     expect(stderr).toEndWith(`${word} (${signal}). Run the same command again to continue.\n`);
     expect(readdirSync(cwd)).toEqual(["cursor_state_202501.json"]);
