@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { ConnectionSettings } from "../clickhouse/connection.ts";
+import { isServerFailure } from "../clickhouse/errors.ts";
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { QueryRecord, QuietServer } from "../clickhouse/query-observer.ts";
-import type { RetryPolicy } from "../clickhouse/retry.ts";
+import { type RetryPolicy, StepError } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { parsesJsonByDefault } from "../clickhouse/settings/json-parsing.ts";
 import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
@@ -10,7 +11,7 @@ import { statementSettings, withPreferred } from "../clickhouse/settings/stateme
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { isAtLeast, type MajorMinor } from "../clickhouse/version.ts";
 import { RunError } from "../errors.ts";
-import type { ResolvedMapping } from "../mapping/resolve.ts";
+import { MappingError, type ResolvedMapping } from "../mapping/resolve.ts";
 import type { KeyRange } from "../plan/key-range.ts";
 import {
   averageRowBytes,
@@ -20,6 +21,7 @@ import {
   type PlanScope,
   planPages,
 } from "../plan/pages.ts";
+import { TraceStoreFullError } from "../traces/errors.ts";
 import type { BadRowLog } from "./bad-row.ts";
 import type { PageLedger } from "./ledger.ts";
 import { loadTraceStore } from "./load-trace-store.ts";
@@ -113,7 +115,7 @@ export type BackfillEvent =
  * Copies what is left of the partition, page by page, counts the source to prove that nothing was missed, and reports
  * what was done. `stop` ends the run gracefully: no new page is begun, batches in flight finish, and the promise rejects
  * with the signal's reason. `badRows` takes the rows that cannot be inserted; without it the first such row ends the run.
- * Rejects with a RunError when the run fails.
+ * Rejects with a RunError when the run fails, and with any other error where that is a bug.
  */
 export async function runBackfill(
   options: BackfillOptions,
@@ -127,9 +129,18 @@ export async function runBackfill(
     return await run.execute();
   } catch (error) {
     stop.throwIfAborted();
-    if (error instanceof RunError) throw error;
-    throw new RunError(error instanceof Error ? error.message : String(error), { cause: error });
+    throw isExpected(error) ? new RunError(error.message, { cause: error }) : error;
   }
+}
+
+/** Whether an error is one that runs meet. Any other is a bug, and must not be dressed up as a failure of the run. */
+function isExpected(error: unknown): error is Error {
+  return (
+    error instanceof StepError ||
+    error instanceof MappingError ||
+    error instanceof TraceStoreFullError ||
+    isServerFailure(error)
+  );
 }
 
 /** Blocks of traces, whose rows are small. */

@@ -1,4 +1,4 @@
-import { awaitsMerges, isTransient, refusalOf } from "../clickhouse/errors.ts";
+import { awaitsMerges, isServerFailure, isTransient, refusalOf } from "../clickhouse/errors.ts";
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { OpenInsert } from "../clickhouse/open-insert.ts";
 import { backoffMs, pause, type RetryPolicy, StepError } from "../clickhouse/retry.ts";
@@ -86,10 +86,11 @@ export class PageRecovery {
 
   async #retry(step: string, error: unknown, state: { retries: number }): Promise<void> {
     const { maxRetries, onRetry, signal } = this.#recovery.retry;
+    // A bug stays one, with its own message and stack.
+    if (!isServerFailure(error)) throw error;
     if (state.retries >= maxRetries || !isTransient(error)) throw new StepError(step, error);
     const delayMs = backoffMs(state.retries++, Math.random());
-    const message = error instanceof Error ? error.message : String(error);
-    onRetry({ step, attempt: state.retries, maxRetries, delayMs, message });
+    onRetry({ step, attempt: state.retries, maxRetries, delayMs, message: error.message });
     await pause(delayMs, signal);
   }
 

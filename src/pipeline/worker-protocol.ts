@@ -9,6 +9,7 @@ import type { TraceRange, TraceScope } from "../traces/queries.ts";
 import type { SharedTraceStore, WrittenTraces } from "../traces/store.ts";
 import type { SplitNotice } from "./batch-sender.ts";
 import type { CopiedPage, PageResult } from "./page-copier.ts";
+import type { ThreadError } from "./thread-error.ts";
 
 /** What every worker of a run is given at its start. */
 export interface WorkerSetup {
@@ -103,6 +104,6 @@ export type WorkerMessage =
   | {
       readonly kind: "error";
       readonly call: number;
-      readonly message: string;
+      readonly error: ThreadError;
       readonly wasStopped: boolean;
     };
