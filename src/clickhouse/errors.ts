@@ -35,6 +35,7 @@ export class TransportError extends Error {
 
 /** Error codes of ClickHouse (`src/Common/ErrorCodes.cpp`) that this program names elsewhere. */
 export const ERROR_CODE = {
+  unknownIdentifier: 47,
   unknownTable: 60,
   unknownDatabase: 81,
   unknownSetting: 115,

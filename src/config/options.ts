@@ -153,6 +153,14 @@ export const OPTIONS = {
     pathOf: "file",
     schema: schema.pathOrNone,
   }),
+  ignoreTtl: option({
+    flag: "ignore-ttl",
+    variable: "IGNORE_TTL",
+    default: "false",
+    description: "Go on although a TTL of the target deletes or empties what is inserted",
+    placeholder: null,
+    schema: schema.toggle,
+  }),
   cursorStateDir: option({
     flag: "cursor-state-dir",
     variable: "CURSOR_STATE_DIR",

@@ -42,6 +42,7 @@ export function toRunConfig(
       maxWaitMs: settings.maxWaitMinutes * 60_000,
       parallelWorkers: settings.parallelWorkers,
       traceWindowDays: settings.traceWindowDays,
+      ignoreTtl: settings.ignoreTtl,
     },
     cursorStateDir: settings.cursorStateDir,
     skipBadRowsPath: settings.skipBadRows,

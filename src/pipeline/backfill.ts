@@ -26,7 +26,9 @@ import type { BadRowLog } from "./bad-row.ts";
 import type { PageLedger } from "./ledger.ts";
 import { loadTraceStore } from "./load-trace-store.ts";
 import { type CopiedRange, inKeyOrder, proveCopied } from "./partition-proof.ts";
-import { checkTables, connect } from "./preflight.ts";
+import { connect } from "./preflight/connect.ts";
+import { type Month, monthsOf } from "./preflight/months.ts";
+import { preflight } from "./preflight/preflight.ts";
 import { describeMissed, describeUnsettled } from "./proof-report.ts";
 import { RunProgress } from "./run-progress.ts";
 import { readServerClock, type ServerClock } from "./server-clock.ts";
@@ -52,6 +54,8 @@ export interface BackfillOptions {
   /** Of this machine. Pipelines share threads where there are more of them. */
   readonly cores: number;
   readonly traceWindowDays: number;
+  /** Whether a run goes on although a TTL of the target would delete or empty what it inserts. */
+  readonly ignoreTtl: boolean;
   /** Entry point of the page workers. */
   readonly workerUrl: URL;
   /** Whether an event is wanted for each query that has ended. */
@@ -76,6 +80,10 @@ export interface BackfillReport {
   readonly lateRows: number;
   readonly durationMs: number;
   readonly bytesRead: number;
+  /** What the user should know of what is, or is not, in the target. */
+  readonly warnings: readonly string[];
+  /** Where there was nothing to do: the months that the source has, the newest first. */
+  readonly months: readonly Month[];
 }
 
 /** What a run tells while it works. Counts are cumulative within this run. */
@@ -171,6 +179,7 @@ class BackfillRun {
   readonly #retry: RetryPolicy;
   readonly #progress: RunProgress;
   readonly #badRows: BadRowLog | null;
+  readonly #warnings: string[] = [];
   /** What this run has copied. */
   readonly #copied: CopiedRange[] = [];
 
@@ -217,8 +226,11 @@ class BackfillRun {
     const { connection, tables, partition, batchSizeRows, streamBlockSizeRows } = this.#options;
     const { serverVersion, userSettings } = await connect(server, this.#options, this.#retry);
     this.#emit({ kind: "connected", serverVersion, url: connection.url });
-    server.settings = statementSettings(userSettings);
-    const mapping = await checkTables(server, this.#options, this.#retry);
+    const { mapping, warnings } = await preflight(server, this.#options, this.#retry, {
+      onWarning: (message) => this.#emit({ kind: "warning", message }),
+      onWait: (notice) => this.#progress.wait(notice),
+    });
+    this.#warnings.push(...warnings);
     const clock = await readServerClock(server, this.#retry);
     const scope: PlanScope = {
       server,
@@ -231,7 +243,10 @@ class BackfillRun {
     let rows = 0;
     for (const range of remaining) rows += await countRows(scope, range);
     // Ranges without rows that an earlier run has finished may have come back empty by mistake: they are to be proved.
-    if (rows === 0 && this.#ledger.done.length === 0) return this.#report("nothing-to-do");
+    if (rows === 0 && this.#ledger.done.length === 0) {
+      const months = await monthsOf(server, connection.database, tables.source, this.#retry);
+      return { ...this.#report("nothing-to-do"), months };
+    }
     this.#progress.plan(rows, this.#ledger.rowsProcessed);
     const earlierReadSinceMs = this.#ledger.begin(clock.nowMs());
     const lastKey = this.#options.dryRun ? null : await greatestKey(scope);
@@ -387,6 +402,8 @@ class BackfillRun {
       lateRows,
       durationMs: performance.now() - this.#startedMs,
       bytesRead: bytes,
+      warnings: this.#warnings,
+      months: [],
     };
   }
 }

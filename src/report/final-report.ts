@@ -11,7 +11,7 @@ export type ReportSubject = Pick<BackfillOptions, "partition" | "tables"> & {
 
 /** The text for stdout at the end of a run, newline included. */
 export function renderFinalReport(report: BackfillReport, subject: ReportSubject): string {
-  return `${[...heading(report, subject), ...figures(report)].join("\n")}\n`;
+  return `${[...heading(report, subject), ...report.warnings, ...figures(report)].join("\n")}\n`;
 }
 
 function heading(report: BackfillReport, subject: ReportSubject): string[] {
@@ -28,13 +28,28 @@ function heading(report: BackfillReport, subject: ReportSubject): string[] {
         `Dry run of partition ${partition}: nothing was inserted into ${tables.target}, no checkpoint was written.`,
       ];
     case "nothing-to-do":
-      return [`Nothing to do: partition ${partition} of ${tables.source} holds no observations.`];
+      return [
+        `Nothing to do: partition ${partition} of ${tables.source} holds no observations.`,
+        ...otherMonths(report, tables.source),
+      ];
     case "already-finished":
       return [
         `Partition ${partition} was finished by an earlier run; nothing was inserted.`,
         `To copy it again, delete ${checkpointPath}.`,
       ];
   }
+}
+
+/** More would push the first line out of sight. */
+const MAX_MONTHS = 24;
+
+function otherMonths({ months }: BackfillReport, source: string): string[] {
+  if (months.length === 0) return [`${source} is empty.`];
+  const shown = months.slice(0, MAX_MONTHS);
+  return [
+    `${source} has rows of ${months.length === 1 ? "1 month" : `${months.length} months`}${shown.length < months.length ? `, of which these are the newest` : ""}:`,
+    ...shown.map(({ partition, rows }) => `  ${partition}  ${formatCount(rows)}`),
+  ];
 }
 
 function skippedRows({ rowsSkipped }: BackfillReport, { skipFilePath }: ReportSubject): string[] {

@@ -38,13 +38,17 @@ export function runOptions(
     // Enough for a thread for each pipeline.
     cores: 8,
     traceWindowDays: 2,
+    ignoreTtl: false,
     workerUrl: new URL("../../src/worker.ts", import.meta.url),
     ...overrides,
   };
 }
 
-/** Runs a backfill from a fresh checkpoint. */
-export async function backfill(options: BackfillOptions): Promise<RunOutcome> {
+/** Runs a backfill from a fresh checkpoint; `onEvent` is called with its events as they come. */
+export async function backfill(
+  options: BackfillOptions,
+  onEvent: (event: BackfillEvent) => void = () => {},
+): Promise<RunOutcome> {
   const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-state-"));
   try {
     const ledger = openLedger({
@@ -53,8 +57,12 @@ export async function backfill(options: BackfillOptions): Promise<RunOutcome> {
       fingerprint: fingerprintOf(options),
     });
     const events: BackfillEvent[] = [];
+    const emit = (event: BackfillEvent): void => {
+      events.push(event);
+      onEvent(event);
+    };
     const stop = new AbortController().signal;
-    const report = await runBackfill(options, ledger, (event) => events.push(event), stop);
+    const report = await runBackfill(options, ledger, emit, stop);
     return { report, events };
   } finally {
     rmSync(directory, { recursive: true });

@@ -23,6 +23,8 @@ export async function runBackfill(
     lateRows: 0,
     durationMs: 1500,
     bytesRead: 3_000_000,
+    warnings: [],
+    months: [],
   };
   if (ledger.finished) return { ...report, outcome: "already-finished" };
   emit({ kind: "connected", serverVersion: "24.8.1", url: options.connection.url });

@@ -44,17 +44,17 @@ describe("usage", () => {
     [
       [],
       {},
-      "--partition (or PARTITION) is missing: expected a month as YYYYMM from 197002 to 214904, such as 202501",
+      "--partition (or PARTITION) is missing: expected a month as YYYYMM from 190001 to 229912, such as 202501",
     ],
     [
       ["--partition", "202513"],
       {},
-      '--partition "202513": expected a month as YYYYMM from 197002 to 214904, such as 202501',
+      '--partition "202513": expected a month as YYYYMM from 190001 to 229912, such as 202501',
     ],
     [
       [],
       { PARTITION: "202513" },
-      'PARTITION "202513": expected a month as YYYYMM from 197002 to 214904, such as 202501',
+      'PARTITION "202513": expected a month as YYYYMM from 190001 to 229912, such as 202501',
     ],
     [["--partion", "202501"], {}, 'unknown option "--partion": did you mean --partition?'],
     [["--partition=202501", "--dry-run=maybe"], {}, '--dry-run "maybe": expected true, false, 1 or 0'],

@@ -21,6 +21,8 @@ const REPORT: BackfillReport = {
   lateRows: 0,
   durationMs: 3_723_456,
   bytesRead: 98_765_432_109,
+  warnings: [],
+  months: [],
 };
 
 test("done", () => {
