@@ -48,6 +48,7 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
     case "replanned":
     case "traces":
     case "rows":
+    case "verified":
       return;
   }
 }

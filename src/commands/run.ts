@@ -2,7 +2,7 @@ import type { ConsolaInstance } from "consola/core";
 import { fingerprintOf } from "../checkpoint/fingerprint.ts";
 import { type LedgerOptions, openLedger, openReadOnlyLedger } from "../checkpoint/ledger.ts";
 import { acquireLock } from "../checkpoint/lock.ts";
-import { ensureStateDirectory, lockPath, statePath } from "../checkpoint/paths.ts";
+import { ensureStateDirectory, lockPath } from "../checkpoint/paths.ts";
 import { openSkipFile } from "../checkpoint/skip-file.ts";
 import { readDotenv } from "../config/dotenv.ts";
 import { proxyFor } from "../config/proxy.ts";
@@ -40,14 +40,13 @@ interface Session {
  */
 export async function run(flags: ReadonlyMap<string, string>, host: Host): Promise<void> {
   const session = openSession(flags, host);
-  const { backfill: options, cursorStateDir, skipBadRowsPath } = session.config;
+  const { backfill: options, skipBadRowsPath } = session.config;
   const skipped = openSessionSkipFile(session);
   const report = await copy(session, openSessionLedger(session), skipped);
   host.stdout.write(
     renderFinalReport(report, {
       partition: options.partition,
       tables: options.tables,
-      checkpointPath: statePath(cursorStateDir, options.partition),
       skipFilePath: skipBadRowsPath,
     }),
   );
@@ -77,7 +76,12 @@ function openSession(flags: ReadonlyMap<string, string>, host: Host): Session {
 function openSessionLedger(session: Session): PageLedger {
   const { cursorStateDir: directory, backfill } = session.config;
   const { partition, dryRun } = backfill;
-  const options: LedgerOptions = { directory, partition, fingerprint: fingerprintOf(backfill) };
+  const options: LedgerOptions = {
+    directory,
+    partition,
+    fingerprint: fingerprintOf(backfill),
+    restart: session.config.restart,
+  };
   if (!dryRun) lock(session, directory, partition);
   const ledger = dryRun ? openReadOnlyLedger(options) : openLedger(options);
   if (ledger.notice !== null) session.logger.warn(ledger.notice);
@@ -149,7 +153,12 @@ function progressTarget({ config, host, terminal, logger }: Session): ProgressTa
   const { stderr, environment } = host;
   // A bar belongs to what level info shows, as the lines do.
   if (stderr.isTTY && environment["TERM"] !== "dumb" && isLevelShown("info", config.logLevel)) {
-    return { kind: "bar", columns: stderr.columns, setStatus: terminal.setStatus };
+    return {
+      kind: "bar",
+      columns: stderr.columns,
+      setStatus: terminal.setStatus,
+      writeLine: (line) => logger.info(line),
+    };
   }
   return { kind: "lines", writeLine: (line) => logger.info(line) };
 }

@@ -170,6 +170,14 @@ export const OPTIONS = {
     pathOf: "directory",
     schema: schema.path,
   }),
+  restart: option({
+    flag: "restart",
+    variable: "RESTART",
+    default: "false",
+    description: "Set the checkpoint aside, if there is one, and copy the month from the start",
+    placeholder: null,
+    schema: schema.toggle,
+  }),
   parallelWorkers: option({
     flag: "parallel-workers",
     variable: "PARALLEL_WORKERS",

@@ -132,7 +132,7 @@ export class RunProgress {
 
   #emitRows(): void {
     const { rows, bytes } = [...this.#inFlight.values()].reduce(sum, this.#finished);
-    this.#emit({ kind: "rows", rows, bytes });
+    this.#emit({ kind: "rows", rows, bytes, keptRows: this.#finished.rows });
   }
 }
 

@@ -157,7 +157,7 @@ export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
     return await run(scenario);
   },
 
-  "Rows were missed": async (scenario) => {
+  "Rows are missing": async (scenario) => {
     scenario.proxy.on({ on: "page", nth: 2 }, { kind: "edit", body: () => Buffer.alloc(0) });
     return await run(scenario);
   },

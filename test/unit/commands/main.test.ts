@@ -102,6 +102,7 @@ describe("configuration", () => {
       maxWaitMs: 30 * 60_000,
       parallelWorkers: 4,
       traceWindowDays: 2,
+      ignoreTtl: false,
       recordsQueries: false,
       workerUrl: expect.stringMatching(/^file:.*\/src\/worker\.ts$/),
       cores: availableParallelism(),
@@ -150,17 +151,19 @@ describe("a run", () => {
     expect(await run(["--partition=202501"], { LOG_LEVEL: "warn" })).toMatchObject({ code: 0, stderr: "" });
   });
 
-  test("that fails unexpectedly ends with one line and code 1, and releases the lock", async () => {
+  test("that fails unexpectedly ends with code 1 and says that it is a bug, and releases the lock", async () => {
     const failed = await run(["--partition=202501"], { FAKE: "throw-later", LOG_LEVEL: "error" });
     expect(failed).toMatchObject({
       code: 1,
       stdout: "",
-      stderr: "Unexpected failure: Error: a stray failure (LOG_LEVEL=debug shows where)\n",
+      stderr:
+        "This is a bug in clickhouse-backfill 0.0.0-dev (source): Error: a stray failure\n" +
+        "Please report it with the output of the same command with LOG_LEVEL=debug. What is finished is in the checkpoint; the same command continues.\n",
     });
     expect(readdirSync(failed.cwd)).toEqual([]);
     const { stderr } = await run(["--partition=202501"], { FAKE: "throw-later", LOG_LEVEL: "debug" });
     expect(stderr).toMatch(
-      /^Unexpected failure: Error: a stray failure\nError: a stray failure\n +at .*backfill\.ts/m,
+      /^This is a bug in .*: Error: a stray failure\nPlease report it with the stack below\. .*\nError: a stray failure\n +at .*backfill\.ts/m,
     );
   });
 
@@ -169,7 +172,7 @@ describe("a run", () => {
     const { code, stderr } = await run(["--partition=202501"], environment);
     expect(code).toBe(1);
     expect(stderr).toContain(
-      'Unexpected failure: Error: No way to {"password":"***","headers":{"Authorization":"Basic ***"}}\n',
+      'This is a bug in clickhouse-backfill 0.0.0-dev (source): Error: No way to {"password":"***","headers":{"Authorization":"Basic ***"}}\n',
     );
     expect(stderr).toContain("Error: http://localhost:8123?password=***\n");
   });
