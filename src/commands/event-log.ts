@@ -19,7 +19,9 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
       );
       return;
     case "wait":
-      logger.warn(`${event.step}: waiting ${formatDuration(event.delayMs)} for ${event.reason}: ${event.message}`);
+      logger.warn(
+        `${event.step}: waiting ${formatDuration(event.delayMs)} for ${event.reason}: ${event.message}`,
+      );
       return;
     case "split":
       logger.warn(

@@ -1,4 +1,5 @@
 import { SAFE_DIGITS } from "./json-number.ts";
+import { JSON_COLUMN_KEEPS, type KeptJson } from "./kept-json.ts";
 import { utf8SequenceBytes } from "./utf8.ts";
 
 /**
@@ -9,10 +10,13 @@ const MAX_DEPTH = 512;
 const MAX_ARRAYS_IN_ARRAYS = 8;
 const MAX_UINT64 = "18446744073709551615";
 const MIN_INT64_DIGITS = "9223372036854775808";
+/** 2^53: larger integers are "large" in the sense of {@link KeptJson}. */
+const MAX_EXACT_DIGITS = "9007199254740992";
 
 /**
  * What is known of each container around the value under validation: 0 for an object; for an array how many arrays
- * directly enclose it, itself included, and whether it holds a null and an array.
+ * directly enclose it, itself included, whether it holds a null and an array, and whether it, or an array directly within
+ * it, holds a string and a number.
  * Validation is synchronous, so one stack serves a thread.
  */
 const containers = new Uint8Array(MAX_DEPTH);
@@ -20,13 +24,22 @@ const OBJECT = 0;
 const ARRAYS_MASK = 15;
 const HOLDS_NULL = 16;
 const HOLDS_ARRAY = 32;
+const HOLDS_STRING = 64;
+const HOLDS_NUMBER = 128;
+const MIXED = HOLDS_STRING | HOLDS_NUMBER;
 
 /**
- * Whether the bytes are one JSON value (RFC 8259) that a ClickHouse JSON column takes and keeps: integers fit 64 bits,
- * other numbers a double, strings are valid UTF-8 without lone surrogates, nesting is within limits, and no array holds
- * both a null and an array, since the null would be stored as an empty array.
+ * Whether the bytes are one JSON value (RFC 8259) that a ClickHouse JSON column takes, and that the target at hand keeps:
+ * integers fit 64 bits, other numbers a double, strings are valid UTF-8 without lone surrogates, nesting is within limits,
+ * no array holds both a null and an array, since the null would be stored as an empty array, and nothing is in it that
+ * `kept` rules out.
  */
-export function isEmbeddableJson(bytes: Buffer, start: number, end: number): boolean {
+export function isEmbeddableJson(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  kept: KeptJson = JSON_COLUMN_KEEPS,
+): boolean {
   if (isShortInteger(bytes, start, end)) return true;
   let at = skipSpace(bytes, start, end);
   let depth = 0;
@@ -50,8 +63,13 @@ export function isEmbeddableJson(bytes: Buffer, start: number, end: number): boo
       at++;
       depth--;
     } else {
+      const first = at;
       at = passScalar(bytes, at, end);
       if (at < 0) return false;
+      if (at - first > SAFE_DIGITS && isLargeInteger(bytes, first, at)) {
+        const isElement = depth > 0 && containers[depth - 1] !== OBJECT;
+        if (!(isElement ? kept.largeIntegersInArrays : kept.largeIntegers)) return false;
+      }
     }
     // A value has ended: pass what closes around it, up to where the next one is expected.
     for (;;) {
@@ -68,8 +86,19 @@ export function isEmbeddableJson(bytes: Buffer, start: number, end: number): boo
       }
       if (next !== (isObject ? 0x7d : 0x5d)) return false;
       depth--;
+      if (!isObject && !kept.mixedArrays && !noteClosed(depth)) return false;
     }
   }
+}
+
+/** Hands on what the array at `level` holds to an array directly around it; false when it holds strings and numbers. */
+function noteClosed(level: number): boolean {
+  const mixed = (containers[level] as number) & MIXED;
+  if (mixed === MIXED) return false;
+  if (level > 0 && containers[level - 1] !== OBJECT) {
+    containers[level - 1] = (containers[level - 1] as number) | mixed;
+  }
+  return true;
 }
 
 /** Whether the bytes are up to 15 digits without a leading zero: so common that they are looked for first. */
@@ -82,9 +111,34 @@ function isShortInteger(bytes: Buffer, start: number, end: number): boolean {
 function noteElement(level: number, firstByte: number): boolean {
   const container = containers[level] as number;
   if (container === OBJECT) return true;
-  const noted = container | (firstByte === 0x6e ? HOLDS_NULL : firstByte === 0x5b ? HOLDS_ARRAY : 0);
+  const noted = container | holds(firstByte);
   containers[level] = noted;
   return (noted & (HOLDS_NULL | HOLDS_ARRAY)) !== (HOLDS_NULL | HOLDS_ARRAY);
+}
+
+/** What an array holds that has an element with this first byte. */
+function holds(firstByte: number): number {
+  switch (firstByte) {
+    case 0x6e:
+      return HOLDS_NULL;
+    case 0x5b:
+      return HOLDS_ARRAY;
+    case 0x22:
+      return HOLDS_STRING;
+    case 0x74:
+    case 0x66:
+    case 0x7b:
+      return 0;
+    default:
+      return HOLDS_NUMBER;
+  }
+}
+
+/** Whether the scalar is an integer that a double does not hold for sure. */
+function isLargeInteger(bytes: Buffer, start: number, end: number): boolean {
+  const digits = bytes[start] === 0x2d ? start + 1 : start;
+  if (passDigits(bytes, digits, end) !== end || end - digits < MAX_EXACT_DIGITS.length) return false;
+  return end - digits > MAX_EXACT_DIGITS.length || bytes.toString("latin1", digits, end) > MAX_EXACT_DIGITS;
 }
 
 function skipSpace(bytes: Buffer, start: number, end: number): number {

@@ -1,4 +1,5 @@
 import type { ConnectionSettings } from "../clickhouse/connection.ts";
+import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import {
   type KnownSettings,
   knownSettings,
@@ -7,13 +8,11 @@ import {
   readSettings,
   writeSettings,
 } from "../clickhouse/query-settings.ts";
-import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
-import { isAtLeast, type MajorMinor } from "../clickhouse/version.ts";
 import { RunError } from "../errors.ts";
-import type { ResolvedMapping } from "../mapping/resolve.ts";
+import { jsonColumnType, type ResolvedMapping } from "../mapping/resolve.ts";
 import type { KeyRange } from "../plan/key-range.ts";
 import {
   averageRowBytes,
@@ -24,6 +23,7 @@ import {
   planPages,
 } from "../plan/pages.ts";
 import type { BadRowLog } from "./bad-row.ts";
+import { type JsonSupport, probeJson } from "./json-support.ts";
 import type { PageLedger } from "./ledger.ts";
 import { loadTraceStore } from "./load-trace-store.ts";
 import { type CopiedRange, inKeyOrder, proveCopied } from "./partition-proof.ts";
@@ -136,9 +136,6 @@ const PROOF_QUERY_ROWS = 4_000_000;
 /** What blocks of pages are asked to be, at most. Servers give no less than a granule: up to 10 MiB by default. */
 const BLOCK_BYTES = 2 * 2 ** 20;
 
-/** The flattened serialization of JSON columns came with 25.6, and was mended since. */
-const JSON_PATHS_SINCE: MajorMinor = [25, 8];
-
 /** The rows that a block may have: a batch's, or fewer where rows are large. */
 function blockRows(batchRows: number, rowBytes: number | null): number {
   return rowBytes === null ? batchRows : Math.min(batchRows, Math.max(1, Math.round(BLOCK_BYTES / rowBytes)));
@@ -194,7 +191,9 @@ class BackfillRun {
       knownSettings(server, this.#stop),
     );
     server.querySettings = querySettings(known);
-    const mapping = await checkTables(server, this.#options, this.#retry);
+    const tablesMapping = await checkTables(server, this.#options, this.#retry);
+    const json = await this.#jsonSupport(server, tablesMapping, known);
+    const mapping = json === null ? tablesMapping : { ...tablesMapping, keptJson: json.keeps };
     const clock = await readServerClock(server, this.#retry);
     const scope: PlanScope = {
       server,
@@ -215,13 +214,23 @@ class BackfillRun {
       const rowBytes = await averageRowBytes(scope, connection.database, tables.source);
       const setup = this.#workerSetup(mapping, known, scope, blockRows(batchSizeRows, rowBytes), {
         timeZone: clock.timeZone,
-        takesJsonPaths: isAtLeast(serverVersion, JSON_PATHS_SINCE) && parsesJsonByDefault(known),
+        takesJsonPaths: json?.takesPaths === true && parsesJsonByDefault(known),
       });
       await this.#copyRanges(scope, remaining, setup, clock);
     }
     const lateRows = await this.#prove(scope, mapping, earlierReadSinceMs);
     if (!this.#options.dryRun) this.#ledger.finishPartition(lastKey);
     return this.#report(this.#options.dryRun ? "dry-run" : "done", lateRows);
+  }
+
+  /** What the target's JSON column takes and keeps; null where it has none. Throws a RunError when it cannot be filled. */
+  async #jsonSupport(
+    server: Server,
+    mapping: ResolvedMapping,
+    known: KnownSettings,
+  ): Promise<JsonSupport | null> {
+    const type = jsonColumnType(mapping.made);
+    return type === null ? null : await probeJson(server, type, writeSettings(known), this.#retry);
   }
 
   async #copyRanges(
