@@ -219,8 +219,23 @@ class BackfillRun {
       await this.#copyRanges(scope, remaining, setup, clock);
     }
     const lateRows = await this.#prove(scope, mapping, earlierReadSinceMs);
+    this.#refuseIfAllRejected(qualifiedTable(connection.database, tables.target));
     if (!this.#options.dryRun) this.#ledger.finishPartition(lastKey);
     return this.#report(this.#options.dryRun ? "dry-run" : "done", lateRows);
+  }
+
+  /**
+   * Throws a RunError when the server rejected every row: the cause is then the target, and no single row. What this run
+   * has skipped is no longer done.
+   */
+  #refuseIfAllRejected(target: string): void {
+    const { rows, skipped } = this.#progress.totals();
+    const earlier = this.#ledger.done;
+    if (skipped === 0 || skipped < rows || earlier.length > 0) return;
+    this.#ledger.keepOnly([]);
+    throw new RunError(
+      `Inserting into ${target}: the server rejected all ${rows} rows, so that nothing was inserted\nThe file of --skip-bad-rows names the rows and the server's reasons. Correct what is in their way; then run the same command again.`,
+    );
   }
 
   /** What the target's JSON column takes and keeps; null where it has none. Throws a RunError when it cannot be filled. */
