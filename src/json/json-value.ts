@@ -15,18 +15,19 @@ const MAX_EXACT_DIGITS = "9007199254740992";
 
 /**
  * What is known of each container around the value under validation: 0 for an object; for an array how many arrays
- * directly enclose it, itself included, whether it holds a null and an array, and whether it, or an array directly within
- * it, holds a string and a number.
+ * directly enclose it, itself included, and what it holds.
  * Validation is synchronous, so one stack serves a thread.
  */
-const containers = new Uint8Array(MAX_DEPTH);
+const containers = new Uint16Array(MAX_DEPTH);
 const OBJECT = 0;
 const ARRAYS_MASK = 15;
 const HOLDS_NULL = 16;
 const HOLDS_ARRAY = 32;
 const HOLDS_STRING = 64;
 const HOLDS_NUMBER = 128;
-const MIXED = HOLDS_STRING | HOLDS_NUMBER;
+const HOLDS_BOOLEAN = 256;
+const HOLDS_OBJECT = 512;
+const KINDS = HOLDS_ARRAY | HOLDS_STRING | HOLDS_NUMBER | HOLDS_BOOLEAN | HOLDS_OBJECT;
 
 /**
  * Whether the bytes are one JSON value (RFC 8259) that a ClickHouse JSON column takes, and that the target at hand keeps:
@@ -47,7 +48,7 @@ export function isEmbeddableJson(
   for (;;) {
     if (at >= end) return false;
     const byte = bytes[at] as number;
-    if (depth > 0 && !noteElement(depth - 1, byte)) return false;
+    if (depth > 0 && !noteElement(depth - 1, byte, kept.mixedArrays)) return false;
     if (byte === 0x7b || byte === 0x5b) {
       if (depth === MAX_DEPTH) return false;
       const isObject = byte === 0x7b;
@@ -86,19 +87,8 @@ export function isEmbeddableJson(
       }
       if (next !== (isObject ? 0x7d : 0x5d)) return false;
       depth--;
-      if (!isObject && !kept.mixedArrays && !noteClosed(depth)) return false;
     }
   }
-}
-
-/** Hands on what the array at `level` holds to an array directly around it; false when it holds strings and numbers. */
-function noteClosed(level: number): boolean {
-  const mixed = (containers[level] as number) & MIXED;
-  if (mixed === MIXED) return false;
-  if (level > 0 && containers[level - 1] !== OBJECT) {
-    containers[level - 1] = (containers[level - 1] as number) | mixed;
-  }
-  return true;
 }
 
 /** Whether the bytes are up to 15 digits without a leading zero: so common that they are looked for first. */
@@ -107,12 +97,15 @@ function isShortInteger(bytes: Buffer, start: number, end: number): boolean {
   return end > start && passDigits(bytes, start, end) === end;
 }
 
-/** Notes the first byte of a value in the container at `level`; false when an array would hold null and array. */
-function noteElement(level: number, firstByte: number): boolean {
+/** Notes the first byte of a value in the container at `level`; false when an array would hold what it must not. */
+function noteElement(level: number, firstByte: number, mayBeMixed: boolean): boolean {
   const container = containers[level] as number;
   if (container === OBJECT) return true;
   const noted = container | holds(firstByte);
   containers[level] = noted;
+  const kinds = noted & KINDS;
+  // One kind is one bit.
+  if (!mayBeMixed && (kinds === HOLDS_ARRAY || (kinds & (kinds - 1)) !== 0)) return false;
   return (noted & (HOLDS_NULL | HOLDS_ARRAY)) !== (HOLDS_NULL | HOLDS_ARRAY);
 }
 
@@ -127,8 +120,9 @@ function holds(firstByte: number): number {
       return HOLDS_STRING;
     case 0x74:
     case 0x66:
+      return HOLDS_BOOLEAN;
     case 0x7b:
-      return 0;
+      return HOLDS_OBJECT;
     default:
       return HOLDS_NUMBER;
   }

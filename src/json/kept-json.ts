@@ -3,7 +3,7 @@
  * either side of 0, which a double does not hold exactly.
  */
 export interface KeptJson {
-  /** Arrays that hold both strings and numbers, themselves or in arrays directly within them. */
+  /** Arrays that hold several of strings, numbers, booleans and objects, or that hold arrays. */
   readonly mixedArrays: boolean;
   /** Large integers that are elements of arrays. */
   readonly largeIntegersInArrays: boolean;

@@ -17,8 +17,15 @@ export interface JsonSupport {
   readonly keeps: KeptJson;
 }
 
-/** Rows in which older servers alter a value: the number becomes a string, the integer a float. */
-const ALTERED = ['{"mixed":[1,"a"],"nested":[[1],["a"]]}', '{"number":1.5}', '{"number":9007199254740993}'];
+/** Rows in which older servers alter values: numbers among strings become strings, arrays in arrays lose elements. */
+const MIXED_ARRAYS = [
+  '{"mixed":[1,"a"],"nested":[[1],["a"]]}',
+  '{"mixed":["x",["y",["z"]]],"nested":[[1],[2,[3]],{},[]]}',
+  '{"mixed":[1,"a",null,{"x":2}],"nested":[[1],2]}',
+];
+/** Rows in which they make a float of the integer. */
+const INTEGER_AFTER_FLOAT = ['{"number":1.5}', '{"number":9007199254740993}'];
+const ALTERED = [...MIXED_ARRAYS, ...INTEGER_AFTER_FLOAT];
 
 /** Rows with every type that a column of paths has, and with several types under a path. */
 const METADATA: readonly Readonly<Record<string, string>>[] = [
@@ -70,13 +77,17 @@ export async function probeJson(
       { cause: altered },
     );
   }
-  const [mixed, , number] = altered.map(([text]) => text);
+  const isKept = (row: string): boolean => altered[ALTERED.indexOf(row)]?.[0] === row;
   const texts = METADATA.map((row) => `{${Object.entries(row).map(([key, value]) => `"${key}":${value}`)}}`);
   const stored = await orRefusal(read(METADATA.length, asTexts(texts)));
   const storedPaths = await orRefusal(read(METADATA.length, asPaths()));
   return {
     takesPaths: Array.isArray(stored) && JSON.stringify(stored) === JSON.stringify(storedPaths),
-    keeps: { ...LEAST_KEPT, mixedArrays: mixed === ALTERED[0], largeIntegers: number === ALTERED[2] },
+    keeps: {
+      ...LEAST_KEPT,
+      mixedArrays: MIXED_ARRAYS.every(isKept),
+      largeIntegers: INTEGER_AFTER_FLOAT.every(isKept),
+    },
   };
 }
 

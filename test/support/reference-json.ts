@@ -26,14 +26,21 @@ export const KEPT_AS_TEXT: ReferenceKept = {
 
 /** What the JSON columns of a version keep, given as `major.minor…`. */
 export function keptByVersion(version: string): ReferenceKept {
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  const isSince = (since: readonly [number, number]): boolean =>
-    major > since[0] || (major === since[0] && minor >= since[1]);
   return {
-    mixedArrays: isSince([25, 8]),
-    largeIntegers: isSince([26, 3]),
+    mixedArrays: isSince(version, [25, 8]),
+    largeIntegers: isSince(version, [26, 3]),
     largeIntegersInArrays: false,
   };
+}
+
+/** Whether a String that is cast to JSON is read under the settings of the query, as data that is inserted is. */
+export function castsUnderSettings(version: string): boolean {
+  return isSince(version, [26, 3]);
+}
+
+function isSince(version: string, [sinceMajor, sinceMinor]: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > sinceMajor || (major === sinceMajor && minor >= sinceMinor);
 }
 
 /**
@@ -89,24 +96,23 @@ function hasInteger(value: string, after: string, least: string, greatest: strin
     OR ${number} > toInt128('${greatest}') OR ${number} < toInt128('${least}')), ${numbers})`;
 }
 
-/** Whether an array holds a string and a number, itself or in arrays directly within it. */
+/** Whether an array holds an array, or several of strings, numbers, booleans and objects. */
 function hasMixedArray(value: string): string {
   const withoutNames = `replaceRegexpAll(${value}, '${STRING}\\\\s*:', ':')`;
-  const found = `extractAll(replaceRegexpAll(${withoutNames}, '${STRING}', '"'), '[\\\\[\\\\]{}"]|${NUMBER}')`;
-  const [isArray, holdsString, holdsNumber] = [1, 2, 4];
-  const mixed = holdsString | holdsNumber;
+  const found = `extractAll(replaceRegexpAll(${withoutNames}, '${STRING}', '"'), '[\\\\[\\\\]{}"]|true|false|${NUMBER}')`;
+  const [isArray, string, number, boolean, object, array] = [1, 2, 4, 8, 16, 32];
   const top = "acc.2[-1]";
-  const noted = (bits: string): string =>
-    `arrayPushBack(arrayPopBack(acc.2), if(bitAnd(${top}, ${isArray}) > 0, bitOr(${top}, ${bits}), ${top}))`;
-  const closed = `arrayPushBack(arrayPopBack(arrayPopBack(acc.2)),
-    if(bitAnd(acc.2[-2], ${isArray}) > 0, bitOr(acc.2[-2], bitAnd(${top}, toUInt8(${mixed}))), acc.2[-2]))`;
+  const isInArray = `bitAnd(${top}, ${isArray}) > 0`;
+  const kind = `toUInt8(multiIf(token = '"', ${string}, token = '{', ${object}, token = '[', ${array},
+    token IN ('true', 'false'), ${boolean}, ${number}))`;
+  const noted = `if(${isInArray}, bitOr(${top}, ${kind}), ${top})`;
+  const isBad = `(${isInArray} AND (token = '[' OR bitCount(bitOr(${top}, ${kind})) > 2))`;
+  const stack = `arrayPushBack(arrayPopBack(acc.2), ${noted})`;
   const step = `multiIf(
-    token = '{', (acc.1, arrayPushBack(acc.2, toUInt8(0))),
-    token = '[', (acc.1, arrayPushBack(acc.2, toUInt8(${isArray}))),
-    token = '}', (acc.1, arrayPopBack(acc.2)),
-    token = ']', (acc.1 OR bitAnd(${top}, ${mixed}) = ${mixed}, ${closed}),
-    token = '"', (acc.1, ${noted(`toUInt8(${holdsString})`)}),
-    (acc.1, ${noted(`toUInt8(${holdsNumber})`)}))`;
+    token IN (']', '}'), (acc.1, arrayPopBack(acc.2)),
+    token = '[', (acc.1 OR ${isBad}, arrayPushBack(${stack}, toUInt8(${isArray}))),
+    token = '{', (acc.1 OR ${isBad}, arrayPushBack(${stack}, toUInt8(0))),
+    (acc.1 OR ${isBad}, ${stack}))`;
   const bounded = `if(position(${value}, '[') = 0 OR ${depth(value)} > ${MAX_DEPTH}, [], ${found})`;
   return `arrayFold((acc, token) -> ${step}, ${bounded}, (false, [toUInt8(0)])).1`;
 }
@@ -144,5 +150,18 @@ function clashes(name: string, value: string, names: string, kept: ReferenceKept
     arrayFilter(other -> startsWith(other, concat(${name}, '.')), ${names}))`;
   return `notEmpty(${others}) AND arrayExists(
     path -> arrayExists(rest -> path = rest OR startsWith(path, concat(rest, '.')), ${others}),
-    JSONAllPaths(CAST(if(${isObject}, ${value}, '{}') AS JSON)))`;
+    ${paths(`if(${isObject}, ${value}, '{}')`)})`;
+}
+
+/** How deep paths are followed: those of the tests' dotted keys are shorter. */
+const MAX_PATH = 8;
+
+/** The paths of an object to what is neither null nor an empty object, in functions that every version has. */
+function paths(object: string): string {
+  const below = `arrayMap(member -> (if(level = 0, member.1, concat(entry.1, '.', member.1)), member.2),
+    JSONExtractKeysAndValuesRaw(entry.2))`;
+  const step = `arrayFlatten(arrayMap(entry -> if(startsWith(entry.2, '{'), ${below}, [entry]), acc))`;
+  const start = `[('', trim(${object}))]`;
+  return `arrayMap(entry -> entry.1, arrayFilter(entry -> entry.2 != 'null',
+    arrayFold((acc, level) -> ${step}, range(${MAX_PATH}), ${start})))`;
 }

@@ -1,5 +1,5 @@
 import { identifier } from "../../src/clickhouse/sql.ts";
-import { KEPT_AS_TEXT, keptByVersion, metadataJson } from "./reference-json.ts";
+import { castsUnderSettings, KEPT_AS_TEXT, keptByVersion, metadataJson } from "./reference-json.ts";
 import type { TestServer } from "./server.ts";
 
 /** What to compute: the events of one month. */
@@ -132,11 +132,31 @@ export async function writeReference(
     `ALTER TABLE ${identifier(into)} MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1`,
     { database },
   );
-  const settings = { ...JSON_SETTINGS, optimize_on_insert: 0, async_insert: 0, join_use_nulls: 0 };
-  await server.command(`INSERT INTO ${identifier(into)} (${columns.map(identifier).join(", ")})\n${sql}`, {
-    database,
-    settings: await knownOnes(server, settings),
+  const settings = await knownOnes(server, {
+    ...JSON_SETTINGS,
+    optimize_on_insert: 0,
+    async_insert: 0,
+    join_use_nulls: 0,
   });
+  const names = columns.map(identifier).join(", ");
+  const json = (await columnNames(server, database, scope.target)).get("metadata") ?? "String";
+  const version = (await server.query("SELECT version()")).trim();
+  if (json === "String" || castsUnderSettings(version)) {
+    await server.command(`INSERT INTO ${identifier(into)} (${names})\n${sql}`, { database, settings });
+  } else {
+    // The text is read as data, under the settings.
+    const texts = identifier(`${into}_texts`);
+    await server.command(`CREATE TABLE ${texts} AS ${identifier(scope.target)}`, { database });
+    await server.command(`ALTER TABLE ${texts} DROP COLUMN metadata, ADD COLUMN metadata String`, {
+      database,
+    });
+    await server.command(`INSERT INTO ${texts} (${names})\n${sql}`, { database, settings });
+    const data = await server.fetchBytes(`SELECT ${names} FROM ${texts} FORMAT TabSeparated`, { database });
+    await server.insertRaw(`INSERT INTO ${identifier(into)} (${names}) FORMAT TabSeparated`, data, {
+      database,
+      settings,
+    });
+  }
   return Number(await server.query(`SELECT count() FROM ${identifier(into)}`, { database }));
 }
 
