@@ -86,7 +86,8 @@ export async function probeJson(
     keeps: {
       ...LEAST_KEPT,
       mixedArrays: MIXED_ARRAYS.every(isKept),
-      largeIntegers: INTEGER_AFTER_FLOAT.every(isKept),
+      // Once a path has as many types as the column allows, an integer becomes a float that other rows have there.
+      largeIntegers: INTEGER_AFTER_FLOAT.every(isKept) && !type.includes("max_dynamic_types"),
     },
   };
 }

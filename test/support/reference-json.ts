@@ -24,11 +24,11 @@ export const KEPT_AS_TEXT: ReferenceKept = {
   largeIntegersInArrays: true,
 };
 
-/** What the JSON columns of a version keep, given as `major.minor…`. */
-export function keptByVersion(version: string): ReferenceKept {
+/** What a column of that JSON type keeps in a version, given as `major.minor…`. */
+export function keptByVersion(version: string, type: string): ReferenceKept {
   return {
     mixedArrays: isSince(version, [25, 8]),
-    largeIntegers: isSince(version, [26, 3]),
+    largeIntegers: isSince(version, [26, 3]) && !type.includes("max_dynamic_types"),
     largeIntegersInArrays: false,
   };
 }

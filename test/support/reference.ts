@@ -99,7 +99,7 @@ export async function referenceSelect(server: TestServer, scope: ReferenceScope)
     known["metadata"] = metadataJson(
       "names",
       "raw",
-      json === "String" ? KEPT_AS_TEXT : keptByVersion(version),
+      json === "String" ? KEPT_AS_TEXT : keptByVersion(version, json),
     );
   }
   for (const column of NEWER_COLUMNS) {
