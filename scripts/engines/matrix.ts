@@ -1,5 +1,7 @@
 /** What a scenario showed on an engine, as the scenarios write it to their report. */
-type Shown = { readonly rows: number } | { readonly word: string; readonly why: string };
+type Shown =
+  | { readonly rows: number; readonly why?: string }
+  | { readonly word: string; readonly why: string };
 
 /** What an engine showed, by scenario; `failure` is the output of a run that failed. */
 export interface EngineOutcome {
@@ -15,9 +17,10 @@ export function matrixLines(
   const notes: string[] = [];
   const cell = (shown: Shown | undefined): string => {
     if (shown === undefined) return "failed";
-    if ("rows" in shown) return String(shown.rows);
+    const text = "rows" in shown ? String(shown.rows) : shown.word;
+    if (shown.why === undefined) return text;
     if (!notes.includes(shown.why)) notes.push(shown.why);
-    return `${shown.word} (${notes.indexOf(shown.why) + 1})`;
+    return `${text} (${notes.indexOf(shown.why) + 1})`;
   };
   return [
     `| engine | ${scenarios.join(" | ")} |`,

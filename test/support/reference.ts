@@ -156,6 +156,7 @@ export async function writeReference(
       database,
       settings,
     });
+    await server.command(`DROP TABLE ${texts}`, { database });
   }
   return Number(await server.query(`SELECT count() FROM ${identifier(into)}`, { database }));
 }
