@@ -21,7 +21,17 @@ export async function installEngine({ name, wheel }: EngineVersion): Promise<str
   if (existsSync(folder)) return folder;
   mkdirSync(engineDirectory(), { recursive: true });
   const unfinished = join(engineDirectory(), `.${id}-${process.pid}`);
-  const flags = ["--quiet", "--no-deps", "--no-compile", "--only-binary", ":all:", "--target", unfinished];
+  const flags = [
+    "--retries",
+    "2",
+    "--quiet",
+    "--no-deps",
+    "--no-compile",
+    "--only-binary",
+    ":all:",
+    "--target",
+    unfinished,
+  ];
   const requirement = `${wheel.package}==${wheel.version}`;
   try {
     const child = Bun.spawn(["python3", "-m", "pip", "install", ...flags, requirement], {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EngineUnavailable, installEngine } from "./install.ts";
+import { installEngine } from "./install.ts";
 import type { EngineVersion } from "./versions.ts";
 
 /** An engine behind ClickHouse's HTTP interface, on a data directory of its own. */
@@ -9,7 +9,7 @@ export interface EngineServer extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Installs the engine where need be and starts it; it ends with this process at the latest. @throws {EngineUnavailable} */
+/** Installs the engine where need be and starts it; it ends with this process at the latest. @throws {EngineUnavailable} when it cannot be installed */
 export async function startEngine(version: EngineVersion): Promise<EngineServer> {
   const wheel = await installEngine(version);
   const data = mkdtempSync(join(tmpdir(), "clickhouse-backfill-engine-"));
@@ -32,7 +32,7 @@ export async function startEngine(version: EngineVersion): Promise<EngineServer>
   }
   const errors = await new Response(child.stderr).text();
   await stop();
-  throw new EngineUnavailable(
+  throw new Error(
     `Engine ${version.name} does not start: ${errors.trim().split("\n").at(-1) ?? "without a word"}`,
   );
 }

@@ -10,7 +10,7 @@ export interface PreparedEngine extends AsyncDisposable {
   run(scenario: string): Promise<Result>;
 }
 
-/** Starts an engine and makes its month. @throws {EngineUnavailable} */
+/** Starts an engine and makes its month. @throws {EngineUnavailable} when it cannot be installed */
 export async function prepareEngine(version: EngineVersion, seed: number): Promise<PreparedEngine> {
   const engine = await startEngine(version);
   try {
