@@ -42,8 +42,11 @@ export function runOptions(
   };
 }
 
-/** Runs a backfill from a fresh checkpoint. */
-export async function backfill(options: BackfillOptions): Promise<RunOutcome> {
+/** Runs a backfill from a fresh checkpoint; `stop` ends it as a signal does. */
+export async function backfill(
+  options: BackfillOptions,
+  stop: AbortSignal = new AbortController().signal,
+): Promise<RunOutcome> {
   const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-state-"));
   try {
     const ledger = openLedger({
@@ -52,7 +55,6 @@ export async function backfill(options: BackfillOptions): Promise<RunOutcome> {
       fingerprint: fingerprintOf(options),
     });
     const events: BackfillEvent[] = [];
-    const stop = new AbortController().signal;
     const report = await runBackfill(options, ledger, (event) => events.push(event), stop);
     return { report, events };
   } finally {

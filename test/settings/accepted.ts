@@ -1,0 +1,38 @@
+import type { Verdict } from "./judge.ts";
+
+/** Refusals that are right: what the tool cannot pin, or must not. */
+interface Accepted {
+  readonly reason: string;
+  /** Names of settings. */
+  readonly settings: readonly string[];
+  /** Only these values; all where left out. */
+  readonly values?: readonly string[];
+}
+
+const ACCEPTED: readonly Accepted[] = [
+  {
+    reason: "limits on memory protect the server: an administrator's to set",
+    settings: ["max_memory_usage", "max_memory_usage_for_user", "max_untracked_memory"],
+  },
+];
+
+/** Why a refusal is right; null: it is not known to be. */
+export function acceptedReason({ trial, outcome }: Verdict): string | null {
+  if (outcome !== "refused") return null;
+  const names = Object.keys(trial.settings);
+  const [name = ""] = names;
+  if (names.length !== 1) return null;
+  const value = trial.settings[name] ?? "";
+  const rule = ACCEPTED.find(
+    ({ settings, values }) => settings.includes(name) && (values === undefined || values.includes(value)),
+  );
+  return rule?.reason ?? null;
+}
+
+/** Whether a refusal says what an administrator needs: the setting, or the server's own words with their code. */
+export function isClear({ trial, message }: Verdict): boolean {
+  return (
+    /Code: \d+\. DB::Exception: \S/.test(message) ||
+    Object.keys(trial.settings).some((name) => message.includes(name))
+  );
+}
