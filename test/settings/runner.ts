@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { randomFrom } from "../support/data/random.ts";
 import { connectTo, startDevServer } from "../support/server.ts";
 import { judge, type Verdict, withTypesOfRun } from "./judge.ts";
 import type { Trial } from "./trial.ts";
@@ -25,7 +26,8 @@ export async function sweep({ trials, seed, jobs, onVerdict }: SweepOptions): Pr
   const { url, process: child } = await startDevServer("--temporary", "--users", users);
   const verdicts: Verdict[] = [];
   try {
-    const queue = trials.values();
+    // Mixed: the first hundred show of what kind the troubles are.
+    const queue = randomFrom(seed).shuffle(trials).values();
     const work = async (): Promise<void> => {
       const world = await withTypesOfRun(await openWorld(connectTo(url), seed));
       for (const trial of queue) {
@@ -39,5 +41,5 @@ export async function sweep({ trials, seed, jobs, onVerdict }: SweepOptions): Pr
     await child.exited;
     rmSync(directory, { recursive: true });
   }
-  return verdicts;
+  return verdicts.sort((a, b) => trials.indexOf(a.trial) - trials.indexOf(b.trial));
 }
