@@ -14,7 +14,13 @@ export class CheckpointError extends Error {
 }
 
 /** The signals that end a run gracefully. */
-export type StopSignal = "SIGINT" | "SIGTERM";
+export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
+
+const STOPPED: Readonly<Record<StopSignal, string>> = {
+  SIGINT: "Interrupted",
+  SIGTERM: "Terminated",
+  SIGHUP: "Hung up",
+};
 
 /** The run was stopped by a signal; what is finished is in the checkpoint. */
 export class InterruptedError extends Error {
@@ -22,20 +28,33 @@ export class InterruptedError extends Error {
   readonly signal: StopSignal;
 
   constructor(signal: StopSignal) {
-    super(signal === "SIGINT" ? "Interrupted" : "Terminated");
+    super(STOPPED[signal]);
     this.signal = signal;
   }
 }
 
 /** Exit codes as documented in the README; scripts rely on them. */
-export const EXIT_CODES = { done: 0, failed: 1, usage: 2, checkpoint: 3, sigint: 130, sigterm: 143 } as const;
+export const EXIT_CODES = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  checkpoint: 3,
+  sighup: 129,
+  sigint: 130,
+  sigterm: 143,
+} as const;
+
+/** What a shell says of a program that a signal has ended. */
+const CODE_OF_SIGNAL: Readonly<Record<StopSignal, number>> = {
+  SIGINT: EXIT_CODES.sigint,
+  SIGTERM: EXIT_CODES.sigterm,
+  SIGHUP: EXIT_CODES.sighup,
+};
 
 /** The exit code that an error ends the program with; anything unforeseen counts as a failed run. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT_CODES.usage;
   if (error instanceof CheckpointError) return EXIT_CODES.checkpoint;
-  if (error instanceof InterruptedError) {
-    return error.signal === "SIGINT" ? EXIT_CODES.sigint : EXIT_CODES.sigterm;
-  }
+  if (error instanceof InterruptedError) return CODE_OF_SIGNAL[error.signal];
   return EXIT_CODES.failed;
 }

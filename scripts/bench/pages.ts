@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import { type ClickHouseClient, createClient } from "@clickhouse/client";
 import { type QuerySettings, Server } from "../../src/clickhouse/server.ts";
 import { readServerSettings } from "../../src/clickhouse/settings/server-settings.ts";
-import { statementSettings, withBlocks } from "../../src/clickhouse/settings/statement-settings.ts";
+import { statementSettings, withPreferred } from "../../src/clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../../src/clickhouse/sql.ts";
 import { WHOLE_KEY_SPACE } from "../../src/plan/key-range.ts";
 import { type Page, planPages } from "../../src/plan/pages.ts";
@@ -35,9 +35,10 @@ export async function openPages(url: string): Promise<PageReading> {
     keep_alive: { enabled: true, idle_socket_ttl: 1_500 },
   });
   const user = await readServerSettings(server, signal);
-  server.settings = withBlocks(statementSettings(user), user, {
+  server.settings = withPreferred(statementSettings(user), user, {
     pageRead: BATCH_ROWS,
     traceRead: BATCH_ROWS,
+    insert: BATCH_ROWS,
     compression: "none",
   });
   const pages = planPages(

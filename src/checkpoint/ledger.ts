@@ -1,9 +1,10 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, renameSync } from "node:fs";
+import { dirname } from "node:path";
 import { CheckpointError, RunError } from "../errors.ts";
 import type { PageLedger } from "../pipeline/ledger.ts";
 import { compareKeys, type SortingKey } from "../plan/key-range.ts";
 import { addPage, type DoneKeys, doneRanges, NOTHING_DONE, remainingRanges } from "./done-keys.ts";
-import { removeIfThere, replaceDurably, temporariesOf } from "./durable-file.ts";
+import { removeIfThere, replaceDurably, syncDirectory, temporariesOf } from "./durable-file.ts";
 import { describeFileError } from "./file-error.ts";
 import { describeDifferences, type Fingerprint } from "./fingerprint.ts";
 import { statePath } from "./paths.ts";
@@ -18,6 +19,8 @@ export interface LedgerOptions {
   readonly directory: string;
   readonly partition: string;
   readonly fingerprint: Fingerprint;
+  /** A checkpoint that is there does not count: the run sets it aside, or, where it writes nothing, ignores it. */
+  readonly restart?: boolean;
 }
 
 /** The ledger over a checkpoint. */
@@ -35,9 +38,14 @@ export interface CheckpointLedger extends PageLedger {
  */
 export function openLedger(options: LedgerOptions, now: () => Date = () => new Date()): CheckpointLedger {
   const path = statePath(options.directory, options.partition);
+  const aside = options.restart === true ? setAside(path, now()) : null;
   const state = readState(path, options);
   removeTemporaries(path);
-  return createLedger(state, (next) => {
+  const notice =
+    aside === null
+      ? null
+      : `The checkpoint ${path} is set aside as ${aside}: the month is copied from the start`;
+  return createLedger(state, notice, (next) => {
     try {
       replaceDurably(path, serializeState({ ...next, fingerprint: options.fingerprint }, now()));
     } catch (error) {
@@ -51,7 +59,24 @@ export function openLedger(options: LedgerOptions, now: () => Date = () => new D
  * @throws {CheckpointError} as {@link openLedger} does.
  */
 export function openReadOnlyLedger(options: LedgerOptions): CheckpointLedger {
-  return createLedger(readState(statePath(options.directory, options.partition), options), () => {});
+  const state =
+    options.restart === true
+      ? emptyState(options)
+      : readState(statePath(options.directory, options.partition), options);
+  return createLedger(state, null, () => {});
+}
+
+/** Gives the checkpoint another name, which is kept, and returns it; null where there is none. Durable when it returns. */
+function setAside(path: string, now: Date): string | null {
+  const aside = `${path}.set-aside-${now.toISOString().replaceAll(/[-:]/g, "")}`;
+  try {
+    renameSync(path, aside);
+    syncDirectory(dirname(path));
+    return aside;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw new CheckpointError(describeFileError(`The checkpoint ${path} could not be set aside`, error));
+  }
 }
 
 function removeTemporaries(path: string): void {
@@ -67,16 +92,7 @@ function removeTemporaries(path: string): void {
 
 function readState(path: string, { partition, fingerprint }: LedgerOptions): CheckpointState {
   const json = readIfThere(path);
-  if (json === null) {
-    return {
-      partition,
-      done: NOTHING_DONE,
-      rowsProcessed: 0,
-      readSinceMs: null,
-      finished: false,
-      fingerprint,
-    };
-  }
+  if (json === null) return emptyState({ partition, fingerprint });
   const state = parseOrRefuse(path, json);
   if (state.partition !== partition) {
     throw refusal(path, `is of partition ${JSON.stringify(state.partition)}, this run is of "${partition}"`);
@@ -86,6 +102,21 @@ function readState(path: string, { partition, fingerprint }: LedgerOptions): Che
     throw refusal(path, `belongs to another run: ${differences.join("; ")}`);
   }
   return state;
+}
+
+function emptyState({
+  partition,
+  fingerprint,
+}: Pick<LedgerOptions, "partition" | "fingerprint">): CheckpointState {
+  return {
+    partition,
+    done: NOTHING_DONE,
+    rowsProcessed: 0,
+    readSinceMs: null,
+    finished: false,
+    targetRows: null,
+    fingerprint,
+  };
 }
 
 function readIfThere(path: string): string | null {
@@ -110,20 +141,25 @@ function parseOrRefuse(path: string, json: string): CheckpointState {
 function refusal(path: string, reason: string): CheckpointError {
   return new CheckpointError(
     `The checkpoint ${path} ${reason}\n` +
-      "It is left as it is. Delete it to start afresh, or use another --cursor-state-dir to keep it.",
+      "It is left as it is. --restart sets it aside and copies the month from the start; another --cursor-state-dir leaves it alone.",
   );
 }
 
 /** The ledger's rules over a state; `save` makes each new state durable before it counts. */
-function createLedger(initial: CheckpointState, save: (state: CheckpointState) => void): CheckpointLedger {
+function createLedger(
+  initial: CheckpointState,
+  notice: string | null,
+  save: (state: CheckpointState) => void,
+): CheckpointLedger {
   let state = initial;
   const advance = (next: CheckpointState): void => {
     save(next);
     state = next;
   };
   return {
-    notice: initial.fingerprint === null ? LEGACY_NOTICE : null,
+    notice: initial.fingerprint === null ? LEGACY_NOTICE : notice,
     finished: initial.finished,
+    targetRows: initial.targetRows,
     rowsProcessed: initial.rowsProcessed,
     done: doneRanges(initial.done, initial.rowsProcessed).map(({ after, upTo, rows }) => ({
       range: { after, upTo },
@@ -149,13 +185,13 @@ function createLedger(initial: CheckpointState, save: (state: CheckpointState) =
       const rowsProcessed = ranges.reduce((sum, { rows }) => sum + rows, 0);
       advance({ ...state, done, rowsProcessed });
     },
-    finishPartition: (lastKey) => {
+    finishPartition: (lastKey, targetRows) => {
       // Marked finished with ranges left, they would never be copied.
       if (!state.finished && remainingRanges(state.done).length > 0) {
         throw new Error("The partition cannot be finished: key ranges of it remain");
       }
       const cursor = greater(greater(state.done.cursor, lastKey), lastUpperBound(state));
-      advance({ ...state, done: { cursor, beyondCursor: [] }, finished: true });
+      advance({ ...state, done: { cursor, beyondCursor: [] }, finished: true, targetRows });
     },
   };
 }

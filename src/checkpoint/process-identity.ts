@@ -42,7 +42,7 @@ export function livenessOf(recorded: ProcessIdentity, current: ProcessIdentity):
     return recorded.machine_id === null || current.machine_id === null ? "elsewhere" : "dead";
   }
   if (differ(recorded.pid_namespace, current.pid_namespace)) return "elsewhere";
-  if (!pidExists(recorded.pid)) return "dead";
+  if (!pidExists(recorded.pid) || isZombie(recorded.pid)) return "dead";
   return differ(recorded.process_start, processStart(recorded.pid)) ? "dead" : "alive";
 }
 
@@ -60,12 +60,23 @@ function pidExists(pid: number): boolean {
   }
 }
 
-/** Field 22 of `/proc/<pid>/stat` (proc_pid_stat(5)), or `null` where there is no such file. */
+/** When a process started, in clock ticks after boot; `null` where the system does not say so. */
 export function processStart(pid: number): string | null {
+  return statField(pid, 22);
+}
+
+/** It has ended, and its parent has not asked how: it holds nothing any more. */
+function isZombie(pid: number): boolean {
+  const state = statField(pid, 3);
+  return state === "Z" || state === "X";
+}
+
+/** A field of `/proc/<pid>/stat` from the third on (proc_pid_stat(5)), or `null` where there is no such file. */
+function statField(pid: number, number: number): string | null {
   const stat = readOrNull(() => readFileSync(`/proc/${pid}/stat`, "utf8"));
   // The second field is the command in parentheses and may hold blanks and parentheses itself; field 3 follows the last.
   const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields?.[22 - 3] ?? null;
+  return fields?.[number - 3] ?? null;
 }
 
 function readBootId(): string | null {

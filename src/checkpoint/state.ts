@@ -19,6 +19,8 @@ export interface CheckpointState {
    */
   readonly readSinceMs: number | null;
   readonly finished: boolean;
+  /** Events that the target showed when the partition was finished; null while it is not, and where that is not known. */
+  readonly targetRows: number | null;
   /** `null` in a file of an older deployment, which does not say what it copied. */
   readonly fingerprint: Fingerprint | null;
 }
@@ -73,6 +75,7 @@ const currentFile = v.strictObject({
   ),
   fingerprint: fingerprintSchema,
   read_since: v.optional(timestamp),
+  target_rows: v.optional(rowCount),
 });
 
 /**
@@ -91,6 +94,7 @@ export function parseState(json: string): CheckpointState {
       rowsProcessed: file.rows_processed,
       readSinceMs: Date.parse(file.last_updated),
       finished: false,
+      targetRows: null,
       fingerprint: null,
     };
   }
@@ -116,6 +120,7 @@ export function parseState(json: string): CheckpointState {
     rowsProcessed: file.rows_processed,
     readSinceMs: Date.parse(file.read_since ?? file.last_updated),
     finished,
+    targetRows: file.target_rows ?? null,
     fingerprint,
   };
 }
@@ -138,6 +143,7 @@ export function serializeState(
       rows,
     })),
     fingerprint: state.fingerprint,
+    ...(state.targetRows === null ? {} : { target_rows: state.targetRows }),
     ...(state.readSinceMs === null ? {} : { read_since: new Date(state.readSinceMs).toISOString() }),
   };
   return `${JSON.stringify(file, null, 2)}\n`;

@@ -16,14 +16,19 @@ export const COMPRESSION_LEVEL: Readonly<Record<Encoding, number>> = { zstd: 1, 
 const CHUNK_BYTES = 256 * 1024;
 
 /** `body` as a compressed stream, made while it is read; to be destroyed by whoever does not read it to its end. */
-export function compressed(body: readonly Buffer[], encoding: Encoding): Readable {
+export function compressed(
+  body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  encoding: Encoding,
+): Readable {
   // An error or an early end reaches whoever reads the outcome.
   return pipeline(Readable.from(copiesOf(body), { objectMode: false }), compressor(encoding), () => {});
 }
 
 /** Copies, since a compressor that is destroyed may be at work on one still, when the body's memory serves others already. */
-function* copiesOf(body: readonly Buffer[]): Generator<Buffer, void, void> {
-  for (const part of body) {
+async function* copiesOf(
+  body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Buffer, void, void> {
+  for await (const part of body) {
     for (let at = 0; at < part.length; at += CHUNK_BYTES)
       yield Buffer.from(part.subarray(at, at + CHUNK_BYTES));
   }

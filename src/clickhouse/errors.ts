@@ -1,4 +1,4 @@
-import { NativeFormatError } from "./native/parser.ts";
+import { NativeFormatError } from "./native/format-error.ts";
 
 /** The server responded with an error. `code` is ClickHouse's error code, 0 when the response named none. */
 export class ServerError extends Error {
@@ -35,6 +35,7 @@ export class TransportError extends Error {
 
 /** Error codes of ClickHouse (`src/Common/ErrorCodes.cpp`) that this program names elsewhere. */
 export const ERROR_CODE = {
+  unknownIdentifier: 47,
   unknownTable: 60,
   unknownDatabase: 81,
   unknownSetting: 115,
@@ -98,6 +99,13 @@ const TRANSIENT_CODES: ReadonlyMap<number, string> = new Map([
 
 /** HTTP statuses that may pass by themselves: a proxy's, or a server's that is too busy, whatever its code. */
 const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+/** Whether an error is the server's or the network's, and no bug of this program. */
+export function isServerFailure(error: unknown): error is Error {
+  return (
+    error instanceof ServerError || error instanceof TransportError || error instanceof NativeFormatError
+  );
+}
 
 /** Whether the same request may succeed when it is made again. */
 export function isTransient(error: unknown): boolean {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { isTransient } from "./errors.ts";
+import { isServerFailure, isTransient } from "./errors.ts";
 
 /** One failed attempt that will be followed by another. */
 export interface RetryNotice {
@@ -35,7 +35,7 @@ const MAX_DELAY_MS = 30_000;
 /**
  * Runs `attempt` until it succeeds, up to `maxRetries` times after the first, with exponential backoff and jitter.
  * An error that will not pass by itself ends it at once. Rejects with a StepError - of a step within a step, with that
- * one's - or with the signal's reason.
+ * one's -, with the signal's reason, or, as it is, with an error that is neither the server's nor the network's.
  */
 export async function withRetry<T>(step: string, policy: RetryPolicy, attempt: () => Promise<T>): Promise<T> {
   for (let retries = 0; ; retries++) {
@@ -44,10 +44,11 @@ export async function withRetry<T>(step: string, policy: RetryPolicy, attempt: (
       return await attempt();
     } catch (error) {
       policy.signal.throwIfAborted();
-      if (error instanceof StepError) throw error;
+      // A bug stays one, with its own message and stack.
+      if (error instanceof StepError || !isServerFailure(error)) throw error;
       if (retries >= policy.maxRetries || !isTransient(error)) throw new StepError(step, error);
       const delayMs = backoffMs(retries, Math.random());
-      const message = error instanceof Error ? error.message : String(error);
+      const { message } = error;
       policy.onRetry({ step, attempt: retries + 1, maxRetries: policy.maxRetries, delayMs, message });
       await pause(delayMs, policy.signal);
     }

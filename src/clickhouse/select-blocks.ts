@@ -2,7 +2,7 @@ import { exceptionIn } from "./answer.ts";
 import type { Block } from "./native/block.ts";
 import { BlockAssembler } from "./native/block-assembler.ts";
 import type { BufferPool } from "./native/buffer-pool.ts";
-import { NativeFormatError } from "./native/parser.ts";
+import { NativeFormatError } from "./native/format-error.ts";
 import type { Server, Statement } from "./server.ts";
 
 /** How much of a broken answer is read on in search of the server's own words. */

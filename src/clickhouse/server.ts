@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { exceptionIn, readLines, readText } from "./answer.ts";
+import { BlockChannel } from "./block-channel.ts";
 import { compressed, decompressed, type Encoding } from "./compression.ts";
 import type { Compression, ConnectionSettings } from "./connection.ts";
 import { ServerError, TransportError } from "./errors.ts";
@@ -7,6 +8,7 @@ import { foreignResponse, isClickHouse } from "./foreign-response.ts";
 import type { Patience } from "./http/byte-socket.ts";
 import { type HttpAnswer, HttpClient, type RequestBody } from "./http/client.ts";
 import { credentialHeaders } from "./http/credentials.ts";
+import { OpenInsert } from "./open-insert.ts";
 import { beginningOf, describeWait, type QueryObserver } from "./query-observer.ts";
 import { FIRST_QUERY_SETTINGS } from "./settings/server-settings.ts";
 import type { StatementSettings } from "./settings/statement-settings.ts";
@@ -142,7 +144,7 @@ export class Server {
     query.search.set("query", statement.sql);
     query.bytes = body.reduce((sum, part) => sum + part.length, 0);
     try {
-      query.rows = await this.#insert(query, body, signal);
+      query.rows = await this.#insert(query, { parts: body, bytes: query.bytes }, signal);
       query.end(null);
       return query.rows;
     } catch (error) {
@@ -151,12 +153,34 @@ export class Server {
     }
   }
 
-  async #insert(query: Query, body: readonly Buffer[], signal: AbortSignal): Promise<number> {
+  /**
+   * Begins an INSERT that stays open for blocks; `signal` ends it at once.
+   */
+  openInsert(statement: Statement, signal: AbortSignal): OpenInsert {
+    const query = this.#begin({ ...statement, kind: "insert" });
+    query.search.set("query", statement.sql);
+    const channel = new BlockChannel();
+    const response = this.#insert(query, { parts: channel, bytes: null }, signal).then(
+      (rows) => {
+        query.rows = rows;
+        query.bytes = insert.bytes;
+        query.end(null);
+        return rows;
+      },
+      (error: unknown) => {
+        query.bytes = insert.bytes;
+        query.end(error);
+        throw error;
+      },
+    );
+    const insert = new OpenInsert(channel, response);
+    return insert;
+  }
+
+  async #insert(query: Query, data: RequestBody, signal: AbortSignal): Promise<number> {
     const compression = this.#compression;
-    if (compression === "none") {
-      return await this.#write(query, {}, { parts: body, bytes: query.bytes }, signal);
-    }
-    const parts = compressed(body, compression);
+    if (compression === "none") return await this.#write(query, {}, data, signal);
+    const parts = compressed(data.parts, compression);
     try {
       return await this.#write(query, { "Content-Encoding": compression }, { parts, bytes: null }, signal);
     } finally {

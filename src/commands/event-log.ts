@@ -27,8 +27,8 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
     case "split":
       logger.warn(
         event.reason === "size"
-          ? `${event.step}: too large, its halves are sent: ${event.message}`
-          : `${event.step}: refused, the row is looked for: ${event.message}`,
+          ? `${event.step}: too large, sent again in smaller inserts: ${event.message}`
+          : `${event.step}: rejected, bisecting to find the row: ${event.message}`,
       );
       return;
     case "notice":
@@ -48,6 +48,7 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
     case "replanned":
     case "traces":
     case "rows":
+    case "verified":
       return;
   }
 }

@@ -6,6 +6,7 @@ import {
   RunError,
   UsageError,
 } from "../errors.ts";
+import { versionLine } from "./version.ts";
 
 /** What stderr says of the error that ended the program, newline included; stacks only where they are asked for. */
 export function renderFailure(error: unknown, withStack: boolean): string {
@@ -23,8 +24,11 @@ function messageOf(error: unknown, withStack: boolean): string {
     return error.message;
   }
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  const hint = withStack ? "" : " (LOG_LEVEL=debug shows where)";
-  return `Unexpected failure: ${text.replaceAll("\n", " ")}${hint}`;
+  const where = withStack ? "the stack below" : "the output of the same command with LOG_LEVEL=debug";
+  return [
+    `This is a bug in ${versionLine()}: ${text.replaceAll("\n", " ")}`,
+    `Please report it with ${where}. What is finished is in the checkpoint; the same command continues.`,
+  ].join("\n");
 }
 
 function stacksOf(error: Error): string[] {

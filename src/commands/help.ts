@@ -12,7 +12,7 @@ export const EXIT_CODE_LINES: readonly (readonly [string, string])[] = [
   ["1", "the run failed (server, network, data)"],
   ["2", "usage or configuration"],
   ["3", "the checkpoint or its lock forbids the run"],
-  ["130, 143", "interrupted (SIGINT, SIGTERM); run again to continue"],
+  ["130, 143, 129", "ended by SIGINT, SIGTERM, SIGHUP; run again to continue"],
 ];
 
 /** The commands that are no backfill. */

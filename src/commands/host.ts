@@ -12,6 +12,8 @@ export interface Host {
   /** What neither of them writes. */
   readonly secrets: Secrets;
   readonly signals: SignalSource;
+  /** The process was started with SIGHUP ignored, as nohup does it: closing the terminal must not stop it. */
+  readonly ignoresHangup: boolean;
   /** Entry point of the page workers. */
   readonly workerUrl: URL;
   /** Processors that the process may use. */

@@ -2,7 +2,7 @@ import type { ConsolaInstance } from "consola/core";
 import { fingerprintOf } from "../checkpoint/fingerprint.ts";
 import { type LedgerOptions, openLedger, openReadOnlyLedger } from "../checkpoint/ledger.ts";
 import { acquireLock } from "../checkpoint/lock.ts";
-import { ensureStateDirectory, lockPath, statePath } from "../checkpoint/paths.ts";
+import { ensureStateDirectory, lockPath } from "../checkpoint/paths.ts";
 import { openSkipFile } from "../checkpoint/skip-file.ts";
 import { readDotenv } from "../config/dotenv.ts";
 import { proxyFor } from "../config/proxy.ts";
@@ -19,7 +19,13 @@ import { createTerminal, type Terminal } from "../report/terminal.ts";
 import { settleCredentials } from "./credentials.ts";
 import { logEvent } from "./event-log.ts";
 import type { Host } from "./host.ts";
-import { GRACE_PERIOD_MS, listenForStop, unlessAborted } from "./stop-signals.ts";
+import {
+  FIGURES_SIGNAL,
+  GRACE_PERIOD_MS,
+  listenForStop,
+  STOP_SIGNALS,
+  unlessAborted,
+} from "./stop-signals.ts";
 
 interface Session {
   readonly config: RunConfig;
@@ -34,14 +40,13 @@ interface Session {
  */
 export async function run(flags: ReadonlyMap<string, string>, host: Host): Promise<void> {
   const session = openSession(flags, host);
-  const { backfill: options, cursorStateDir, skipBadRowsPath } = session.config;
+  const { backfill: options, skipBadRowsPath } = session.config;
   const skipped = openSessionSkipFile(session);
   const report = await copy(session, openSessionLedger(session), skipped);
   host.stdout.write(
     renderFinalReport(report, {
       partition: options.partition,
       tables: options.tables,
-      checkpointPath: statePath(cursorStateDir, options.partition),
       skipFilePath: skipBadRowsPath,
     }),
   );
@@ -71,7 +76,12 @@ function openSession(flags: ReadonlyMap<string, string>, host: Host): Session {
 function openSessionLedger(session: Session): PageLedger {
   const { cursorStateDir: directory, backfill } = session.config;
   const { partition, dryRun } = backfill;
-  const options: LedgerOptions = { directory, partition, fingerprint: fingerprintOf(backfill) };
+  const options: LedgerOptions = {
+    directory,
+    partition,
+    fingerprint: fingerprintOf(backfill),
+    restart: session.config.restart,
+  };
   if (!dryRun) lock(session, directory, partition);
   const ledger = dryRun ? openReadOnlyLedger(options) : openLedger(options);
   if (ledger.notice !== null) session.logger.warn(ledger.notice);
@@ -103,13 +113,18 @@ async function copy(
   skipped: BadRowLog | null,
 ): Promise<BackfillReport> {
   const { config, host, logger } = session;
-  const stop = listenForStop(host.signals, (signal) =>
-    logger.warn(
-      `${signal}: no new pages are begun, the batches in flight finish (at most ${GRACE_PERIOD_MS / 1000} s). ` +
-        "A second signal stops at once; nothing is lost by it.",
-    ),
+  const stop = listenForStop(
+    host.signals,
+    (signal) =>
+      logger.warn(
+        `${signal}: no new pages are begun, open INSERTs end after the block in flight (at most ${GRACE_PERIOD_MS / 1000} s). ` +
+          "A second signal stops at once; nothing is lost by it.",
+      ),
+    STOP_SIGNALS.filter((signal) => signal !== "SIGHUP" || !host.ignoresHangup),
   );
   const progress = startProgressDisplay(progressTarget(session), () => performance.now());
+  const logFigures = (): void => logger.info(progress.figures());
+  host.signals.on(FIGURES_SIGNAL, logFigures);
   try {
     const work = runBackfill(
       {
@@ -130,6 +145,7 @@ async function copy(
   } finally {
     progress.stop();
     stop.dispose();
+    host.signals.off(FIGURES_SIGNAL, logFigures);
   }
 }
 
@@ -137,7 +153,12 @@ function progressTarget({ config, host, terminal, logger }: Session): ProgressTa
   const { stderr, environment } = host;
   // A bar belongs to what level info shows, as the lines do.
   if (stderr.isTTY && environment["TERM"] !== "dumb" && isLevelShown("info", config.logLevel)) {
-    return { kind: "bar", columns: stderr.columns, setStatus: terminal.setStatus };
+    return {
+      kind: "bar",
+      columns: stderr.columns,
+      setStatus: terminal.setStatus,
+      writeLine: (line) => logger.info(line),
+    };
   }
   return { kind: "lines", writeLine: (line) => logger.info(line) };
 }

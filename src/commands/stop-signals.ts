@@ -1,9 +1,14 @@
 import { InterruptedError, type StopSignal } from "../errors.ts";
 
+/** The signal that asks for the current figures, as dd(1) takes it on Linux. */
+export const FIGURES_SIGNAL = "SIGUSR1";
+
+type Signal = StopSignal | typeof FIGURES_SIGNAL;
+
 /** What a running command needs of the process to be stopped by signals; tests give their own. */
 export interface SignalSource {
-  on(signal: StopSignal, listener: () => void): unknown;
-  off(signal: StopSignal, listener: () => void): unknown;
+  on(signal: Signal, listener: () => void): unknown;
+  off(signal: Signal, listener: () => void): unknown;
 }
 
 /** Two ways to stop: first gracefully, then at once. The reason of each is an `InterruptedError`. */
@@ -18,10 +23,14 @@ export interface StopSignals {
 /** How long batches in flight may take to finish after the first signal. */
 export const GRACE_PERIOD_MS = 30_000;
 
-/** Listens for SIGINT and SIGTERM until disposed of. `onFirst` is told of the first one. */
+/** The signals that stop a run. */
+export const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** Listens for the given signals until disposed of. `onFirst` is called with the first one. */
 export function listenForStop(
   source: SignalSource,
   onFirst: (signal: StopSignal) => void,
+  signals: readonly StopSignal[] = STOP_SIGNALS,
   gracePeriodMs: number = GRACE_PERIOD_MS,
 ): StopSignals {
   const graceful = new AbortController();
@@ -38,17 +47,14 @@ export function listenForStop(
     onFirst(signal);
     graceful.abort(reason);
   };
-  const onInterrupt = (): void => receive("SIGINT");
-  const onTerminate = (): void => receive("SIGTERM");
-  source.on("SIGINT", onInterrupt);
-  source.on("SIGTERM", onTerminate);
+  const listeners = signals.map((signal) => [signal, () => receive(signal)] as const);
+  for (const [signal, listener] of listeners) source.on(signal, listener);
   return {
     graceful: graceful.signal,
     atOnce: atOnce.signal,
     dispose: () => {
       clearTimeout(timer);
-      source.off("SIGINT", onInterrupt);
-      source.off("SIGTERM", onTerminate);
+      for (const [signal, listener] of listeners) source.off(signal, listener);
     },
   };
 }

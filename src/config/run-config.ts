@@ -7,6 +7,8 @@ import type { Settings } from "./options.ts";
 export interface RunConfig {
   readonly backfill: Omit<BackfillOptions, "workerUrl" | "cores">;
   readonly cursorStateDir: string;
+  /** A checkpoint that is there is set aside, and the month copied from the start. */
+  readonly restart: boolean;
   /** The file of skipped rows; `null`: a row that cannot be inserted ends the run. */
   readonly skipBadRowsPath: string | null;
   readonly logLevel: LogLevel;
@@ -35,14 +37,17 @@ export function toRunConfig(
         target: settings.targetTable,
       },
       batchSizeRows: settings.batchSize,
+      insertRows: settings.insertRows,
       streamBlockSizeRows: settings.streamBlockSize,
       dryRun: settings.dryRun,
       maxRetries: settings.maxRetries,
       maxWaitMs: settings.maxWaitMinutes * 60_000,
       parallelWorkers: settings.parallelWorkers,
       traceWindowDays: settings.traceWindowDays,
+      ignoreTtl: settings.ignoreTtl,
     },
     cursorStateDir: settings.cursorStateDir,
+    restart: settings.restart,
     skipBadRowsPath: settings.skipBadRows,
     logLevel: settings.logLevel,
   };

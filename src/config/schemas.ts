@@ -2,11 +2,11 @@ import * as v from "valibot";
 
 const YEAR_AND_MONTH = /^\d{4}(0[1-9]|1[0-2])$/;
 /**
- * ClickHouse's Date, the type of key bounds and of the trace window, covers 1970-01-01 to 2149-06-06. A month on either
- * side is left for the window (https://clickhouse.com/docs/sql-reference/data-types/date).
+ * The months of DateTime64, the type of `start_time`: clients with odd clocks write times anywhere in them
+ * (https://clickhouse.com/docs/sql-reference/data-types/datetime64).
  */
-const FIRST_MONTH = "197002";
-const LAST_MONTH = "214904";
+const FIRST_MONTH = "190001";
+const LAST_MONTH = "229912";
 const A_MONTH = `a month as YYYYMM from ${FIRST_MONTH} to ${LAST_MONTH}, such as 202501`;
 
 /** A month partition, as `toYYYYMM` writes it. */

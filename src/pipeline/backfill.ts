@@ -1,17 +1,18 @@
 import { randomUUID } from "node:crypto";
 import type { ConnectionSettings } from "../clickhouse/connection.ts";
+import { isServerFailure } from "../clickhouse/errors.ts";
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { QueryRecord, QuietServer } from "../clickhouse/query-observer.ts";
-import type { RetryPolicy } from "../clickhouse/retry.ts";
+import { type RetryPolicy, StepError } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { parsesJsonByDefault } from "../clickhouse/settings/json-parsing.ts";
 import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
-import { statementSettings, withBlocks } from "../clickhouse/settings/statement-settings.ts";
+import { statementSettings, withPreferred } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { isAtLeast, type MajorMinor } from "../clickhouse/version.ts";
-import { RunError } from "../errors.ts";
-import type { ResolvedMapping } from "../mapping/resolve.ts";
-import type { KeyRange } from "../plan/key-range.ts";
+import { CheckpointError, RunError } from "../errors.ts";
+import { MappingError, type ResolvedMapping } from "../mapping/resolve.ts";
+import type { KeyRange, SortingKey } from "../plan/key-range.ts";
 import {
   averageRowBytes,
   countRows,
@@ -20,14 +21,18 @@ import {
   type PlanScope,
   planPages,
 } from "../plan/pages.ts";
+import { TraceStoreFullError } from "../traces/errors.ts";
 import type { BadRowLog } from "./bad-row.ts";
+import { type CopiedRange, inKeyOrder, type VerificationResult, verifyCounts } from "./count-verification.ts";
 import type { PageLedger } from "./ledger.ts";
 import { loadTraceStore } from "./load-trace-store.ts";
-import { type CopiedRange, inKeyOrder, proveCopied } from "./partition-proof.ts";
-import { checkTables, connect } from "./preflight.ts";
-import { describeMissed, describeUnsettled } from "./proof-report.ts";
+import { connect } from "./preflight/connect.ts";
+import { type Month, monthsOf } from "./preflight/months.ts";
+import { preflight } from "./preflight/preflight.ts";
 import { RunProgress } from "./run-progress.ts";
 import { readServerClock, type ServerClock } from "./server-clock.ts";
+import { countTargetRows } from "./target-rows.ts";
+import { describeMissing, describeUnsettled } from "./verification-report.ts";
 import { type Work, WorkerPool } from "./worker-pool.ts";
 import type { WorkerSetup } from "./worker-protocol.ts";
 
@@ -38,6 +43,8 @@ export interface BackfillOptions {
   readonly connection: ConnectionSettings;
   readonly tables: { readonly source: string; readonly traces: string; readonly target: string };
   readonly batchSizeRows: number;
+  /** Rows of an INSERT statement, at most. */
+  readonly insertRows: number;
   readonly streamBlockSizeRows: number;
   readonly dryRun: boolean;
   readonly maxRetries: number;
@@ -48,6 +55,8 @@ export interface BackfillOptions {
   /** Of this machine. Pipelines share threads where there are more of them. */
   readonly cores: number;
   readonly traceWindowDays: number;
+  /** Whether a run goes on although a TTL of the target would delete or empty what it inserts. */
+  readonly ignoreTtl: boolean;
   /** Entry point of the page workers. */
   readonly workerUrl: URL;
   /** Whether an event is wanted for each query that has ended. */
@@ -68,10 +77,16 @@ export interface BackfillReport {
   readonly batchesHalved: number;
   /** Time in which at least one worker waited for merges. */
   readonly waitedMs: number;
-  /** Rows that were written to the source when their page was read already. */
+  /** Rows that were not read, since they were written after their page was read. */
   readonly lateRows: number;
+  /** Rows that were read, and may have been written again since. */
+  readonly rewrittenRows: number;
   readonly durationMs: number;
   readonly bytesRead: number;
+  /** What the user should know of what is, or is not, in the target. */
+  readonly warnings: readonly string[];
+  /** Where there was nothing to do: the months that the source has, the newest first. */
+  readonly months: readonly Month[];
 }
 
 /** What a run tells while it works. Counts are cumulative within this run. */
@@ -81,7 +96,10 @@ export type BackfillEvent =
   | { readonly kind: "traces"; readonly loaded: number; readonly total: number; readonly bytes: number }
   /** Pages turned out to have fewer rows than planned (old versions were counted), or more. */
   | { readonly kind: "replanned"; readonly totalRows: number }
-  | { readonly kind: "rows"; readonly rows: number; readonly bytes: number }
+  /** Rows that were read, with their size, and those of them that are kept: acknowledged and in the checkpoint. */
+  | { readonly kind: "rows"; readonly rows: number; readonly bytes: number; readonly keptRows: number }
+  /** Rows of the source that were counted to verify that they were read. */
+  | { readonly kind: "verified"; readonly rows: number; readonly totalRows: number }
   | {
       readonly kind: "retry";
       readonly step: string;
@@ -108,10 +126,10 @@ export type BackfillEvent =
   | { readonly kind: "warning"; readonly message: string };
 
 /**
- * Copies what is left of the partition, page by page, counts the source to prove that nothing was missed, and reports
+ * Copies what is left of the partition, page by page, counts the source to verify that nothing is missing, and reports
  * what was done. `stop` ends the run gracefully: no new page is begun, batches in flight finish, and the promise rejects
  * with the signal's reason. `badRows` takes the rows that cannot be inserted; without it the first such row ends the run.
- * Rejects with a RunError when the run fails.
+ * Rejects with a RunError when the run fails, and with any other error where that is a bug.
  */
 export async function runBackfill(
   options: BackfillOptions,
@@ -125,17 +143,26 @@ export async function runBackfill(
     return await run.execute();
   } catch (error) {
     stop.throwIfAborted();
-    if (error instanceof RunError) throw error;
-    throw new RunError(error instanceof Error ? error.message : String(error), { cause: error });
+    throw isExpected(error) ? new RunError(error.message, { cause: error }) : error;
   }
+}
+
+/** Whether an error is one that runs meet. Any other is a bug, and must not be dressed up as a failure of the run. */
+function isExpected(error: unknown): error is Error {
+  return (
+    error instanceof StepError ||
+    error instanceof MappingError ||
+    error instanceof TraceStoreFullError ||
+    isServerFailure(error)
+  );
 }
 
 /** Blocks of traces, whose rows are small. */
 const TRACE_BLOCK_ROWS = 16_384;
-/** The proof's queries at a time: the server runs each with several threads. */
-const MAX_PROOF_QUERIES = 4;
+/** Counting queries at a time: the server runs each with several threads. */
+const MAX_COUNT_QUERIES = 4;
 /** Rows that each counts: seconds of work. FINAL merges as it reads, so that its memory does not grow with them. */
-const PROOF_QUERY_ROWS = 4_000_000;
+const COUNT_QUERY_ROWS = 4_000_000;
 /** What blocks of pages are asked to be, at most. Servers give no less than a granule: up to 10 MiB by default. */
 const BLOCK_BYTES = 2 * 2 ** 20;
 
@@ -146,6 +173,8 @@ const JSON_PATHS_SINCE: MajorMinor = [25, 8];
 function blockRows(batchRows: number, rowBytes: number | null): number {
   return rowBytes === null ? batchRows : Math.min(batchRows, Math.max(1, Math.round(BLOCK_BYTES / rowBytes)));
 }
+
+const NOTHING_LATE = { lateRows: 0, rewrittenRows: 0 };
 
 class BackfillRun {
   /** Tells its queries from those of other runs. */
@@ -158,6 +187,7 @@ class BackfillRun {
   readonly #retry: RetryPolicy;
   readonly #progress: RunProgress;
   readonly #badRows: BadRowLog | null;
+  readonly #warnings: string[] = [];
   /** What this run has copied. */
   readonly #copied: CopiedRange[] = [];
 
@@ -182,7 +212,6 @@ class BackfillRun {
   }
 
   async execute(): Promise<BackfillReport> {
-    if (this.#ledger.finished) return this.#report("already-finished");
     const { connection, recordsQueries } = this.#options;
     const server = new Server(connection, {
       queryIdPrefix: this.#id,
@@ -194,7 +223,7 @@ class BackfillRun {
       },
     });
     try {
-      return await this.#copy(server);
+      return this.#ledger.finished ? await this.#confirmFinished(server) : await this.#copy(server);
     } finally {
       server.close();
     }
@@ -204,8 +233,11 @@ class BackfillRun {
     const { connection, tables, partition, batchSizeRows, streamBlockSizeRows } = this.#options;
     const { serverVersion, userSettings } = await connect(server, this.#options, this.#retry);
     this.#emit({ kind: "connected", serverVersion, url: connection.url });
-    server.settings = statementSettings(userSettings);
-    const mapping = await checkTables(server, this.#options, this.#retry);
+    const { mapping, warnings } = await preflight(server, this.#options, this.#retry, {
+      onWarning: (message) => this.#emit({ kind: "warning", message }),
+      onWait: (notice) => this.#progress.wait(notice),
+    });
+    this.#warnings.push(...warnings);
     const clock = await readServerClock(server, this.#retry);
     const scope: PlanScope = {
       server,
@@ -217,8 +249,11 @@ class BackfillRun {
     const remaining = this.#ledger.remaining();
     let rows = 0;
     for (const range of remaining) rows += await countRows(scope, range);
-    // Ranges without rows that an earlier run has finished may have come back empty by mistake: they are to be proved.
-    if (rows === 0 && this.#ledger.done.length === 0) return this.#report("nothing-to-do");
+    // Ranges without rows that an earlier run has finished may have come back empty by mistake: they are to be verified.
+    if (rows === 0 && this.#ledger.done.length === 0) {
+      const months = await monthsOf(server, connection.database, tables.source, this.#retry);
+      return { ...this.#report("nothing-to-do"), months };
+    }
     this.#progress.plan(rows, this.#ledger.rowsProcessed);
     const earlierReadSinceMs = this.#ledger.begin(clock.nowMs());
     const lastKey = this.#options.dryRun ? null : await greatestKey(scope);
@@ -230,9 +265,32 @@ class BackfillRun {
       });
       await this.#copyRanges(scope, remaining, setup, clock);
     }
-    const lateRows = await this.#prove(scope, mapping, earlierReadSinceMs);
-    if (!this.#options.dryRun) this.#ledger.finishPartition(lastKey);
-    return this.#report(this.#options.dryRun ? "dry-run" : "done", lateRows);
+    const verification = await this.#verify(scope, mapping, earlierReadSinceMs);
+    if (!this.#options.dryRun) await this.#finish(server, lastKey);
+    return this.#report(this.#options.dryRun ? "dry-run" : "done", verification);
+  }
+
+  /** A finished month is one whose events are still there. */
+  async #confirmFinished(server: Server): Promise<BackfillReport> {
+    const { partition, tables, connection } = this.#options;
+    const { serverVersion } = await connect(server, this.#options, this.#retry);
+    this.#emit({ kind: "connected", serverVersion, url: connection.url });
+    const found = await countTargetRows(server, this.#options, this.#retry);
+    // A checkpoint of an earlier version records no rows of the target; then only an empty one is certainly wrong.
+    const recorded = this.#ledger.targetRows ?? Math.min(1, this.#ledger.rowsProcessed);
+    if (found !== null && found < recorded) {
+      const expected = this.#ledger.targetRows ?? this.#ledger.rowsProcessed;
+      throw new CheckpointError(
+        `Partition ${partition} was finished by an earlier run, but ${tables.target} now has ${found} of the ${expected} rows that it had then\n` +
+          "If they were deleted on purpose, nothing is to be done. --restart sets the checkpoint aside and copies the month again.",
+      );
+    }
+    return this.#report("already-finished");
+  }
+
+  /** Marks the month as finished, with the rows that the target has of it now. */
+  async #finish(server: Server, lastKey: SortingKey | null): Promise<void> {
+    this.#ledger.finishPartition(lastKey, await countTargetRows(server, this.#options, this.#retry));
   }
 
   async #copyRanges(
@@ -260,10 +318,14 @@ class BackfillRun {
   }
 
   /**
-   * Compares what was read with what the source holds, and returns how many rows of that are late. Throws a RunError when
-   * rows were missed; their ranges are then no longer done. A dry run proves only what it has read itself.
+   * Counts the source and compares it with what was read. Throws a RunError when rows are missing; their ranges are then no
+   * longer done. A dry run verifies only what it has read itself.
    */
-  async #prove(scope: PlanScope, mapping: ResolvedMapping, earlierReadSinceMs: number): Promise<number> {
+  async #verify(
+    scope: PlanScope,
+    mapping: ResolvedMapping,
+    earlierReadSinceMs: number,
+  ): Promise<VerificationResult> {
     const { dryRun, parallelWorkers } = this.#options;
     const earlier = dryRun
       ? []
@@ -271,26 +333,34 @@ class BackfillRun {
     const copied = [...earlier, ...this.#copied];
     const startedMs = performance.now();
     this.#emit({ kind: "notice", message: `Counting ${scope.table} to compare it with what was read` });
+    const totalRows = copied.reduce((sum, { rows }) => sum + rows, 0);
+    let verifiedRows = 0;
+    this.#emit({ kind: "verified", rows: 0, totalRows });
     const isCopied = (name: string): boolean => mapping.copied.some((column) => column.name === name);
-    const proof = await proveCopied(
+    const verification = await verifyCounts(
       {
         ...scope,
         // The engine's version column is there in any case, the others where they are copied.
         timeColumns: ["event_ts", ...["created_at", "updated_at"].filter(isCopied)],
-        parallelQueries: Math.min(parallelWorkers, MAX_PROOF_QUERIES),
-        queryRows: PROOF_QUERY_ROWS,
+        parallelQueries: Math.min(parallelWorkers, MAX_COUNT_QUERIES),
+        queryRows: COUNT_QUERY_ROWS,
+        onVerified: (rows) => {
+          verifiedRows += rows;
+          this.#emit({ kind: "verified", rows: verifiedRows, totalRows });
+        },
       },
       copied,
     );
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-    if (proof.missed.length > 0) {
-      const missed = new Set(proof.missed.map(({ range }) => range));
-      if (!dryRun) this.#ledger.keepOnly(inKeyOrder(copied).filter(({ range }) => !missed.has(range)));
-      throw new RunError(describeMissed(scope.table, proof.missed, dryRun));
+    if (verification.missing.length > 0) {
+      const missing = new Set(verification.missing.map(({ range }) => range));
+      if (!dryRun) this.#ledger.keepOnly(inKeyOrder(copied).filter(({ range }) => !missing.has(range)));
+      throw new RunError(describeMissing(scope.table, verification.missing, dryRun));
     }
     this.#emit({ kind: "notice", message: `Nothing is missing, as counted in ${seconds} s` });
-    for (const message of describeUnsettled(scope.table, proof)) this.#emit({ kind: "notice", message });
-    return proof.lateRows;
+    for (const message of describeUnsettled(scope.table, verification))
+      this.#emit({ kind: "notice", message });
+    return verification;
   }
 
   #workerSetup(
@@ -303,9 +373,10 @@ class BackfillRun {
     const { connection, tables, partition, batchSizeRows, dryRun, maxRetries, maxWaitMs, traceWindowDays } =
       this.#options;
     const { compression } = connection;
-    const reading = withBlocks(statementSettings(userSettings), userSettings, {
+    const reading = withPreferred(statementSettings(userSettings), userSettings, {
       pageRead: blockRows,
       traceRead: TRACE_BLOCK_ROWS,
+      insert: Math.max(this.#options.insertRows, batchSizeRows),
       compression: compression ?? "none",
     });
     return {
@@ -321,6 +392,7 @@ class BackfillRun {
         windowDays: traceWindowDays,
       },
       batchRows: batchSizeRows,
+      insertRows: this.#options.insertRows,
       dryRun,
       maxRetries,
       maxWaitMs,
@@ -350,10 +422,17 @@ class BackfillRun {
       this.#copied.push({ range: page.range, rows: done.rows, readSinceMs });
       this.#progress.finishPage(page, done);
     };
-    await pool.doAll(pages, copy, this.#options.parallelWorkers);
+    await pool.doAll(pages, copy, {
+      pipelines: this.#options.parallelWorkers,
+      // A failure of it is one of the thread's, which its pages report.
+      onDrained: ({ worker, number }) => void worker.call("drain", { pipeline: number }).catch(() => {}),
+    });
   }
 
-  #report(outcome: BackfillReport["outcome"], lateRows = 0): BackfillReport {
+  #report(
+    outcome: BackfillReport["outcome"],
+    { lateRows, rewrittenRows }: Pick<VerificationResult, "lateRows" | "rewrittenRows"> = NOTHING_LATE,
+  ): BackfillReport {
     const { rows, withoutTrace, bytes, traces, retries, skipped, halved, waitedMs } = this.#progress.totals();
     return {
       outcome,
@@ -366,8 +445,11 @@ class BackfillRun {
       batchesHalved: halved,
       waitedMs,
       lateRows,
+      rewrittenRows,
       durationMs: performance.now() - this.#startedMs,
       bytesRead: bytes,
+      warnings: this.#warnings,
+      months: [],
     };
   }
 }

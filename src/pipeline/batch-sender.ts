@@ -197,7 +197,8 @@ export class BatchSender {
   }
 }
 
-function insertStatement(target: string, mapping: ResolvedMapping): string {
+/** The INSERT of event blocks, by the names of the columns that the mapping fills. */
+export function insertStatement(target: string, mapping: ResolvedMapping): string {
   const names = [...mapping.copied.map(({ name }) => name), ...mapping.made.map(({ column }) => column.name)];
   return `INSERT INTO ${target} (${names.map(identifier).join(", ")}) FORMAT Native`;
 }

@@ -10,6 +10,8 @@ export interface DoneRange {
 export interface PageLedger {
   /** An earlier run finished the partition. */
   readonly finished: boolean;
+  /** Events of the month that the target showed when the partition was finished; null where that was not recorded. */
+  readonly targetRows: number | null;
   /** Observations that earlier runs copied. */
   readonly rowsProcessed: number;
   /** What earlier runs copied, in key order. */
@@ -25,6 +27,9 @@ export interface PageLedger {
   finishPage(range: KeyRange, rows: number): void;
   /** Notes that nothing but these ranges, in key order, is done: others are to be copied again. Durable when it returns. */
   keepOnly(done: readonly DoneRange[]): void;
-  /** Notes that all pages are done; `lastKey` is the greatest key that was planned. Durable when it returns. */
-  finishPartition(lastKey: SortingKey | null): void;
+  /**
+   * Notes that all pages are done; `lastKey` is the greatest key that was planned, `targetRows` what the target shows of the month.
+   * Durable when it returns.
+   */
+  finishPartition(lastKey: SortingKey | null, targetRows: number | null): void;
 }

@@ -1,6 +1,7 @@
 import type { Block } from "../clickhouse/native/block.ts";
 import type { BufferPool } from "../clickhouse/native/buffer-pool.ts";
-import { StepError, withRetry } from "../clickhouse/retry.ts";
+import type { OpenInsert } from "../clickhouse/open-insert.ts";
+import { StepError } from "../clickhouse/retry.ts";
 import { selectBlocks } from "../clickhouse/select-blocks.ts";
 import { identifier } from "../clickhouse/sql.ts";
 import { describeRange, type KeyRange } from "../plan/key-range.ts";
@@ -8,8 +9,11 @@ import { rangeCondition } from "../plan/source-key.ts";
 import type { TraceStore } from "../traces/store.ts";
 import type { BadRow } from "./bad-row.ts";
 import { Batch } from "./batch.ts";
-import { BatchSender, type BatchSending } from "./batch-sender.ts";
+import { BatchSender, type BatchSending, insertStatement } from "./batch-sender.ts";
+import { BatchSize } from "./batch-size.ts";
 import { Enricher } from "./enrich/enricher.ts";
+import { INSERT_LIMITS, InsertFailure, InsertSequence } from "./insert-sequence.ts";
+import { type PageMode, PageRecovery } from "./page-recovery.ts";
 
 /** What copying pages needs. */
 export interface PageCopying extends BatchSending {
@@ -17,6 +21,8 @@ export interface PageCopying extends BatchSending {
   readonly source: string;
   readonly partition: string;
   readonly dryRun: boolean;
+  /** Rows of an INSERT statement, at most; no more than those of a batch: each batch is an INSERT of its own. */
+  readonly insertRows: number;
   /** The server reads JSON columns that come as paths. */
   readonly takesJsonPaths: boolean;
 }
@@ -39,7 +45,7 @@ export interface CopiedPage extends PageResult {
 export interface PageListener {
   /** After each batch: what of the page is done. After a failed attempt it begins anew. */
   onProgress(done: PageResult): void;
-  /** All of the page is read, and all but its last batch are stored: the copier is free to read another page. */
+  /** All of the page is read, and all but its last batch are sent: the copier is free to read another page. */
   onRead(): void;
 }
 
@@ -47,10 +53,16 @@ export interface PageListener {
 interface PageInProgress {
   readonly range: KeyRange;
   readonly listener: PageListener;
+  readonly mode: PageMode;
   readonly done: { rows: number; withoutTrace: number; bytes: number; readonly skipped: BadRow[] };
-  /** Rejects when the page's last batch so far could not be stored. */
+  /** Rejects when the page's last batch so far could not be sent. */
   sent: Promise<void>;
+  /** The INSERTs that carry the page's blocks. */
+  readonly inserts: Set<OpenInsert>;
 }
+
+/** Requests go on when a stop is asked for; stopping at once ends the thread. */
+const NEVER = new AbortController().signal;
 
 /**
  * Copies pages: fetching the next block, enriching and inserting overlap, also across pages. One page is read, and one batch
@@ -62,6 +74,11 @@ export class PageCopier {
   readonly #buffers: BufferPool;
   readonly #users = new Map<Block, number>();
   readonly #sender: BatchSender;
+  readonly #inserts: InsertSequence;
+  readonly #insertSize: BatchSize;
+  readonly #recovery: PageRecovery;
+  /** No other page will come: an INSERT ends with the last block of each. */
+  #isDrained = false;
   #filling: Batch;
   #sending: Batch;
   /** Settle, and never reject, when the page that is read is read, and when the batch in flight is stored or has failed. */
@@ -78,6 +95,31 @@ export class PageCopier {
     this.#filling = new Batch(copying.mapping, copying.takesJsonPaths);
     this.#sending = new Batch(copying.mapping, copying.takesJsonPaths);
     this.#sender = new BatchSender(copying, store);
+    const { server, target, mapping, retry, insertRows, batchRows } = copying;
+    const insertSql = insertStatement(target, mapping);
+    this.#insertSize = new BatchSize(insertRows);
+    this.#inserts = new InsertSequence({
+      // An INSERT is never cut by a stop: it ends after a block, and is acknowledged.
+      open: () => {
+        const insert = server.openInsert({ sql: insertSql }, NEVER);
+        insert.acknowledged.then(
+          () => this.#insertSize.grow(),
+          // Its pages learn of the failure.
+          () => {},
+        );
+        return insert;
+      },
+      maxRows: () => this.#insertSize.rows,
+      stop: retry.signal,
+      limits: INSERT_LIMITS,
+    });
+    this.#recovery = new PageRecovery({ ...copying, insertSize: this.#insertSize, blockRows: batchRows });
+  }
+
+  /** Says that no page will follow those that were given: INSERTs need not wait for more blocks. */
+  drain(): void {
+    this.#isDrained = true;
+    this.#inserts.endCurrent();
   }
 
   /**
@@ -86,14 +128,28 @@ export class PageCopier {
    * range, or with the reason of the retry policy's signal.
    */
   async copy(range: KeyRange, listener: PageListener): Promise<CopiedPage> {
-    const { retry, source } = this.#copying;
-    const step = `Copying ${source}, ${describeRange(range)}`;
-    return await withRetry(step, retry, () => this.#attempt(range, listener));
+    const where = describeRange(range);
+    try {
+      return await this.#recovery.run(`Copying ${this.#copying.source}, ${where}`, where, (mode) =>
+        this.#attempt(range, listener, mode),
+      );
+    } catch (error) {
+      // No other page may begin an INSERT once the run is about to end.
+      if (error instanceof StepError) this.#failure ??= error;
+      throw error;
+    }
   }
 
-  async #attempt(range: KeyRange, listener: PageListener): Promise<CopiedPage> {
+  async #attempt(range: KeyRange, listener: PageListener, mode: PageMode): Promise<CopiedPage> {
     const done: PageInProgress["done"] = { rows: 0, withoutTrace: 0, bytes: 0, skipped: [] };
-    const page: PageInProgress = { range, listener, done, sent: Promise.resolve() };
+    const page: PageInProgress = {
+      range,
+      listener,
+      mode,
+      done,
+      sent: Promise.resolve(),
+      inserts: new Set(),
+    };
     const { promise, resolve: endReading } = Promise.withResolvers<void>();
     const before = this.#read;
     this.#read = promise;
@@ -109,6 +165,12 @@ export class PageCopier {
     }
     listener.onRead();
     await page.sent;
+    if (this.#isDrained) this.#inserts.endCurrent();
+    for (const insert of page.inserts) {
+      await insert.acknowledged.catch((error: unknown) => {
+        throw new InsertFailure(insert, error);
+      });
+    }
     return done;
   }
 
@@ -160,10 +222,13 @@ export class PageCopier {
     this.#sent = page.sent.catch(() => {});
   }
 
-  async #insert(batch: Batch, { range, done, listener }: PageInProgress): Promise<void> {
+  async #insert(batch: Batch, page: PageInProgress): Promise<void> {
+    const { range, done, listener } = page;
     try {
       // A dry run encodes what it does not send: that is where odd data would show.
       if (this.#copying.dryRun) batch.body();
+      else if (page.mode === "open" && this.#copying.insertRows > this.#copying.batchRows)
+        page.inserts.add(await this.#inserts.write(batch.body(), batch.rows));
       else done.skipped.push(...(await this.#sender.send(batch, describeRange(range))));
       done.rows += batch.rows;
       done.withoutTrace += batch.withoutTrace;

@@ -7,6 +7,7 @@ import { describeTraceRange, type TraceRange } from "../traces/queries.ts";
 import { SegmentWriter } from "../traces/segment-writer.ts";
 import { TraceStore } from "../traces/store.ts";
 import { PageCopier, type PageCopying } from "./page-copier.ts";
+import { toThreadError } from "./thread-error.ts";
 import type { WorkerCommands, WorkerMessage, WorkerRequest, WorkerSetup } from "./worker-protocol.ts";
 
 /** A batch that is done gives the buffers of all its blocks back, for those that arrive next in any of the pipelines. */
@@ -37,8 +38,8 @@ export class PageWorker {
     try {
       this.#post({ kind: "result", call: request.call, value: await this.#carryOut(request) });
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      this.#post({ kind: "error", call: request.call, message, wasStopped: this.#stop.signal.aborted });
+      const wasStopped = this.#stop.signal.aborted;
+      this.#post({ kind: "error", call: request.call, error: toThreadError(error), wasStopped });
     }
   }
 
@@ -74,6 +75,9 @@ export class PageWorker {
         );
         return undefined;
       }
+      case "drain":
+        this.#copiers.get(request.argument.pipeline)?.drain();
+        return undefined;
       case "copyPage": {
         const { range, pipeline } = request.argument;
         const copier = this.#copiers.get(pipeline) ?? this.#makeCopier();

@@ -64,7 +64,7 @@ export class RunProgress {
         this.retry(news.notice);
         return;
       case "wait":
-        this.#wait(news.notice);
+        this.wait(news.notice);
         return;
       case "split":
         this.#split(news.notice);
@@ -110,7 +110,8 @@ export class RunProgress {
     };
   }
 
-  #wait(notice: WaitNotice): void {
+  /** Takes in that something is waited for. */
+  wait(notice: WaitNotice): void {
     const nowMs = performance.now();
     const untilMs = nowMs + notice.delayMs;
     // Workers wait at the same time; what counts is how much later the run ends.
@@ -131,7 +132,7 @@ export class RunProgress {
 
   #emitRows(): void {
     const { rows, bytes } = [...this.#inFlight.values()].reduce(sum, this.#finished);
-    this.#emit({ kind: "rows", rows, bytes });
+    this.#emit({ kind: "rows", rows, bytes, keptRows: this.#finished.rows });
   }
 }
 

@@ -1,6 +1,6 @@
-import { RunError } from "../errors.ts";
 import type { KeyRange } from "../plan/key-range.ts";
 import type { CopiedPage, PageListener } from "./page-copier.ts";
+import { fromThreadError } from "./thread-error.ts";
 import type { CommandName, WorkerCommands, WorkerMessage, WorkerNews } from "./worker-protocol.ts";
 
 /** The worker ended its command because it was asked to. */
@@ -27,11 +27,11 @@ export class WorkerHandle {
     this.#onNews = onNews;
     this.#worker = new Worker(url);
     this.#worker.onmessage = (event: MessageEvent<WorkerMessage>) => this.#receive(event.data);
-    this.#worker.onerror = (event) => this.#die(new RunError(`A worker failed: ${event.message}`));
-    this.#worker.addEventListener("close", () => this.#die(new RunError("A worker ended unexpectedly")));
+    this.#worker.onerror = (event) => this.#die(new Error(`A thread failed: ${event.message}`));
+    this.#worker.addEventListener("close", () => this.#die(new Error("A thread ended unexpectedly")));
   }
 
-  /** Has the worker carry out a command. Rejects with a RunError or a StoppedError. */
+  /** Has the worker carry out a command. Rejects with the error that ended the command in its thread, or with a StoppedError. */
   call<Name extends CommandName>(
     command: Name,
     argument: WorkerCommands[Name]["takes"],
@@ -64,7 +64,7 @@ export class WorkerHandle {
 
   /** Ends the thread at once. */
   terminate(): void {
-    this.#dead ??= new RunError("The worker was ended");
+    this.#dead ??= new StoppedError("The thread was ended");
     this.#worker.terminate();
   }
 
@@ -74,8 +74,10 @@ export class WorkerHandle {
         this.#settle(message.call)?.resolve(message.value);
         return;
       case "error": {
-        const error = message.wasStopped ? new StoppedError(message.message) : new RunError(message.message);
-        this.#settle(message.call)?.reject(error);
+        const error = fromThreadError(message.error);
+        this.#settle(message.call)?.reject(
+          message.wasStopped ? new StoppedError(error.message, { cause: error }) : error,
+        );
         return;
       }
       case "page":

@@ -36,13 +36,16 @@ export class WorkerPool {
 
   /**
    * Has so many pipelines, spread over the workers, do all items. A pipeline gets its next item when it has done the one
-   * before, or when it is free for it. The first failure ends the leasing and asks the workers to stop; rejects with it when
+   * before, or when it is free for it; `onDrained` is called when there is none left for it. The first failure ends the leasing and asks the workers to stop; rejects with it when
    * all pipelines have come to rest.
    */
   async doAll<Item>(
     items: AsyncIterable<Item> | Iterable<Item>,
     work: Work<Item>,
-    pipelines: number = this.#workers.length,
+    {
+      pipelines = this.#workers.length,
+      onDrained = () => {},
+    }: { pipelines?: number; onDrained?: (pipeline: Pipeline) => void } = {},
   ): Promise<void> {
     const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
     const failures: unknown[] = [];
@@ -71,6 +74,7 @@ export class WorkerPool {
         atWork.add(done);
         await isFree;
       }
+      onDrained(pipeline);
       await Promise.all(atWork);
     };
     await Promise.all(Array.from({ length: pipelines }, (_, i) => run(this.#pipeline(i))));

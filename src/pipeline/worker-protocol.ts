@@ -9,6 +9,7 @@ import type { TraceRange, TraceScope } from "../traces/queries.ts";
 import type { SharedTraceStore, WrittenTraces } from "../traces/store.ts";
 import type { SplitNotice } from "./batch-sender.ts";
 import type { CopiedPage, PageResult } from "./page-copier.ts";
+import type { ThreadError } from "./thread-error.ts";
 
 /** What every worker of a run is given at its start. */
 export interface WorkerSetup {
@@ -22,6 +23,7 @@ export interface WorkerSetup {
   readonly partition: string;
   readonly traceScope: TraceScope;
   readonly batchRows: number;
+  readonly insertRows: number;
   readonly dryRun: boolean;
   readonly maxRetries: number;
   /** How long an insert waits for merges; 0: it does not. */
@@ -55,6 +57,8 @@ export interface WorkerCommands {
   enterTraces: { takes: { store: SharedTraceStore; places: readonly SegmentPlace[] }; returns: undefined };
   /** Hides deleted traces; after all records are entered. */
   applyDeletions: { takes: undefined; returns: undefined };
+  /** Says that a pipeline gets no more pages. */
+  drain: { takes: { pipeline: number }; returns: undefined };
   /** Copies a page by one of the worker's pipelines, which are counted from 0. */
   copyPage: { takes: { range: KeyRange; pipeline: number }; returns: CopiedPage };
 }
@@ -100,6 +104,6 @@ export type WorkerMessage =
   | {
       readonly kind: "error";
       readonly call: number;
-      readonly message: string;
+      readonly error: ThreadError;
       readonly wasStopped: boolean;
     };

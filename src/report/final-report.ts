@@ -3,38 +3,52 @@ import { formatByteRate, formatCount, formatDuration, formatRowRate } from "./fo
 
 /** What the report says besides the figures. */
 export type ReportSubject = Pick<BackfillOptions, "partition" | "tables"> & {
-  /** Path of the state file. */
-  readonly checkpointPath: string;
   /** Path of the file of skipped rows, if there is one. */
   readonly skipFilePath: string | null;
 };
 
 /** The text for stdout at the end of a run, newline included. */
 export function renderFinalReport(report: BackfillReport, subject: ReportSubject): string {
-  return `${[...heading(report, subject), ...figures(report)].join("\n")}\n`;
+  return `${[...heading(report, subject), ...report.warnings, ...figures(report)].join("\n")}\n`;
 }
 
 function heading(report: BackfillReport, subject: ReportSubject): string[] {
-  const { partition, tables, checkpointPath } = subject;
+  const { partition, tables } = subject;
   switch (report.outcome) {
     case "done":
       return [
         `Partition ${partition} is done: ${tables.source} copied into ${tables.target}.`,
         ...skippedRows(report, subject),
-        ...lateRows(report, subject),
+        ...lateRows(report),
       ];
     case "dry-run":
       return [
         `Dry run of partition ${partition}: nothing was inserted into ${tables.target}, no checkpoint was written.`,
+        "Its duration and rates are those of reading and enriching: inserts are not part of them, and mostly take longer.",
       ];
     case "nothing-to-do":
-      return [`Nothing to do: partition ${partition} of ${tables.source} holds no observations.`];
+      return [
+        `Nothing to do: partition ${partition} of ${tables.source} holds no observations.`,
+        ...otherMonths(report, tables.source),
+      ];
     case "already-finished":
       return [
         `Partition ${partition} was finished by an earlier run; nothing was inserted.`,
-        `To copy it again, delete ${checkpointPath}.`,
+        "--restart copies it again.",
       ];
   }
+}
+
+/** More would push the first line out of sight. */
+const MAX_MONTHS = 24;
+
+function otherMonths({ months }: BackfillReport, source: string): string[] {
+  if (months.length === 0) return [`${source} is empty.`];
+  const shown = months.slice(0, MAX_MONTHS);
+  return [
+    `${source} has rows of ${months.length === 1 ? "1 month" : `${months.length} months`}${shown.length < months.length ? `, of which these are the newest` : ""}:`,
+    ...shown.map(({ partition, rows }) => `  ${partition}  ${formatCount(rows)}`),
+  ];
 }
 
 function skippedRows({ rowsSkipped }: BackfillReport, { skipFilePath }: ReportSubject): string[] {
@@ -43,12 +57,19 @@ function skippedRows({ rowsSkipped }: BackfillReport, { skipFilePath }: ReportSu
   return [`${rows} not in it, since no insert could carry them: see ${skipFilePath}.`];
 }
 
-function lateRows({ lateRows }: BackfillReport, { checkpointPath }: ReportSubject): string[] {
-  if (lateRows === 0) return [];
-  const rows = lateRows === 1 ? "1 row was" : `${formatCount(lateRows)} rows were`;
-  return [
-    `${rows} written to the source too late for this. To copy them, delete ${checkpointPath} and run again.`,
-  ];
+function lateRows({ lateRows, rewrittenRows }: BackfillReport): string[] {
+  const lines: string[] = [];
+  if (lateRows > 0) {
+    const rows = lateRows === 1 ? "1 row was" : `${formatCount(lateRows)} rows were`;
+    lines.push(`${rows} written to the source after their page was read, and are not in it.`);
+  }
+  if (rewrittenRows > 0) {
+    const rows = rewrittenRows === 1 ? "1 row was" : `${formatCount(rewrittenRows)} rows were`;
+    lines.push(`${rows} written again after their page was read, and may be in it as they were.`);
+  }
+  return lines.length === 0
+    ? []
+    : [...lines, "To copy them as they are now, run with --restart when nobody writes to the month."];
 }
 
 function figures(report: BackfillReport): string[] {
@@ -62,7 +83,10 @@ function figures(report: BackfillReport): string[] {
     ["Observations whose trace was not found", formatCount(report.observationsWithoutTrace)],
     ["Retries", formatCount(report.retries)],
     ...exceptions(report),
-    ["Duration", formatDuration(report.durationMs)],
+    [
+      report.outcome === "dry-run" ? "Duration, without inserts" : "Duration",
+      formatDuration(report.durationMs),
+    ],
     ["Observations per second", formatRowRate(perSecond(report.observationsRead))],
     ["Data per second", formatByteRate(perSecond(report.bytesRead))],
   ];
@@ -76,7 +100,8 @@ function exceptions(report: BackfillReport): (readonly [string, string])[] {
   const rows: [string, string][] = [];
   if (report.rowsSkipped > 0) rows.push(["Rows skipped", formatCount(report.rowsSkipped)]);
   if (report.batchesHalved > 0) rows.push(["Batches halved", formatCount(report.batchesHalved)]);
-  if (report.lateRows > 0) rows.push(["Rows that came too late", formatCount(report.lateRows)]);
+  if (report.lateRows > 0) rows.push(["Rows written too late", formatCount(report.lateRows)]);
+  if (report.rewrittenRows > 0) rows.push(["Rows written again", formatCount(report.rewrittenRows)]);
   if (report.waitedMs > 0) rows.push(["Time waited for merges", formatDuration(report.waitedMs)]);
   return rows;
 }

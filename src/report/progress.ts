@@ -1,20 +1,28 @@
 import type { BackfillEvent } from "../pipeline/backfill.ts";
+import { type Wait, type Waiting, waitingAt, waitOf } from "./waiting.ts";
 
 /** What is being counted at the moment. */
-export type Phase = "traces" | "observations";
+export type Phase = "traces" | "observations" | "verification";
 
 /** The figures of one moment, for any renderer. */
 export interface ProgressSnapshot {
   readonly phase: Phase;
-  /** Rows done, those of earlier runs included. */
+  /**
+   * Rows done, those of earlier runs included. Of observations: those that are kept, acknowledged by the server and in the
+   * checkpoint.
+   */
   readonly position: number;
+  /** Observations that were read, which are ahead of those that are kept; null in other phases. */
+  readonly read: number | null;
   /** Never below `position`: rows may arrive while the run goes on. */
   readonly total: number;
-  /** Over the last seconds; 0 until there is something to measure. */
+  /** Rows read, over the last 30 seconds; 0 until there is something to measure. */
   readonly rowsPerSecond: number;
   readonly bytesPerSecond: number;
-  /** `null` while nothing moves. */
+  /** By what is read, which moves evenly; `null` while nothing moves. */
   readonly remainingMs: number | null;
+  /** What is waited for, if anything. */
+  readonly waiting: Waiting | null;
 }
 
 interface Sample {
@@ -30,6 +38,10 @@ export interface ProgressState {
   /** `null` until a phase has begun. */
   readonly phase: Phase | null;
   readonly phaseTotal: number;
+  /** Observations of this run that are kept. */
+  readonly keptRows: number;
+  /** What was waited for since rows moved last. */
+  readonly waits: readonly Wait[];
   /** Oldest first, the last one is the newest figure. Rows and bytes of this run in this phase. */
   readonly samples: readonly Sample[];
 }
@@ -39,11 +51,16 @@ const WINDOW_MS = 30_000;
 /** Samples are kept this far apart, which bounds their number. */
 const SAMPLE_SPACING_MS = 1_000;
 
+/** A pipeline waits for one thing at a time, and there are no more of them. */
+const MAX_WAITS = 256;
+
 export const INITIAL_PROGRESS: ProgressState = {
   totalRows: 0,
   doneRows: 0,
   phase: null,
   phaseTotal: 0,
+  keptRows: 0,
+  waits: [],
   samples: [],
 };
 
@@ -56,20 +73,24 @@ export function advanceProgress(state: ProgressState, event: BackfillEvent, nowM
       return { ...state, totalRows: event.totalRows };
     case "traces":
       return enter(state, "traces", event.total, { atMs: nowMs, rows: event.loaded, bytes: event.bytes });
-    case "rows":
-      return enter(state, "observations", state.totalRows, {
-        atMs: nowMs,
-        rows: event.rows,
-        bytes: event.bytes,
-      });
-    default:
-      return state;
+    case "rows": {
+      const sample = { atMs: nowMs, rows: event.rows, bytes: event.bytes };
+      return enter({ ...state, keptRows: event.keptRows }, "observations", state.totalRows, sample);
+    }
+    case "verified":
+      return enter(state, "verification", event.totalRows, { atMs: nowMs, rows: event.rows, bytes: 0 });
+    default: {
+      const wait = waitOf(event, nowMs);
+      return wait === null ? state : { ...state, waits: [...state.waits.slice(1 - MAX_WAITS), wait] };
+    }
   }
 }
 
 function enter(state: ProgressState, phase: Phase, phaseTotal: number, sample: Sample): ProgressState {
-  const samples = state.phase === phase ? addSample(state.samples, sample) : [sample];
-  return { ...state, phase, phaseTotal, samples };
+  const isSamePhase = state.phase === phase;
+  const samples = isSamePhase ? addSample(state.samples, sample) : [sample];
+  const hasMoved = !isSamePhase || sample.rows > (state.samples.at(-1)?.rows ?? 0);
+  return { ...state, phase, phaseTotal, samples, waits: hasMoved ? [] : state.waits };
 }
 
 function addSample(samples: readonly Sample[], sample: Sample): readonly Sample[] {
@@ -98,14 +119,18 @@ export function snapshotProgress(state: ProgressState, nowMs: number): ProgressS
     // What a failed attempt had counted is taken back.
     elapsedSeconds > 0 ? Math.max(amount, 0) / elapsedSeconds : 0;
   const rowsPerSecond = perSecond(newest.rows - oldest.rows);
-  const position = newest.rows + (state.phase === "observations" ? state.doneRows : 0);
-  const total = Math.max(state.phaseTotal, position);
+  const isCopying = state.phase === "observations";
+  const reached = newest.rows + (isCopying ? state.doneRows : 0);
+  const position = isCopying ? state.keptRows + state.doneRows : reached;
+  const total = Math.max(state.phaseTotal, reached);
   return {
     phase: state.phase,
     position,
+    read: isCopying ? reached : null,
     total,
     rowsPerSecond,
     bytesPerSecond: perSecond(newest.bytes - oldest.bytes),
-    remainingMs: rowsPerSecond > 0 ? ((total - position) / rowsPerSecond) * 1000 : null,
+    remainingMs: rowsPerSecond > 0 ? ((total - reached) / rowsPerSecond) * 1000 : null,
+    waiting: waitingAt(state.waits, nowMs),
   };
 }

@@ -41,8 +41,21 @@ const TRACE_KEY: readonly KeyColumn[] = [
 
 const KEY_ITEMS = `${traceKeySql("t.project_id", "t.id")} AS ${TRACE_HELPER.key}, toDateTime64(t.event_ts, 6) AS ${TRACE_HELPER.eventTs}`;
 
-/** The condition that selects the window's traces, all versions. */
-const WINDOW = "toDate(t.timestamp) >= {from:Date} AND toDate(t.timestamp) < {until:Date}";
+/** What ClickHouse's Date holds (https://clickhouse.com/docs/sql-reference/data-types/date). */
+const FIRST_DATE = "1970-01-01";
+const LAST_DATE = "2149-06-06";
+
+/**
+ * The condition that selects the window's traces, all versions. By days, as the primary key has them; but beyond what a Date
+ * holds, toDate wraps around, and the times themselves must decide.
+ */
+function windowCondition(scope: TraceScope): string {
+  const { from, until } = windowDates(scope.partition, scope.windowDays);
+  const isWithinDates = from >= FIRST_DATE && until <= LAST_DATE;
+  return isWithinDates
+    ? "toDate(t.timestamp) >= {from:Date} AND toDate(t.timestamp) < {until:Date}"
+    : "t.timestamp >= toDateTime64({from:String}, 3) AND t.timestamp < toDateTime64({until:String}, 3)";
+}
 
 /** First day of the window and the day after its last, as YYYY-MM-DD. */
 export function windowDates(partition: string, windowDays: number): { from: string; until: string } {
@@ -59,7 +72,7 @@ export function windowDates(partition: string, windowDays: number): { from: stri
 export function traceGroupsStatement(scope: TraceScope): Statement {
   return {
     sql: `SELECT t.project_id AS p, toDate(t.timestamp) AS d, count(), isValidUTF8(p) AND length(p) <= 1024
-      FROM ${scope.table} AS t WHERE ${WINDOW} GROUP BY p, d ORDER BY p, d`,
+      FROM ${scope.table} AS t WHERE ${windowCondition(scope)} GROUP BY p, d ORDER BY p, d`,
     params: windowParams(scope),
   };
 }
@@ -75,7 +88,7 @@ export function tracesStatement(
   return {
     kind: "traceRead",
     sql: `SELECT ${KEY_ITEMS}, toDate(t.timestamp) AS ${TRACE_HELPER.date}, ${items}
-      FROM ${scope.table} AS t FINAL WHERE ${WINDOW} AND ${condition.sql}`,
+      FROM ${scope.table} AS t FINAL WHERE ${windowCondition(scope)} AND ${condition.sql}`,
     params: { ...windowParams(scope), ...condition.params },
   };
 }
@@ -84,7 +97,7 @@ export function tracesStatement(
 export function traceDeletionsStatement(scope: TraceScope): Statement {
   return {
     kind: "traceRead",
-    sql: `SELECT ${KEY_ITEMS} FROM ${scope.table} AS t WHERE ${WINDOW} AND t.is_deleted = 1`,
+    sql: `SELECT ${KEY_ITEMS} FROM ${scope.table} AS t WHERE ${windowCondition(scope)} AND t.is_deleted = 1`,
     params: windowParams(scope),
   };
 }

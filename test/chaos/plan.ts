@@ -95,6 +95,7 @@ const LAST_RETRIES = 2 * LAST_FAULTS;
 function otherSizes(random: Random, isLast: boolean): string[] {
   return [
     `--batch-size=${random.pick([40, 100, 300, 1000, 10_000])}`,
+    `--insert-rows=${random.pick([1, 200, 1000, 250_000, 250_000])}`,
     `--parallel-workers=${1 + random.below(4)}`,
     `--max-retries=${isLast ? LAST_RETRIES : random.below(4)}`,
     `--compression=${random.pick(["none", "none", "zstd", "gzip"])}`,

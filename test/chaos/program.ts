@@ -1,10 +1,9 @@
 import { readFileSync } from "node:fs";
 import { compiledBinary } from "../support/binary.ts";
-import type { CliOutcome } from "../support/cli.ts";
+import { type CliOutcome, signalOf } from "../support/cli.ts";
 
 /** How the program ended. `code` is null where a signal ended it. */
 export interface ProgramOutcome extends CliOutcome {
-  readonly signal: string | number | null;
   readonly timedOut: boolean;
 }
 
@@ -40,7 +39,7 @@ export async function startProgram(
     clearTimeout(timer);
     return {
       code: child.exitCode,
-      signal: child.signalCode,
+      signal: signalOf(child),
       stdout: readFileSync(stdout, "utf8"),
       stderr: readFileSync(stderr, "utf8"),
       timedOut,

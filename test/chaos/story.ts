@@ -172,7 +172,7 @@ class Story {
       `start ${this.#starts} ended: code ${outcome.code}, signal ${outcome.signal}; sent ${sent.join(", ")}`,
     );
     const mayFail = plan.mayFail && faults.sum("faults") > 0;
-    const foundEmptyPages = this.#emptyPages > 0 && /rows? (was|were) missed/.test(outcome.stderr);
+    const foundEmptyPages = this.#emptyPages > 0 && /rows? (is|are) missing/.test(outcome.stderr);
     judgeEnd(outcome, { sent, mayFail: mayFail || foundEmptyPages, foundLock: this.#left.hasLock });
     if (foundEmptyPages) this.#emptyPages = 0;
     this.#look(outcome, foundEmptyPages);
@@ -192,8 +192,10 @@ class Story {
     if (outcome.code === 0 && !this.#left.finished)
       throw new BrokenPromise("It is done and not marked finished");
     if (outcome.code === 0 && outcome.stdout.includes(" is done: ")) {
-      const isLate = outcome.stdout.includes("Rows that came too late");
-      this.#reportedLate = isLate ? reportedCount(outcome, "Rows that came too late") : 0;
+      const reported = ["Rows written too late", "Rows written again"].filter((label) =>
+        outcome.stdout.includes(label),
+      );
+      this.#reportedLate = reported.reduce((rows, label) => rows + reportedCount(outcome, label), 0);
     }
   }
 

@@ -142,6 +142,7 @@ test(`the systemd unit starts the program${hasSystemd ? ", and systemd takes it"
   const command = ["systemd-analyze", "verify", join(directory, "clickhouse-backfill@202511.service")];
   expect(await startCommand(command, { cwd: directory }).outcome).toEqual({
     code: 0,
+    signal: null,
     stdout: "",
     stderr: "",
   });

@@ -201,7 +201,7 @@ describe("usage", () => {
   test.each([
     [
       ["--partition=202513"],
-      '--partition "202513": expected a month as YYYYMM from 197002 to 214904, such as 202501',
+      '--partition "202513": expected a month as YYYYMM from 190001 to 229912, such as 202501',
     ],
     [["--batch-size=0"], '--batch-size "0": expected '],
     [["--clickhouse-url=localhost:8123"], '--clickhouse-url "localhost:8123": expected '],

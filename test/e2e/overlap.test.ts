@@ -6,6 +6,7 @@ import { ONE_BY_ONE, OTHER_SIZES, reached, Scenario } from "../support/cli-scena
 const ONE_BATCH_A_PAGE: readonly string[] = [
   "--stream-block-size=60",
   "--batch-size=1000",
+  "--insert-rows=1",
   "--parallel-workers=1",
 ];
 

@@ -39,7 +39,7 @@ describe("an insert that is too large", () => {
     await scenario.expectEvents("multiset");
     expect(reportedCount(outcome, "Retries")).toBe(0);
     expect(reportedCount(outcome, "Batches halved")).toBe(sizes.filter((rows) => rows > 13).length);
-    expect(readStderr(outcome).log.join("\n")).toMatch(/its halves are sent: Code: 241\. /);
+    expect(readStderr(outcome).log.join("\n")).toMatch(/sent again in smaller inserts: Code: 241\. /);
     const refused = sizes.findIndex((rows) => rows > 13);
     expect(sizes.length).toBeGreaterThan(refused + 8);
     // One batch may have been filled already; larger ones come after eight that went through.

@@ -16,6 +16,7 @@ function options(scenario: Scenario, overrides: Partial<BackfillOptions> = {}): 
     tables: { ...defaults.tables, target: scenario.target },
     streamBlockSizeRows: 60,
     batchSizeRows: 25,
+    insertRows: 25,
     // A slow machine may look like a stalled server now and then.
     maxRetries: 20,
     ...overrides,

@@ -58,7 +58,7 @@ describe("after one signal", () => {
   test.concurrent.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
-  ] as const)("%s, batches in flight finish and no page is begun", async (signal, code) => {
+  ] as const)("%s, open INSERTs end and no page is begun", async (signal, code) => {
     await using scenario = await Scenario.open();
     const hold = scenario.proxy.on({ on: "insert", nth: 5 }, { kind: "hold", at: "answer" });
     const running = await scenario.startUntil(hold, ONE_BY_ONE);

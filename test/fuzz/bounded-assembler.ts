@@ -1,7 +1,7 @@
 import type { Block } from "../../src/clickhouse/native/block.ts";
 import { BlockAssembler } from "../../src/clickhouse/native/block-assembler.ts";
 import { BufferPool } from "../../src/clickhouse/native/buffer-pool.ts";
-import { NativeFormatError } from "../../src/clickhouse/native/parser.ts";
+import { NativeFormatError } from "../../src/clickhouse/native/format-error.ts";
 import { demand } from "./target.ts";
 
 /** What the assembler may ask for beyond twice the bytes that it was given: room for an ordinary block, in advance. */

@@ -72,6 +72,7 @@ function stateText(random: Random): string {
     rowsProcessed: random.below(10_000),
     readSinceMs: random.chance(0.5) ? random.below(2 ** 31) * 1000 : null,
     finished: random.chance(0.1),
+    targetRows: random.chance(0.3) ? random.below(10_000) : null,
     fingerprint: FINGERPRINT,
   };
   const text = serializeState(state, new Date(random.below(2 ** 31) * 1000));

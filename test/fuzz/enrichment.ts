@@ -1,5 +1,5 @@
 import type { Block } from "../../src/clickhouse/native/block.ts";
-import { NativeFormatError } from "../../src/clickhouse/native/parser.ts";
+import { NativeFormatError } from "../../src/clickhouse/native/format-error.ts";
 import { type ResolvedMapping, resolveMapping } from "../../src/mapping/resolve.ts";
 import { Batch } from "../../src/pipeline/batch.ts";
 import { Enricher } from "../../src/pipeline/enrich/enricher.ts";

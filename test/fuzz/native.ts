@@ -1,5 +1,5 @@
 import type { Block } from "../../src/clickhouse/native/block.ts";
-import { NativeFormatError } from "../../src/clickhouse/native/parser.ts";
+import { NativeFormatError } from "../../src/clickhouse/native/format-error.ts";
 import type { BlockSlice } from "../../src/clickhouse/native/slice.ts";
 import type { Random } from "../support/data/random.ts";
 import { blockOf } from "../unit/native/assemble.ts";

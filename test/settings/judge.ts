@@ -76,7 +76,7 @@ async function run(world: World, user: string): Promise<Pick<Verdict, "outcome" 
     // One thread for both pipelines: each compiles the program for itself.
     cores: 1,
   });
-  const ended = backfill(options, stop.signal).then(
+  const ended = backfill(options, undefined, stop.signal).then(
     () => ({ outcome: "exact", message: "" }) as const,
     (error: unknown) =>
       ({ outcome: "refused", message: error instanceof Error ? error.message : String(error) }) as const,

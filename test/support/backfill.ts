@@ -29,6 +29,7 @@ export function runOptions(
     connection: { url: server.url, user: server.user, password: server.password, database },
     tables: { source: "observations", traces: "traces", target: "events" },
     batchSizeRows: 10_000,
+    insertRows: 250_000,
     streamBlockSizeRows: 50_000,
     dryRun: false,
     maxRetries: 3,
@@ -37,14 +38,16 @@ export function runOptions(
     // Enough for a thread for each pipeline.
     cores: 8,
     traceWindowDays: 2,
+    ignoreTtl: false,
     workerUrl: new URL("../../src/worker.ts", import.meta.url),
     ...overrides,
   };
 }
 
-/** Runs a backfill from a fresh checkpoint; `stop` ends it as a signal does. */
+/** Runs a backfill from a fresh checkpoint; `onEvent` is called with its events as they come, `stop` ends it as a signal does. */
 export async function backfill(
   options: BackfillOptions,
+  onEvent: (event: BackfillEvent) => void = () => {},
   stop: AbortSignal = new AbortController().signal,
 ): Promise<RunOutcome> {
   const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-state-"));
@@ -55,7 +58,11 @@ export async function backfill(
       fingerprint: fingerprintOf(options),
     });
     const events: BackfillEvent[] = [];
-    const report = await runBackfill(options, ledger, (event) => events.push(event), stop);
+    const emit = (event: BackfillEvent): void => {
+      events.push(event);
+      onEvent(event);
+    };
+    const report = await runBackfill(options, ledger, emit, stop);
     return { report, events };
   } finally {
     rmSync(directory, { recursive: true });

@@ -204,17 +204,24 @@ export interface Checkpoint {
   readonly pages_beyond_cursor: readonly { readonly rows: number }[];
 }
 
-/** Page and batch sizes that give a few pages of a few batches. */
-export const SMALL: readonly string[] = ["--stream-block-size=60", "--batch-size=25", "--parallel-workers=2"];
+/** Page and batch sizes that give a few pages of a few batches, each an INSERT of its own. */
+export const SMALL: readonly string[] = [
+  "--stream-block-size=60",
+  "--batch-size=25",
+  "--insert-rows=1",
+  "--parallel-workers=2",
+];
 /** The same with one request at a time, for stories in which the order matters. */
 export const ONE_BY_ONE: readonly string[] = [
   "--stream-block-size=60",
   "--batch-size=25",
+  "--insert-rows=1",
   "--parallel-workers=1",
 ];
 /** Other sizes, for the runs that continue. */
 export const OTHER_SIZES: readonly string[] = [
   "--stream-block-size=45",
   "--batch-size=100",
+  "--insert-rows=1",
   "--parallel-workers=3",
 ];

@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { compiledBinary } from "./binary.ts";
 
 /** How the program is started. Of this process's environment it gets PATH only. */
@@ -6,9 +7,12 @@ export interface CliOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** What the program did. `code` is null when a signal ended it. */
+/** What the program did. */
 export interface CliOutcome {
+  /** As a shell sees it, where a signal that stops the program has ended it; null where another one has. */
   readonly code: number | null;
+  /** The signal that has ended it. */
+  readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -17,7 +21,7 @@ export interface CliOutcome {
 export interface RunningCli {
   readonly pid: number;
   readonly outcome: Promise<CliOutcome>;
-  kill(signal: "SIGINT" | "SIGTERM" | "SIGKILL"): void;
+  kill(signal: NodeJS.Signals): void;
 }
 
 /** Starts the compiled program. */
@@ -43,8 +47,22 @@ export function startCommand(command: readonly string[], { cwd, environment }: C
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
     child.exited,
-  ]).then(([stdout, stderr]) => ({ code: child.exitCode, stdout, stderr }));
+  ]).then(([stdout, stderr]) => {
+    const signal = signalOf(child);
+    return { code: child.exitCode ?? shellCodeOf(signal), signal, stdout, stderr };
+  });
   return { pid: child.pid, outcome, kill: (signal) => child.kill(signal) };
+}
+
+/** The signal that has ended a process; null: none. */
+export function signalOf({ signalCode }: Pick<Bun.Subprocess, "signalCode">): NodeJS.Signals | null {
+  if (typeof signalCode === "number") throw new Error(`Signal ${signalCode} has no name`);
+  return signalCode;
+}
+
+function shellCodeOf(signal: NodeJS.Signals | null): number | null {
+  if (signal !== "SIGINT" && signal !== "SIGTERM" && signal !== "SIGHUP") return null;
+  return 128 + constants.signals[signal];
 }
 
 /** The log's entries, and below them the lines that tell why the program failed. */

@@ -137,7 +137,7 @@ export async function writeReference(
  */
 function tracesSelect(scope: ReferenceScope): string {
   const days = scope.traceWindowDays ?? 2;
-  const month = `toDateTime(toStartOfMonth(toDate('${monthStart(scope.partition)}')))`;
+  const month = `toDateTime64('${monthStart(scope.partition)} 00:00:00', 3)`;
   const window = `timestamp >= ${month} - INTERVAL ${days} DAY
       AND timestamp < ${month} + INTERVAL 1 MONTH + INTERVAL ${days} DAY`;
   const table = identifier(scope.traces ?? "traces");

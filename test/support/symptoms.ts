@@ -5,6 +5,7 @@ import type { CliOutcome } from "./cli.ts";
 import { runCli } from "./cli.ts";
 import { ONE_BY_ONE, reached, type Scenario } from "./cli-scenario.ts";
 import { serverError } from "./fault-proxy-faults.ts";
+import { generateDataset } from "./generate.ts";
 import { eventsFullTable, eventsTable, observationsTable } from "./schema.ts";
 
 /** Makes the program show a symptom, with a server, a month and a directory of its own. */
@@ -79,6 +80,35 @@ export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
     return await run(scenario, `--clickhouse-db=${database}`, "--target-table=events");
   },
 
+  "A TTL would undo the run": async (scenario) => {
+    const { server, database } = scenario.fixture;
+    const target = `${scenario.target}_ttl`;
+    await server.command(eventsTable(target), { database });
+    await server.command(`ALTER TABLE ${target} MODIFY TTL toDateTime(start_time) + INTERVAL 1 DAY`, {
+      database,
+    });
+    return await run(scenario, `--target-table=${target}`);
+  },
+
+  "A mutation is unfinished": async (scenario) => {
+    const { server, partition } = scenario.fixture;
+    const database = await server.createDatabase("e2e_missing");
+    await generateDataset(server, { database, seed: 1, observations: 60, traces: 10, largeInputs: 0 });
+    await server.command(eventsTable("events"), { database });
+    await server.command("SYSTEM STOP MERGES observations", { database });
+    await server.command("ALTER TABLE observations DELETE WHERE project_id = 'p'", {
+      database,
+      settings: { mutations_sync: 0 },
+    });
+    return await run(
+      scenario,
+      `--clickhouse-db=${database}`,
+      "--target-table=events",
+      `--partition=${partition}`,
+      "--max-wait-minutes=0",
+    );
+  },
+
   "A right is missing": async (scenario) => {
     const denied = serverError(
       403,
@@ -127,7 +157,7 @@ export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
     return await run(scenario);
   },
 
-  "Rows were missed": async (scenario) => {
+  "Rows are missing": async (scenario) => {
     scenario.proxy.on({ on: "page", nth: 2 }, { kind: "edit", body: () => Buffer.alloc(0) });
     return await run(scenario);
   },

@@ -1,10 +1,10 @@
 import type { RetryPolicy } from "../../../src/clickhouse/retry.ts";
 import { Server, type Statement } from "../../../src/clickhouse/server.ts";
 import { readServerSettings } from "../../../src/clickhouse/settings/server-settings.ts";
-import { statementSettings, withBlocks } from "../../../src/clickhouse/settings/statement-settings.ts";
+import { statementSettings, withPreferred } from "../../../src/clickhouse/settings/statement-settings.ts";
 import { identifier, qualifiedTable } from "../../../src/clickhouse/sql.ts";
 import type { ResolvedMapping } from "../../../src/mapping/resolve.ts";
-import { checkTables } from "../../../src/pipeline/preflight.ts";
+import { checkTables } from "../../../src/pipeline/preflight/preflight.ts";
 import { tracesStatement } from "../../../src/traces/queries.ts";
 import { runOptions } from "../../../test/support/backfill.ts";
 import { PARTITION, TABLES } from "../data.ts";
@@ -28,9 +28,10 @@ export async function capture(dataset: Dataset, maxRows: number): Promise<Captur
   try {
     const retry: RetryPolicy = { maxRetries: 0, onRetry: () => {}, signal: NEVER };
     const user = await readServerSettings(server, NEVER);
-    server.settings = withBlocks(statementSettings(user), user, {
+    server.settings = withPreferred(statementSettings(user), user, {
       pageRead: BATCH_ROWS,
       traceRead: BATCH_ROWS,
+      insert: BATCH_ROWS,
       compression: "none",
     });
     const mapping = await checkTables(server, options, retry);

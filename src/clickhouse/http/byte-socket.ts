@@ -25,6 +25,7 @@ export class ByteSocket {
   #failure: Error | null = null;
   #wakeReader: (() => void) | null = null;
   #wakeWriter: (() => void) | null = null;
+  #pendingWrite = false;
   /** When the wait began, or bytes came or went during it. */
   #waitingSinceMs = 0;
 
@@ -76,6 +77,25 @@ export class ByteSocket {
     await new Promise<void>((resolve) => {
       this.#wakeWriter = resolve;
     });
+    this.#throwIfClosed();
+  }
+
+  /**
+   * Resolves when the bytes have left the runtime, so that their memory may serve others: a socket that still connects, or that
+   * has another write under way, keeps no copy of what it has accepted. Rejects when they cannot go out.
+   */
+  async writeThrough(bytes: Uint8Array): Promise<void> {
+    this.#throwIfClosed();
+    this.#waitingSinceMs = performance.now();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // An error, or the end of the connection, wakes the writer as well.
+    this.#wakeWriter = resolve;
+    this.#pendingWrite = true;
+    this.#socket.write(bytes, () => {
+      this.#pendingWrite = false;
+      this.#wakeUp();
+    });
+    await promise;
     this.#throwIfClosed();
   }
 
@@ -144,7 +164,7 @@ export class ByteSocket {
     this.#wakeReader?.();
     this.#wakeReader = null;
     // Bytes that arrive make no room for those that go out.
-    if (this.#socket.writableNeedDrain && !this.isClosed) return;
+    if ((this.#pendingWrite || this.#socket.writableNeedDrain) && !this.isClosed) return;
     this.#wakeWriter?.();
     this.#wakeWriter = null;
   }

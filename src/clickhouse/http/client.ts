@@ -188,7 +188,10 @@ class Exchange {
         if (part.length === 0) continue;
         if (bytes === null) await socket.write(Buffer.from(`${part.length.toString(16)}\r\n`));
         for (let at = 0; at < part.length; at += MAX_WRITE_BYTES) {
-          await socket.write(part.subarray(at, at + MAX_WRITE_BYTES));
+          const bytesToSend = part.subarray(at, at + MAX_WRITE_BYTES);
+          // The memory of a part of unknown followers is used again when the next one is asked for.
+          if (bytes === null) await socket.writeThrough(bytesToSend);
+          else await socket.write(bytesToSend);
         }
         if (bytes === null) await socket.write(CRLF);
       }

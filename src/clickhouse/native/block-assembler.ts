@@ -1,6 +1,7 @@
 import type { Block, BlockSchema } from "./block.ts";
 import type { BufferPool } from "./buffer-pool.ts";
-import { NativeFormatError, type ParseCursor, parseBlock } from "./parser.ts";
+import { NativeFormatError } from "./format-error.ts";
+import { type ParseCursor, parseBlock } from "./parser.ts";
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 /** Blocks are about as large as those before, and seldom larger by more than this part. */

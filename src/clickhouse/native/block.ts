@@ -1,3 +1,4 @@
+import { NativeFormatError } from "./format-error.ts";
 import type { ColumnLayout, Step } from "./layout.ts";
 
 /** A column as the header of a block announces it. */
@@ -85,14 +86,16 @@ export interface Block {
 }
 
 /**
- * The index of the first step of a kind in a column. Throws a TypeError when there is none: the server answered with
+ * The index of the first step of a kind in a column. Throws a NativeFormatError when there is none: the server responded with
  * another type than it was asked for.
  */
 export function stepOf(schema: BlockSchema, columnName: string, kind: Step["kind"]): number {
   const column = schema.columns.find(({ name }) => name === columnName);
   const found = column?.steps.find(({ step }) => step.kind === kind);
   if (found === undefined) {
-    throw new TypeError(`Column ${columnName} ${column?.type ?? "is missing"}: its values have no ${kind}`);
+    throw new NativeFormatError(
+      `Column ${columnName} ${column?.type ?? "is missing"}: its values have no ${kind}`,
+    );
   }
   return found.index;
 }

@@ -1,5 +1,5 @@
 import type { Block } from "./block.ts";
-import { NativeFormatError } from "./parser.ts";
+import { NativeFormatError } from "./format-error.ts";
 import { readVarint } from "./varint.ts";
 
 const FNV_OFFSET = 0x811c9dc5 | 0;

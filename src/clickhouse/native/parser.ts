@@ -6,16 +6,9 @@ import {
   STRINGS_PER_MARK,
   StepPositions,
 } from "./block.ts";
+import { NativeFormatError } from "./format-error.ts";
 import { layoutOf, type Step } from "./layout.ts";
 import { varintBytes, writeVarint } from "./varint.ts";
-
-/**
- * Bytes that do not form the Native block they should be. `position` counts from the beginning of the block.
- * Never means "no more rows": an answer that ends with this error is not whole.
- */
-export class NativeFormatError extends Error {
-  override readonly name: string = "NativeFormatError";
-}
 
 /** No block may be larger: positions are 32-bit integers, and a server asked for small blocks sends none near it. */
 export const MAX_BLOCK_BYTES = 2 ** 30;

@@ -1,5 +1,6 @@
 import { type Block, type BlockColumn, type IndexedStep, STRINGS_PER_MARK } from "./block.ts";
-import { LOW_CARDINALITY_FLAGS, NativeFormatError } from "./parser.ts";
+import { NativeFormatError } from "./format-error.ts";
+import { LOW_CARDINALITY_FLAGS } from "./parser.ts";
 import type { Scratch } from "./scratch.ts";
 import { readVarint } from "./varint.ts";
 

@@ -15,6 +15,22 @@ export function preferredReadSettings(blockRows: number, compression: Compressio
   };
 }
 
+/** Above the size of an INSERT on the wire: columns in the server's memory are somewhat larger. */
+const MAX_PART_BYTES = 384 * 2 ** 20;
+
+/**
+ * Settings that have the server squash the blocks of an INSERT of `rows` rows to one part; dropped where the user may not change
+ * them.
+ */
+export function preferredInsertSettings(rows: number): QuerySettings {
+  return {
+    min_insert_block_size_rows: rows,
+    min_insert_block_size_bytes: MAX_PART_BYTES,
+    // With more, each writes a part of its own.
+    max_insert_threads: 1,
+  };
+}
+
 /** Settings that have responses compressed where a request accepts that. */
 function compressionSettings(compression: Compression): QuerySettings {
   if (compression === "none") return {};

@@ -90,6 +90,7 @@ const EVERY: readonly Row[] = [
   ["force_optimize_projection_name", "", "the tables need no projections"],
   ["force_data_skipping_indices", "", "no query relies on such an index"],
   ["optimize_trivial_approximate_count_query", "0", "a count must be exact"],
+  ["make_distributed_plan", "0", "workers of a cluster may see other rows, and may not be there"],
   ["use_skip_indexes_if_final_exact_mode", "1", "FINAL must see all versions that an index would skip"],
 ];
 
@@ -146,6 +147,7 @@ const INSERTS: readonly Row[] = [
   ["max_dynamic_subcolumns_in_json_type_parsing", SERVER_DEFAULT, "paths of JSON columns follow from it"],
   ["allow_simdjson", SERVER_DEFAULT, "the other parser reads some numbers differently"],
   ["precise_float_parsing", SERVER_DEFAULT, "the last digit of a number follows from it"],
+  ["output_format_json_*", SERVER_DEFAULT, "computed columns of the target follow from it"],
   ["decimal_check_overflow", SERVER_DEFAULT, "computed columns of the target follow from it"],
 ];
 

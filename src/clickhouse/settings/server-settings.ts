@@ -56,7 +56,8 @@ export async function readServerSettings(server: Server, signal: AbortSignal): P
 }
 
 async function read(server: Server, settings: QuerySettings, signal: AbortSignal): Promise<ServerSettings> {
-  const sql = "SELECT name, value, default, readonly, min, max FROM system.settings";
+  // The order keeps a profile's inject_random_order_for_select_without_order_by away, which not every server lets us pin yet.
+  const sql = "SELECT name, value, default, readonly, min, max FROM system.settings ORDER BY name";
   const rows = await server.allRows({ sql, settings, isBare: true }, signal);
   return new Map(
     rows.map(([name, value, initial, readonly, min, max]) => [

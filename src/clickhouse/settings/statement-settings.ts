@@ -1,6 +1,6 @@
 import type { Compression } from "../connection.ts";
 import type { QuerySettings } from "../server.ts";
-import { preferredReadSettings } from "./preferred-settings.ts";
+import { preferredInsertSettings, preferredReadSettings } from "./preferred-settings.ts";
 import {
   LIFTED_LIMITS,
   REQUIRED_SETTINGS,
@@ -24,7 +24,7 @@ export interface RefusedSetting {
 
 /**
  * The settings that each kind of statement sends: the required ones whose value differs, so that a read-only user is not
- * rejected needlessly, and the limits that are to be lifted. Reads get their preferred settings by {@link withBlocks}.
+ * rejected needlessly, and the limits that are to be lifted. {@link withPreferred} adds those of speed.
  */
 export function statementSettings({ settings, base }: SettingsOfUser): StatementSettings {
   const entries = STATEMENT_KINDS.map((kind): [StatementKind, QuerySettings] => {
@@ -47,25 +47,29 @@ export function statementSettings({ settings, base }: SettingsOfUser): Statement
  */
 const INSERT_PARAMETERS: QuerySettings = { wait_end_of_query: 1 };
 
-/** What reads prefer: blocks of about so many rows, and compression. */
-export interface ReadPreferences {
+/** What statements prefer: reads blocks of about so many rows, and compression; inserts parts of so many rows. */
+export interface Preferences {
   readonly pageRead: number;
   readonly traceRead: number;
+  readonly insert: number;
   readonly compression: Compression;
 }
 
-/** Adds to the reads what they prefer, as far as the user may change it. */
-export function withBlocks(
+/** Adds what statements prefer, as far as the user may change it. */
+export function withPreferred(
   sent: StatementSettings,
   { settings }: SettingsOfUser,
-  { pageRead, traceRead, compression }: ReadPreferences,
+  { pageRead, traceRead, insert, compression }: Preferences,
 ): StatementSettings {
-  const preferred = (blockRows: number): QuerySettings =>
-    changeable(settings, differing(settings, Object.entries(preferredReadSettings(blockRows, compression))));
+  const preferred = (wanted: QuerySettings): QuerySettings =>
+    changeable(settings, differing(settings, Object.entries(wanted)));
+  const reading = (blockRows: number): QuerySettings =>
+    preferred(preferredReadSettings(blockRows, compression));
   return {
     ...sent,
-    pageRead: { ...preferred(pageRead), ...sent.pageRead },
-    traceRead: { ...preferred(traceRead), ...sent.traceRead },
+    pageRead: { ...reading(pageRead), ...sent.pageRead },
+    traceRead: { ...reading(traceRead), ...sent.traceRead },
+    insert: { ...preferred(preferredInsertSettings(insert)), ...sent.insert },
   };
 }
 

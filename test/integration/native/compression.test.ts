@@ -4,7 +4,7 @@ import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
 import { selectBlocks } from "../../../src/clickhouse/select-blocks.ts";
 import { type QuerySettings, Server } from "../../../src/clickhouse/server.ts";
 import { readServerSettings } from "../../../src/clickhouse/settings/server-settings.ts";
-import { statementSettings, withBlocks } from "../../../src/clickhouse/settings/statement-settings.ts";
+import { statementSettings, withPreferred } from "../../../src/clickhouse/settings/statement-settings.ts";
 import { type TestServer, testServer } from "../../support/server.ts";
 
 const NEVER = new AbortController().signal;
@@ -49,9 +49,10 @@ async function connect(compression: Compression): Promise<{ server: Server; sett
   const { url, user, password } = testing;
   const server = new Server({ url, user, password, database: "default", compression });
   const ofUser = await readServerSettings(server, NEVER);
-  const settings = withBlocks(statementSettings(ofUser), ofUser, {
+  const settings = withPreferred(statementSettings(ofUser), ofUser, {
     pageRead: 8192,
     traceRead: 8192,
+    insert: 8192,
     compression,
   });
   return { server, settings: settings.pageRead };

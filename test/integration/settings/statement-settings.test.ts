@@ -15,12 +15,12 @@ import {
 import {
   refusedSettings,
   statementSettings,
-  withBlocks,
+  withPreferred,
 } from "../../../src/clickhouse/settings/statement-settings.ts";
 import { testServer } from "../../support/server.ts";
 
 const NEVER = new AbortController().signal;
-const BLOCKS = { pageRead: 100, traceRead: 200, compression: "none" } as const;
+const BLOCKS = { pageRead: 100, traceRead: 200, insert: 300, compression: "none" } as const;
 let server: Server;
 let found: SettingsOfUser;
 
@@ -65,7 +65,7 @@ describe("required settings", () => {
 
   test("are accepted by the engine, all at once", async () => {
     for (const kind of STATEMENT_KINDS) {
-      const settings = withBlocks(statementSettings(contrary()), contrary(), BLOCKS)[kind];
+      const settings = withPreferred(statementSettings(contrary()), contrary(), BLOCKS)[kind];
       const sql = "SELECT number FROM numbers(3)";
       expect(await server.allRows({ sql, settings, isBare: true }, NEVER), kind).toHaveLength(3);
     }
@@ -116,13 +116,15 @@ describe("a setting that the user may not change", () => {
     expect(refusedSettings(userWith("max_columns_to_read", { value: "3", isFixed: true }))).toEqual([]);
     const user = userWith("max_block_size", { value: "5", isFixed: true });
     expect(refusedSettings(user)).toEqual([]);
-    expect(withBlocks(statementSettings(user), user, BLOCKS).pageRead).not.toHaveProperty("max_block_size");
+    expect(withPreferred(statementSettings(user), user, BLOCKS).pageRead).not.toHaveProperty(
+      "max_block_size",
+    );
   });
 });
 
 describe("preferred settings", () => {
   test("go with reads, blocks of pages and of traces each in their size", () => {
-    const sent = withBlocks(statementSettings(found), found, BLOCKS);
+    const sent = withPreferred(statementSettings(found), found, BLOCKS);
     expect(sent.pageRead).toMatchObject({ max_block_size: 100 });
     expect(sent.traceRead).toMatchObject({ max_block_size: 200 });
     expect(sent.query).not.toHaveProperty("max_block_size");
@@ -131,11 +133,13 @@ describe("preferred settings", () => {
   test("have responses compressed where that is wanted and the user may change it", () => {
     const compressing = { enable_http_compression: 1, http_zlib_compression_level: 1 };
     const zstd = { ...BLOCKS, compression: "zstd" } as const;
-    expect(withBlocks(statementSettings(contrary()), contrary(), zstd).pageRead).toMatchObject(compressing);
+    expect(withPreferred(statementSettings(contrary()), contrary(), zstd).pageRead).toMatchObject(
+      compressing,
+    );
     const fixed = contrary({ isFixed: true });
     for (const sent of [
-      withBlocks(statementSettings(contrary()), contrary(), BLOCKS),
-      withBlocks(statementSettings(fixed), fixed, zstd),
+      withPreferred(statementSettings(contrary()), contrary(), BLOCKS),
+      withPreferred(statementSettings(fixed), fixed, zstd),
     ]) {
       for (const name of Object.keys(compressing)) expect(sent.pageRead).not.toHaveProperty(name);
     }

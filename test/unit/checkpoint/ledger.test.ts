@@ -55,7 +55,9 @@ function expectRefusal(content: string | Uint8Array, message: RegExp | string): 
   for (const open of [openLedger, openReadOnlyLedger]) {
     expect(() => open(options)).toThrow(CheckpointError);
     expect(() => open(options)).toThrow(message);
-    expect(() => open(options)).toThrow("Delete it to start afresh, or use another --cursor-state-dir");
+    expect(() => open(options)).toThrow(
+      "--restart sets it aside and copies the month from the start; another --cursor-state-dir leaves it alone.",
+    );
   }
   expect(readFileSync(path)).toEqual(before);
 }
@@ -176,7 +178,7 @@ describe("resuming", () => {
     const ledger = openReadOnlyLedger(options);
     ledger.finishPage({ after: A, upTo: B }, 1);
     expect(ledger.remaining()).toEqual([]);
-    ledger.finishPartition(B);
+    ledger.finishPartition(B, 7);
     expect(readFileSync(path, "utf8")).toBe(before);
     expect(readdirSync(directory)).toHaveLength(2);
   });
@@ -232,9 +234,9 @@ describe("taking ranges back", () => {
     for (const left of [ledger, openLedger(options)])
       expect(left.remaining()).toEqual([{ after: A, upTo: B }]);
     expect(openLedger(options)).toMatchObject({ finished: false, rowsProcessed: 19 });
-    expect(() => ledger.finishPartition(C)).toThrow("key ranges of it remain");
+    expect(() => ledger.finishPartition(C, 7)).toThrow("key ranges of it remain");
     ledger.finishPage({ after: A, upTo: B }, 6);
-    ledger.finishPartition(C);
+    ledger.finishPartition(C, 7);
     expect(openLedger(options)).toMatchObject({ finished: true, rowsProcessed: 25 });
     expect(() => ledger.keepOnly([])).toThrow("finished");
   });
@@ -253,7 +255,7 @@ describe("finishing", () => {
     const ledger = openLedger(options);
     ledger.finishPage(WHOLE_KEY_SPACE, 3);
     expect(ledger.remaining()).toEqual([]);
-    ledger.finishPartition(C);
+    ledger.finishPartition(C, 7);
     const reopened = openLedger(options);
     expect(reopened).toMatchObject({ finished: true, rowsProcessed: 3 });
     expect(reopened.remaining()).toEqual([]);
@@ -267,14 +269,14 @@ describe("finishing", () => {
     const ledger = openLedger(options);
     ledger.finishPage({ after: null, upTo: B }, 1);
     ledger.finishPage({ after: B, upTo: null }, 1);
-    ledger.finishPartition(A);
+    ledger.finishPartition(A, 7);
     expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ cursor: { project_id: "b" } });
   });
 
   test("is refused while key ranges remain", () => {
     const ledger = openLedger(options);
     ledger.finishPage({ after: null, upTo: B }, 1);
-    expect(() => ledger.finishPartition(C)).toThrow("remain");
+    expect(() => ledger.finishPartition(C, 7)).toThrow("remain");
     expect(openLedger(options).finished).toBe(false);
   });
 });

@@ -17,6 +17,7 @@ import {
   currentProcess,
   livenessOf,
   type ProcessIdentity,
+  processStart,
 } from "../../../src/checkpoint/process-identity.ts";
 import { CheckpointError } from "../../../src/errors.ts";
 
@@ -63,6 +64,21 @@ describe("acquireLock", () => {
     expect(JSON.parse(readFileSync(path, "utf8")).pid).toBe(process.pid);
     expect(readdirSync(directory)).toEqual(["cursor_state_202501.lock"]);
   });
+
+  test.skipIf(ME.process_start === null)(
+    "takes over from a process that has ended and is a zombie",
+    async () => {
+      // What execs waits for no child of the shell that it was.
+      const parent = Bun.spawn(["bash", "-c", "sleep 0.05 & echo $!; exec sleep 60"], { stdout: "pipe" });
+      const { value } = await parent.stdout.getReader().read();
+      const pid = Number(Buffer.from(value ?? []).toString());
+      const start = processStart(pid);
+      while (!/ Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"))) await Bun.sleep(10);
+      writeLock({ ...ME, pid, process_start: start });
+      expect(acquireLock(path).notice).toContain(`process ${pid}, which is gone`);
+      parent.kill();
+    },
+  );
 
   test("removes temporary files whose writing was broken off, once nobody can be at it any more", () => {
     const [old, young] = [`${path}.takeover.${NO_SUCH_PID}.abc.2.tmp`, `${path}.${NO_SUCH_PID}.abc.1.tmp`];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { isTransient, ServerError, TransportError } from "../../../src/clickhouse/errors.ts";
-import { NativeFormatError } from "../../../src/clickhouse/native/parser.ts";
+import { NativeFormatError } from "../../../src/clickhouse/native/format-error.ts";
 import { backoffMs, type RetryNotice, type RetryPolicy, withRetry } from "../../../src/clickhouse/retry.ts";
 
 describe("an error may pass by itself", () => {

@@ -1,6 +1,10 @@
 import { expect, test } from "bun:test";
 import { renderFailure } from "../../../src/commands/failure.ts";
+import { versionLine } from "../../../src/commands/version.ts";
 import { CheckpointError, InterruptedError, RunError, UsageError } from "../../../src/errors.ts";
+
+const REPORT_IT =
+  "Please report it with the output of the same command with LOG_LEVEL=debug. What is finished is in the checkpoint; the same command continues.";
 
 test.each<[string, unknown, string]>([
   [
@@ -16,11 +20,11 @@ test.each<[string, unknown, string]>([
     "Terminated (SIGTERM). Run the same command again to continue.\n",
   ],
   [
-    "anything unforeseen: one line",
+    "a bug: what it is, and what to do",
     new TypeError("x is\nundefined"),
-    "Unexpected failure: TypeError: x is undefined (LOG_LEVEL=debug shows where)\n",
+    `This is a bug in ${versionLine()}: TypeError: x is undefined\n${REPORT_IT}\n`,
   ],
-  ["no error at all", "text", "Unexpected failure: text (LOG_LEVEL=debug shows where)\n"],
+  ["no error at all", "text", `This is a bug in ${versionLine()}: text\n${REPORT_IT}\n`],
 ])("%s", (_, error, text) => {
   expect(renderFailure(error, false)).toBe(text);
 });

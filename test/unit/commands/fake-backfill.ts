@@ -21,13 +21,16 @@ export async function runBackfill(
     batchesHalved: 0,
     waitedMs: 0,
     lateRows: 0,
+    rewrittenRows: 0,
     durationMs: 1500,
     bytesRead: 3_000_000,
+    warnings: [],
+    months: [],
   };
   if (ledger.finished) return { ...report, outcome: "already-finished" };
   emit({ kind: "connected", serverVersion: "24.8.1", url: options.connection.url });
   emit({ kind: "planned", totalRows: 6, doneRows: ledger.rowsProcessed });
-  emit({ kind: "rows", rows: 0, bytes: 0 });
+  emit({ kind: "rows", rows: 0, bytes: 0, keptRows: 0 });
   switch (process.env["FAKE"]) {
     case "options": {
       // Letter by letter: as it is, the password would be hidden.
@@ -66,7 +69,7 @@ export async function runBackfill(
       break;
   }
   for (const range of ledger.remaining()) ledger.finishPage(range, 3);
-  ledger.finishPartition(KEY);
-  emit({ kind: "rows", rows: 3, bytes: 3_000_000 });
+  ledger.finishPartition(KEY, 3);
+  emit({ kind: "rows", rows: 3, bytes: 3_000_000, keptRows: 3 });
   return report;
 }

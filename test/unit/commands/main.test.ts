@@ -44,17 +44,17 @@ describe("usage", () => {
     [
       [],
       {},
-      "--partition (or PARTITION) is missing: expected a month as YYYYMM from 197002 to 214904, such as 202501",
+      "--partition (or PARTITION) is missing: expected a month as YYYYMM from 190001 to 229912, such as 202501",
     ],
     [
       ["--partition", "202513"],
       {},
-      '--partition "202513": expected a month as YYYYMM from 197002 to 214904, such as 202501',
+      '--partition "202513": expected a month as YYYYMM from 190001 to 229912, such as 202501',
     ],
     [
       [],
       { PARTITION: "202513" },
-      'PARTITION "202513": expected a month as YYYYMM from 197002 to 214904, such as 202501',
+      'PARTITION "202513": expected a month as YYYYMM from 190001 to 229912, such as 202501',
     ],
     [["--partion", "202501"], {}, 'unknown option "--partion": did you mean --partition?'],
     [["--partition=202501", "--dry-run=maybe"], {}, '--dry-run "maybe": expected true, false, 1 or 0'],
@@ -95,12 +95,14 @@ describe("configuration", () => {
       },
       tables: { source: "observations", traces: "traces", target: "events" },
       batchSizeRows: 2,
+      insertRows: 250_000,
       streamBlockSizeRows: 50_000,
       dryRun: true,
       maxRetries: 1,
       maxWaitMs: 30 * 60_000,
       parallelWorkers: 4,
       traceWindowDays: 2,
+      ignoreTtl: false,
       recordsQueries: false,
       workerUrl: expect.stringMatching(/^file:.*\/src\/worker\.ts$/),
       cores: availableParallelism(),
@@ -149,17 +151,19 @@ describe("a run", () => {
     expect(await run(["--partition=202501"], { LOG_LEVEL: "warn" })).toMatchObject({ code: 0, stderr: "" });
   });
 
-  test("that fails unexpectedly ends with one line and code 1, and releases the lock", async () => {
+  test("that fails unexpectedly ends with code 1 and says that it is a bug, and releases the lock", async () => {
     const failed = await run(["--partition=202501"], { FAKE: "throw-later", LOG_LEVEL: "error" });
     expect(failed).toMatchObject({
       code: 1,
       stdout: "",
-      stderr: "Unexpected failure: Error: a stray failure (LOG_LEVEL=debug shows where)\n",
+      stderr:
+        "This is a bug in clickhouse-backfill 0.0.0-dev (source): Error: a stray failure\n" +
+        "Please report it with the output of the same command with LOG_LEVEL=debug. What is finished is in the checkpoint; the same command continues.\n",
     });
     expect(readdirSync(failed.cwd)).toEqual([]);
     const { stderr } = await run(["--partition=202501"], { FAKE: "throw-later", LOG_LEVEL: "debug" });
     expect(stderr).toMatch(
-      /^Unexpected failure: Error: a stray failure\nError: a stray failure\n +at .*backfill\.ts/m,
+      /^This is a bug in .*: Error: a stray failure\nPlease report it with the stack below\. .*\nError: a stray failure\n +at .*backfill\.ts/m,
     );
   });
 
@@ -168,7 +172,7 @@ describe("a run", () => {
     const { code, stderr } = await run(["--partition=202501"], environment);
     expect(code).toBe(1);
     expect(stderr).toContain(
-      'Unexpected failure: Error: No way to {"password":"***","headers":{"Authorization":"Basic ***"}}\n',
+      'This is a bug in clickhouse-backfill 0.0.0-dev (source): Error: No way to {"password":"***","headers":{"Authorization":"Basic ***"}}\n',
     );
     expect(stderr).toContain("Error: http://localhost:8123?password=***\n");
   });
@@ -208,7 +212,7 @@ describe("signals", () => {
     const stderr = await log.rest();
     expect(await child.exited).toBe(code);
     expect(stderr).toContain(
-      `warn  ${signal}: no new pages are begun, the batches in flight finish (at most 30 s).`,
+      `warn  ${signal}: no new pages are begun, open INSERTs end after the block in flight (at most 30 s).`,
     );
     expect(stderr).toEndWith(`${word} (${signal}). Run the same command again to continue.\n`);
     expect(readdirSync(cwd)).toEqual(["cursor_state_202501.json"]);

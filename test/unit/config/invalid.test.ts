@@ -36,15 +36,14 @@ const INVALID: readonly (readonly [flag: string, values: readonly string[], acce
       "20250",
       "2025011",
       "000001",
-      "197001",
-      "214905",
+      "189912",
       "299901",
       "",
       " 202501",
       "latest",
       "٢٠٢٥٠١",
     ],
-    "expected a month as YYYYMM from 197002 to 214904, such as 202501",
+    "expected a month as YYYYMM from 190001 to 229912, such as 202501",
   ],
   ["batch-size", ["0", "1000001", ...NOT_NUMBERS], `${WHOLE} 1 to 1000000`],
   ["stream-block-size", ["0", "10000001", ...NOT_NUMBERS], `${WHOLE} 1 to 10000000`],
@@ -131,7 +130,7 @@ test("a missing partition", () => {
     resolveSettings({ flags: new Map(), environment: { PARTITION: "" }, dotenv: parseDotenv("PARTITION=") });
   expect(attempt).toThrow(UsageError);
   expect(messageOf(attempt)).toBe(
-    "--partition (or PARTITION) is missing: expected a month as YYYYMM from 197002 to 214904, such as 202501",
+    "--partition (or PARTITION) is missing: expected a month as YYYYMM from 190001 to 229912, such as 202501",
   );
 });
 

@@ -17,6 +17,9 @@ test("without anything but the partition, the defaults that people's scripts rel
     clientCert: null,
     clientKey: null,
     batchSize: 10_000,
+    insertRows: 250_000,
+    ignoreTtl: false,
+    restart: false,
     streamBlockSize: 50_000,
     dryRun: false,
     maxRetries: 3,
@@ -36,8 +39,8 @@ test("without anything but the partition, the defaults that people's scripts rel
 /** Different valid texts for each option, and what they mean. */
 const SAMPLES: { readonly [Name in keyof Settings]: readonly (readonly [string, Settings[Name]])[] } = {
   partition: [
-    ["197002", "197002"],
-    ["214904", "214904"],
+    ["190001", "190001"],
+    ["229912", "229912"],
     ["202403", "202403"],
   ],
   clickhouseUrl: [
@@ -81,6 +84,21 @@ const SAMPLES: { readonly [Name in keyof Settings]: readonly (readonly [string, 
     ["1", 1],
     ["1000000", 1_000_000],
     ["007", 7],
+  ],
+  insertRows: [
+    ["1", 1],
+    ["100000000", 100_000_000],
+    ["5000", 5000],
+  ],
+  restart: [
+    ["true", true],
+    ["0", false],
+    ["TRUE", true],
+  ],
+  ignoreTtl: [
+    ["true", true],
+    ["0", false],
+    ["TRUE", true],
   ],
   streamBlockSize: [
     ["1", 1],

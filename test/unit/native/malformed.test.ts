@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { NativeFormatError } from "../../../src/clickhouse/native/parser.ts";
+import { NativeFormatError } from "../../../src/clickhouse/native/format-error.ts";
 import { assemble } from "./assemble.ts";
 import { encodeBlock, fixed } from "./slow-codec.ts";
 

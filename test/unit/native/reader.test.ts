@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { BlockAssembler } from "../../../src/clickhouse/native/block-assembler.ts";
 import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
-import { NativeFormatError } from "../../../src/clickhouse/native/parser.ts";
+import { NativeFormatError } from "../../../src/clickhouse/native/format-error.ts";
 import { chooseSeed, randomFrom } from "../../support/data/random.ts";
 import { assemble, columnData } from "./assemble.ts";
 import { sampleColumns } from "./samples.ts";

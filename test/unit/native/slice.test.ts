@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { NativeFormatError } from "../../../src/clickhouse/native/parser.ts";
+import { NativeFormatError } from "../../../src/clickhouse/native/format-error.ts";
 import type { BlockSlice } from "../../../src/clickhouse/native/slice.ts";
 import { chooseSeed, type Random, randomFrom } from "../../support/data/random.ts";
 import { assemble, assembleOne, blockOf } from "./assemble.ts";

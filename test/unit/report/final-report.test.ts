@@ -5,7 +5,6 @@ import { type ReportSubject, renderFinalReport } from "../../../src/report/final
 const SUBJECT: ReportSubject = {
   partition: "202501",
   tables: { source: "observations", traces: "traces", target: "events" },
-  checkpointPath: "state/cursor_state_202501.json",
   skipFilePath: null,
 };
 const REPORT: BackfillReport = {
@@ -19,8 +18,11 @@ const REPORT: BackfillReport = {
   batchesHalved: 0,
   waitedMs: 0,
   lateRows: 0,
+  rewrittenRows: 0,
   durationMs: 3_723_456,
   bytesRead: 98_765_432_109,
+  warnings: [],
+  months: [],
 };
 
 test("done", () => {
@@ -43,12 +45,13 @@ test("dry run", () => {
     renderFinalReport({ ...REPORT, outcome: "dry-run", eventsInserted: 0, durationMs: 850 }, SUBJECT),
   ).toMatchInlineSnapshot(`
     "Dry run of partition 202501: nothing was inserted into events, no checkpoint was written.
+    Its duration and rates are those of reading and enriching: inserts are not part of them, and mostly take longer.
       Observations read                              12,345,678
       Events inserted                                         0
       Traces loaded                                   1,234,567
       Observations whose trace was not found                 12
       Retries                                                 1
-      Duration                                           850 ms
+      Duration, without inserts                          850 ms
       Observations per second                 14,524,327 rows/s
       Data per second                            116,194.6 MB/s
     "
@@ -58,6 +61,7 @@ test("dry run", () => {
 test("nothing to do", () => {
   expect(renderFinalReport({ ...REPORT, outcome: "nothing-to-do" }, SUBJECT)).toMatchInlineSnapshot(`
     "Nothing to do: partition 202501 of observations holds no observations.
+    observations is empty.
     "
   `);
 });
@@ -65,7 +69,7 @@ test("nothing to do", () => {
 test("finished earlier", () => {
   expect(renderFinalReport({ ...REPORT, outcome: "already-finished" }, SUBJECT)).toMatchInlineSnapshot(`
     "Partition 202501 was finished by an earlier run; nothing was inserted.
-    To copy it again, delete state/cursor_state_202501.json.
+    --restart copies it again.
     "
   `);
 });
@@ -75,11 +79,20 @@ test("no time at all gives no infinite rate", () => {
 });
 
 test("what most runs have nothing of is told where there is some", () => {
-  const report = { ...REPORT, rowsSkipped: 1, batchesHalved: 1234, waitedMs: 65_000, lateRows: 20 };
+  const report = {
+    ...REPORT,
+    rowsSkipped: 1,
+    batchesHalved: 1234,
+    waitedMs: 65_000,
+    lateRows: 20,
+    rewrittenRows: 1,
+  };
   expect(renderFinalReport(report, { ...SUBJECT, skipFilePath: "bad.jsonl" })).toMatchInlineSnapshot(`
     "Partition 202501 is done: observations copied into events.
     1 row is not in it, since no insert could carry them: see bad.jsonl.
-    20 rows were written to the source too late for this. To copy them, delete state/cursor_state_202501.json and run again.
+    20 rows were written to the source after their page was read, and are not in it.
+    1 row was written again after their page was read, and may be in it as they were.
+    To copy them as they are now, run with --restart when nobody writes to the month.
       Observations read                         12,345,678
       Events inserted                           12,345,678
       Traces loaded                              1,234,567
@@ -87,7 +100,8 @@ test("what most runs have nothing of is told where there is some", () => {
       Retries                                            1
       Rows skipped                                       1
       Batches halved                                 1,234
-      Rows that came too late                           20
+      Rows written too late                             20
+      Rows written again                                 1
       Time waited for merges                        1m 05s
       Duration                                  1h 02m 03s
       Observations per second                 3,316 rows/s

@@ -15,7 +15,12 @@ const planned = (totalRows: number, doneRows: number): BackfillEvent => ({
   totalRows,
   doneRows,
 });
-const rows = (count: number, bytes = count * 100): BackfillEvent => ({ kind: "rows", rows: count, bytes });
+const rows = (count: number, bytes = count * 100, keptRows = count): BackfillEvent => ({
+  kind: "rows",
+  rows: count,
+  bytes,
+  keptRows,
+});
 
 function stateAfter(events: readonly Timed[]): ProgressState {
   return events.reduce((state, [atMs, event]) => advanceProgress(state, event, atMs), INITIAL_PROGRESS);
@@ -46,6 +51,8 @@ describe("time left", () => {
     ).toEqual({
       phase: "observations",
       position: 6_000,
+      read: 6_000,
+      waiting: null,
       total: 10_000,
       rowsPerSecond: 1_000,
       bytesPerSecond: 100_000,
@@ -92,6 +99,93 @@ describe("time left", () => {
   });
 });
 
+describe("the position", () => {
+  test("is what is kept; the time left follows what is read, which moves evenly", () => {
+    const events: Timed[] = [
+      [0, planned(10_000, 1_000)],
+      [1000, rows(0)],
+      [3000, rows(4_000, 400_000, 500)],
+    ];
+    expect(snapshotAfter(events, 3000)).toMatchObject({
+      position: 1_500,
+      read: 5_000,
+      total: 10_000,
+      rowsPerSecond: 2_000,
+      remainingMs: 2_500,
+    });
+  });
+});
+
+describe("a wait", () => {
+  const retry = (delayMs: number): BackfillEvent => ({
+    kind: "retry",
+    step: "Copying",
+    attempt: 2,
+    maxRetries: 3,
+    delayMs,
+    message: "broken",
+  });
+  const merges = (delayMs: number): BackfillEvent => ({
+    kind: "wait",
+    reason: "merges",
+    step: "Inserting",
+    delayMs,
+    message: "too many parts",
+  });
+  const begun: Timed[] = [
+    [0, planned(100, 0)],
+    [0, rows(10)],
+  ];
+
+  test("shows what lasts longest, counts down, and is over when its time is", () => {
+    const events: Timed[] = [...begun, [1000, retry(2000)], [1000, merges(8000)]];
+    expect(snapshotAfter(events, 2000).waiting).toEqual({
+      what: "waiting for merges",
+      reason: "too many parts",
+      leftMs: 7000,
+      forMs: 1000,
+      count: 2,
+    });
+    expect(snapshotAfter(events, 4000).waiting).toMatchObject({ leftMs: 5000, count: 1 });
+    expect(snapshotAfter(events, 9000).waiting).toBeNull();
+  });
+
+  test("is over when rows move, and not when none do", () => {
+    const waiting: Timed[] = [...begun, [1000, retry(60_000)]];
+    expect(snapshotAfter([...waiting, [2000, rows(10)]], 2000).waiting).toMatchObject({
+      what: "retry 2 of 3",
+    });
+    expect(snapshotAfter([...waiting, [2000, rows(11)]], 2000).waiting).toBeNull();
+  });
+
+  test("for a silent server lasts until it responds", () => {
+    const quiet: BackfillEvent = { kind: "quiet", step: "traces", sinceMs: 20_000, limitMs: 300_000 };
+    expect(snapshotAfter([...begun, [25_000, quiet]], 30_000).waiting).toEqual({
+      what: "no response from the server",
+      reason: "waiting for traces",
+      leftMs: null,
+      forMs: 25_000,
+      count: 1,
+    });
+  });
+});
+
+test("the verification of counts is a phase of its own", () => {
+  const events: Timed[] = [
+    [0, planned(100, 0)],
+    [0, rows(100)],
+    [1000, { kind: "verified", rows: 0, totalRows: 100 }],
+    [3000, { kind: "verified", rows: 50, totalRows: 100 }],
+  ];
+  expect(snapshotAfter(events, 3000)).toMatchObject({
+    phase: "verification",
+    position: 50,
+    read: null,
+    total: 100,
+    remainingMs: 2000,
+  });
+});
+
 describe("the rate", () => {
   /** 100 rows/s for a minute, then 1000 rows/s for a minute, told ten times a second. */
   const twoSpeeds: Timed[] = [[0, planned(1_000_000, 0)]];
@@ -124,6 +218,8 @@ test("traces and observations are phases of their own", () => {
   expect(snapshotAfter(events, 2000)).toEqual({
     phase: "traces",
     position: 30,
+    read: null,
+    waiting: null,
     total: 40,
     rowsPerSecond: 15,
     bytesPerSecond: 3_000_000,

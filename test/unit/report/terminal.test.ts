@@ -99,13 +99,13 @@ test("lines of progress come every 10 s, at the end of a phase and at the end", 
   pass(2000);
   display.onEvent({ kind: "traces", loaded: 10, total: 10, bytes: 4_000_000 });
   expect(lines).toEqual([]);
-  display.onEvent({ kind: "rows", rows: 0, bytes: 0 });
+  display.onEvent({ kind: "rows", rows: 0, bytes: 0, keptRows: 0 });
   expect(lines.splice(0)).toEqual(["traces: 10 of 10, 100.0%, 5 rows/s, 2.0 MB/s, 0s left"]);
   pass(4000);
-  display.onEvent({ kind: "rows", rows: 40, bytes: 40_000_000 });
+  display.onEvent({ kind: "rows", rows: 40, bytes: 40_000_000, keptRows: 40 });
   pass(4000);
   expect(lines.splice(0)).toEqual(["observations: 40 of 100, 40.0%, 5 rows/s, 5.0 MB/s, 12s left"]);
-  display.onEvent({ kind: "rows", rows: 100, bytes: 80_000_000 });
+  display.onEvent({ kind: "rows", rows: 100, bytes: 80_000_000, keptRows: 100 });
   display.stop();
   display.stop();
   pass(20_000);
@@ -117,13 +117,19 @@ test("a bar is drawn ten times a second at the terminal's present width, and cle
   let nowMs = 0;
   let columns = 80;
   const drawn: (string | null)[] = [];
+  const lines: string[] = [];
   const display = startProgressDisplay(
-    { kind: "bar", columns: () => columns, setStatus: (status) => drawn.push(status) },
+    {
+      kind: "bar",
+      columns: () => columns,
+      setStatus: (status) => drawn.push(status),
+      writeLine: (line) => lines.push(line),
+    },
     () => nowMs,
   );
   display.onEvent({ kind: "planned", totalRows: 100, doneRows: 50 });
   for (let event = 0; event < 500; event += 1) {
-    display.onEvent({ kind: "rows", rows: event / 10, bytes: 0 });
+    display.onEvent({ kind: "rows", rows: event / 10, bytes: 0, keptRows: event / 10 });
     if (event === 250) columns = 40;
     nowMs += 2;
     jest.advanceTimersByTime(2);
@@ -133,4 +139,7 @@ test("a bar is drawn ten times a second at the terminal's present width, and cle
   expect(drawn[0]).toHaveLength(79);
   expect(drawn.at(-2)?.length).toBeLessThan(40);
   expect(drawn.at(-1)).toBeNull();
+  // The last figures of a phase stay on the screen.
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toStartWith("observations: 99.9 of 100".replace("99.9", "100"));
 });

@@ -13,57 +13,64 @@ export interface CopiedRange {
   readonly readSinceMs: number;
 }
 
-/** A range of which the source holds more rows than were read, although they were there in time. */
-export interface MissedRange {
+/** A range of which the source holds more rows than were read, although they were there when it was read. */
+export interface MissingRange {
   readonly range: KeyRange;
   readonly sourceRows: number;
   readonly copiedRows: number;
 }
 
 /** What counting the source has shown. */
-export interface ProofResult {
+export interface VerificationResult {
   /** In key order; none: everything is copied. */
-  readonly missed: readonly MissedRange[];
-  /** Rows whose newest version came when their page was read already. */
+  readonly missing: readonly MissingRange[];
+  /** Rows that were not read, since they were written after their page was read. */
   readonly lateRows: number;
+  /** Rows that were read, and may have been written again since. */
+  readonly rewrittenRows: number;
   /** Rows that were read and that the source does not hold any more. */
   readonly goneRows: number;
 }
 
 /** What is counted, and how. */
-export interface ProofScope extends PlanScope {
+export interface VerificationScope extends PlanScope {
   /** Columns of the source with times of writing: a row whose times are all before a moment was there by then. */
   readonly timeColumns: readonly string[];
   readonly parallelQueries: number;
   /** Rows that one query counts, about. */
   readonly queryRows: number;
+  /** Called with the rows of each range that is verified. */
+  readonly onVerified?: (rows: number) => void;
 }
 
 /**
  * Between the time that a row carries and its arrival in the table lie the clocks of those who write and their batching:
- * a row that was this young when its page was read may have come just after, and is late then and not missed.
+ * a row that was this young when its page was read may have come just after, and is late then and not missing.
  */
 const ARRIVAL_MARGIN_MS = 60_000;
 
 /**
  * Counts what the source holds of the copied ranges (newest versions, not deleted) and compares it with what was read.
- * Rows that carry a time later than the reading of their page are late; any that are too many besides were missed. Where
- * a count differs the range is bisected, down to the pages. Rejects with a StepError, or with the signal's reason.
+ * Of rows that are too many, those that carry a time after the reading of their page are late; any others are missing. A time in the
+ * future says nothing of when its row was written. Where a count differs the range is bisected, down to the pages. Rejects with a StepError, or with the signal's reason.
  */
-export async function proveCopied(scope: ProofScope, copied: readonly CopiedRange[]): Promise<ProofResult> {
-  const proof = new PartitionProof(scope);
+export async function verifyCounts(
+  scope: VerificationScope,
+  copied: readonly CopiedRange[],
+): Promise<VerificationResult> {
+  const verification = new CountVerification(scope);
   const spans = spansOf(inKeyOrder(copied), scope.queryRows);
   const work = spans.values();
   const failures: unknown[] = [];
   const run = async (): Promise<void> => {
     for (const span of work) {
       if (failures.length > 0) return;
-      await proof.check(span).catch((error: unknown) => failures.push(error));
+      await verification.check(span).catch((error: unknown) => failures.push(error));
     }
   };
   await Promise.all(Array.from({ length: scope.parallelQueries }, run));
   if (failures.length > 0) throw failures[0];
-  return proof.result();
+  return verification.result();
 }
 
 /** Ranges that follow each other, in key order. */
@@ -72,31 +79,37 @@ type Span = readonly [CopiedRange, ...CopiedRange[]];
 /** Rows by the greatest of their times. */
 interface Counts {
   rows: number;
-  /** Later than the reading of the range. */
+  /** With a time between the reading of the range and now. */
   late: number;
-  /** Late ones, and those that were young at the reading. */
+  /** The same, and those that were young at the reading. */
   young: number;
 }
 
-class PartitionProof {
-  readonly #scope: ProofScope;
-  readonly #missed: MissedRange[] = [];
+class CountVerification {
+  readonly #scope: VerificationScope;
+  readonly #missing: MissingRange[] = [];
   #lateRows = 0;
+  #rewrittenRows = 0;
   #goneRows = 0;
 
-  constructor(scope: ProofScope) {
+  constructor(scope: VerificationScope) {
     this.#scope = scope;
   }
 
-  result(): ProofResult {
-    return { missed: inKeyOrder(this.#missed), lateRows: this.#lateRows, goneRows: this.#goneRows };
+  result(): VerificationResult {
+    return {
+      missing: inKeyOrder(this.#missing),
+      lateRows: this.#lateRows,
+      rewrittenRows: this.#rewrittenRows,
+      goneRows: this.#goneRows,
+    };
   }
 
   async check(span: Span): Promise<void> {
     const { rows, late, young } = await this.#count(span);
     const copiedRows = rowsOf(span);
     const inTime = rows - late;
-    // Rows that are late for one page may have been read with another: sums of pages would hide as many missed ones.
+    // Rows that are late for one page may have been read with another: sums of pages would hide as many missing ones.
     if (span.length > 1 && (inTime !== copiedRows || late > 0)) {
       const middle = Math.ceil(span.length / 2);
       for (const half of [span.slice(0, middle), span.slice(middle)]) {
@@ -106,12 +119,19 @@ class PartitionProof {
     }
     const certain = rows - young;
     if (certain > copiedRows) {
-      this.#missed.push({ range: span[0].range, sourceRows: inTime, copiedRows });
+      this.#missing.push({ range: span[0].range, sourceRows: inTime, copiedRows });
+      this.#verified(rows);
       return;
     }
-    this.#lateRows += late + Math.max(0, inTime - copiedRows);
-    // A row that was read and has a newer version now counts as late.
+    const notRead = Math.max(0, rows - copiedRows);
+    this.#lateRows += notRead;
+    this.#rewrittenRows += Math.max(0, late - notRead);
     this.#goneRows += Math.max(0, copiedRows - rows);
+    this.#verified(rows);
+  }
+
+  #verified(rows: number): void {
+    this.#scope.onVerified?.(rows);
   }
 
   async #count(span: Span): Promise<Counts> {
@@ -133,10 +153,13 @@ class PartitionProof {
   async #countRange(range: KeyRange, readSinceMs: number): Promise<Counts> {
     const { server, table, partition, timeColumns, retry } = this.#scope;
     const condition = rangeCondition(range);
-    const times = timeColumns.map((column) => `o.${identifier(column)}`).join(", ");
-    const newest = timeColumns.length > 1 ? `greatest(${times})` : times;
-    const isAfter = (parameter: string): string =>
-      `countIf(${newest} > fromUnixTimestamp64Milli({${parameter}:Int64}))`;
+    // Clocks of writers may be somewhat ahead of the server's.
+    const now = `(now64(3) + INTERVAL ${ARRIVAL_MARGIN_MS / 1000} SECOND)`;
+    const isAfter = (parameter: string): string => {
+      const times = timeColumns.map((column) => `o.${identifier(column)}`);
+      const since = `fromUnixTimestamp64Milli({${parameter}:Int64})`;
+      return `countIf(${times.map((time) => `${time} > ${since} AND ${time} <= ${now}`).join(" OR ")})`;
+    };
     const sql = `SELECT count(), ${isAfter("read")}, ${isAfter("young")}
       FROM ${table} AS o FINAL WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
     const params = {

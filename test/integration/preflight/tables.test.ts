@@ -3,7 +3,9 @@ import type { ConnectionSettings } from "../../../src/clickhouse/connection.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { RunError } from "../../../src/errors.ts";
 import type { BackfillOptions } from "../../../src/pipeline/backfill.ts";
-import { checkTables, connect, EXPECTATIONS, engineProblems } from "../../../src/pipeline/preflight.ts";
+import { connect } from "../../../src/pipeline/preflight/connect.ts";
+import { EXPECTATIONS, engineProblems } from "../../../src/pipeline/preflight/engines.ts";
+import { checkTables } from "../../../src/pipeline/preflight/preflight.ts";
 import { eventsFullTable, eventsTable, observationsTable, tracesTable } from "../../support/schema.ts";
 import { type TestServer, testServer } from "../../support/server.ts";
 
@@ -33,6 +35,7 @@ function optionsFor(
     connection: connection(changes),
     tables: { source: "observations", traces: "traces", target: "events", ...tables },
     batchSizeRows: 10,
+    insertRows: 100,
     streamBlockSizeRows: 10,
     dryRun: false,
     maxRetries: 0,
@@ -40,6 +43,7 @@ function optionsFor(
     parallelWorkers: 1,
     cores: 1,
     traceWindowDays: 2,
+    ignoreTtl: false,
     workerUrl: new URL("file:///none"),
   };
 }
@@ -185,7 +189,7 @@ describe("the check of engines and keys", () => {
     for (const engine of ["ReplicatedReplacingMergeTree", "SharedReplacingMergeTree"]) {
       const { sortingKey, partitionKey } = EXPECTATIONS.source;
       const engineFull = `${engine}(${given}) PARTITION BY ${partitionKey} ORDER BY (${sortingKey}) SETTINGS a = ')'`;
-      const facts = { engine, engineFull, sortingKey, partitionKey };
+      const facts = { engine, engineFull, sortingKey, partitionKey, createQuery: "" };
       expect(engineProblems("observations", EXPECTATIONS.source, facts)).toEqual(
         isRight
           ? []

@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { qualifiedTable } from "../../../src/clickhouse/sql.ts";
-import { type CopiedRange, type ProofScope, proveCopied } from "../../../src/pipeline/partition-proof.ts";
+import {
+  type CopiedRange,
+  type VerificationScope,
+  verifyCounts,
+} from "../../../src/pipeline/count-verification.ts";
 import { type KeyRange, WHOLE_KEY_SPACE } from "../../../src/plan/key-range.ts";
 import { countRows, type PlanScope, planPages } from "../../../src/plan/pages.ts";
 import { chooseSeed, randomFrom } from "../../support/data/random.ts";
@@ -20,13 +24,13 @@ let database: string;
 
 beforeAll(async () => {
   testing = await testServer();
-  database = await testing.createDatabase("proof");
+  database = await testing.createDatabase("verification");
   server = new Server({ url: testing.url, user: testing.user, password: testing.password, database });
 });
 
 afterAll(() => server.close());
 
-/** Makes a table with rows of two projects, each in two versions, of which the proof must count one. */
+/** Makes a table with rows of two projects, each in two versions, of which the verification must count one. */
 async function makeTable(name: string): Promise<void> {
   await testing.command(observationsTable(name, { mergesOff: true }), { database });
   for (const day of [5, 6]) await write(name, 0, ROWS, Date.UTC(2025, 10, day));
@@ -42,7 +46,7 @@ async function write(name: string, from: number, to: number, atMs: number, isDel
   );
 }
 
-function scopeOf(table: string): ProofScope & PlanScope {
+function scopeOf(table: string): VerificationScope & PlanScope {
   return {
     server,
     table: qualifiedTable(database, table),
@@ -70,17 +74,18 @@ function sum(copied: readonly CopiedRange[]): number {
   return copied.reduce((rows, range) => rows + range.rows, 0);
 }
 
+const CLEAN = { missing: [], lateRows: 0, rewrittenRows: 0, goneRows: 0 };
+
 describe("what was read is compared with what the source holds:", () => {
   test("nothing is missing", async () => {
     await makeTable("whole");
     const copied = await copyOf("whole");
     expect(sum(copied)).toBe(ROWS);
-    const clean = { missed: [], lateRows: 0, goneRows: 0 };
-    expect(await proveCopied(scopeOf("whole"), copied)).toEqual(clean);
+    expect(await verifyCounts(scopeOf("whole"), copied)).toEqual(CLEAN);
     // As an earlier run left it: one range, larger than a query counts.
     const earlier = [{ range: WHOLE_KEY_SPACE, rows: ROWS, readSinceMs: READ_MS }];
-    expect(await proveCopied(scopeOf("whole"), earlier)).toEqual(clean);
-    expect(await proveCopied(scopeOf("whole"), [])).toEqual(clean);
+    expect(await verifyCounts(scopeOf("whole"), earlier)).toEqual(CLEAN);
+    expect(await verifyCounts(scopeOf("whole"), [])).toEqual(CLEAN);
   });
 
   test("the pages that lack rows are found, however many", async () => {
@@ -88,51 +93,67 @@ describe("what was read is compared with what the source holds:", () => {
     const copied = await copyOf("lacking");
     const random = randomFrom(chooseSeed());
     const lacking = copied.map((page) => (random.chance(0.2) ? { ...page, rows: page.rows - 1 } : page));
-    const { missed } = await proveCopied(scopeOf("lacking"), lacking);
+    const { missing } = await verifyCounts(scopeOf("lacking"), lacking);
     const expected = lacking.filter((page, i) => page.rows !== copied[i]?.rows);
     expect(expected.length).toBeGreaterThan(0);
-    expect(missed).toBeArrayOfSize(expected.length);
+    expect(missing).toBeArrayOfSize(expected.length);
     for (const { range, rows } of expected) {
-      expect(missed).toContainEqual({ range, sourceRows: rows + 1, copiedRows: rows });
+      expect(missing).toContainEqual({ range, sourceRows: rows + 1, copiedRows: rows });
     }
   });
 
   test("an earlier run's range that lacks rows is found as a whole", async () => {
     const earlier = { range: WHOLE_KEY_SPACE, rows: ROWS - 2, readSinceMs: READ_MS };
-    expect((await proveCopied(scopeOf("whole"), [earlier])).missed).toEqual([
+    expect((await verifyCounts(scopeOf("whole"), [earlier])).missing).toEqual([
       { range: WHOLE_KEY_SPACE, sourceRows: ROWS, copiedRows: ROWS - 2 },
     ]);
   });
 });
 
 describe("rows that came when their page was read", () => {
-  test("are late, and those that came before are missed", async () => {
+  test("are late, and those that came before are missing", async () => {
     await makeTable("growing");
     const copied = await copyOf("growing");
     await write("growing", ROWS, ROWS + 7, READ_MS + 1);
-    expect(await proveCopied(scopeOf("growing"), copied)).toEqual({ missed: [], lateRows: 7, goneRows: 0 });
+    expect(await verifyCounts(scopeOf("growing"), copied)).toEqual({ ...CLEAN, lateRows: 7 });
     // Young at the reading: they may have come after it all the same.
     await write("growing", ROWS + 7, ROWS + 10, READ_MS - MINUTE_MS + 1);
-    expect(await proveCopied(scopeOf("growing"), copied)).toEqual({ missed: [], lateRows: 10, goneRows: 0 });
+    expect(await verifyCounts(scopeOf("growing"), copied)).toEqual({ ...CLEAN, lateRows: 10 });
     await write("growing", ROWS + 10, ROWS + 11, READ_MS - MINUTE_MS);
-    const { missed } = await proveCopied(scopeOf("growing"), copied);
-    expect(missed).toHaveLength(1);
+    const { missing } = await verifyCounts(scopeOf("growing"), copied);
+    expect(missing).toHaveLength(1);
   });
 
   test("are neither when they were young and read", async () => {
     await testing.command(observationsTable("young", { mergesOff: true }), { database });
     await write("young", 0, 50, READ_MS - 1);
     const copied = [{ range: WHOLE_KEY_SPACE, rows: 50, readSinceMs: READ_MS }];
-    expect(await proveCopied(scopeOf("young"), copied)).toEqual({ missed: [], lateRows: 0, goneRows: 0 });
+    expect(await verifyCounts(scopeOf("young"), copied)).toEqual(CLEAN);
   });
 
-  test("are late as new versions, and gone as deletions", async () => {
+  test("are written again as new versions, and gone as deletions", async () => {
     await makeTable("changing");
     const copied = await copyOf("changing");
     await write("changing", 10, 14, READ_MS + 5);
     await write("changing", 20, 23, READ_MS + 5, 1);
-    expect(await proveCopied(scopeOf("changing"), copied)).toEqual({ missed: [], lateRows: 4, goneRows: 3 });
+    expect(await verifyCounts(scopeOf("changing"), copied)).toEqual({
+      ...CLEAN,
+      rewrittenRows: 4,
+      goneRows: 3,
+    });
   });
+});
+
+test("a time in the future says nothing of when its row was written", async () => {
+  await testing.command(observationsTable("future", { mergesOff: true }), { database });
+  await write("future", 0, 5, Date.now() + 5 * 365 * 24 * 60 * MINUTE_MS);
+  const copied = [{ range: WHOLE_KEY_SPACE, rows: 5, readSinceMs: READ_MS }];
+  expect(await verifyCounts(scopeOf("future"), copied)).toEqual(CLEAN);
+  // One that was not read is missing, whatever its time.
+  const { missing } = await verifyCounts(scopeOf("future"), [
+    { ...copied[0], range: WHOLE_KEY_SPACE, rows: 4, readSinceMs: READ_MS },
+  ]);
+  expect(missing).toEqual([{ range: WHOLE_KEY_SPACE, sourceRows: 5, copiedRows: 4 }]);
 });
 
 test("each page is measured by the time of its own reading", async () => {
@@ -140,11 +161,11 @@ test("each page is measured by the time of its own reading", async () => {
   const copied = await copyOf("slow");
   await write("slow", ROWS, ROWS + 20, READ_MS + 10 * MINUTE_MS);
   const hourLater = copied.map((page) => ({ ...page, readSinceMs: READ_MS + 60 * MINUTE_MS }));
-  const { missed } = await proveCopied(scopeOf("slow"), hourLater);
-  expect(missed.reduce((rows, { sourceRows, copiedRows }) => rows + sourceRows - copiedRows, 0)).toBe(20);
+  const { missing } = await verifyCounts(scopeOf("slow"), hourLater);
+  expect(missing.reduce((rows, { sourceRows, copiedRows }) => rows + sourceRows - copiedRows, 0)).toBe(20);
 });
 
-test("rows that came between the readings of two pages, and were read, do not stand in for missed ones", async () => {
+test("rows that came between the readings of two pages, and were read, do not stand in for missing ones", async () => {
   await makeTable("exchanged");
   const copied = await copyOf("exchanged");
   await write("exchanged", ROWS, ROWS + 20, READ_MS + 5 * MINUTE_MS);
@@ -164,6 +185,8 @@ test("rows that came between the readings of two pages, and were read, do not st
   }));
   expect(sum(read)).toBe(ROWS);
   // One query counts them all.
-  const { missed } = await proveCopied({ ...scope, queryRows: 2 * ROWS }, read);
-  expect(missed).toEqual([{ range: lacking.range, sourceRows: lacking.rows, copiedRows: lacking.rows - 20 }]);
+  const { missing } = await verifyCounts({ ...scope, queryRows: 2 * ROWS }, read);
+  expect(missing).toEqual([
+    { range: lacking.range, sourceRows: lacking.rows, copiedRows: lacking.rows - 20 },
+  ]);
 });

@@ -1,0 +1,68 @@
+/** A block on its way to whoever reads the channel. */
+interface Handover {
+  readonly parts: readonly Uint8Array[];
+  readonly taken: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/**
+ * Hands blocks over, one at a time, to the reader of an async iterable. Whoever gives a block waits until its parts have been
+ * read and are needed no more, so that their memory can serve the next one.
+ */
+export class BlockChannel implements AsyncIterable<Uint8Array> {
+  #waiting: Handover | null = null;
+  #wakeReader: (() => void) | null = null;
+  #hasEnded = false;
+  #failure: { readonly error: unknown } | null = null;
+
+  /**
+   * Resolves when the reader has gone on from the last part. One block at a time: the next one may be given then. Rejects with
+   * the error of `fail`.
+   */
+  async give(parts: readonly Uint8Array[]): Promise<void> {
+    if (this.#failure !== null) throw this.#failure.error;
+    if (this.#hasEnded || this.#waiting !== null) throw new Error("A block was given out of turn");
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiting = { parts, taken: resolve, failed: reject };
+    this.#wake();
+    await promise;
+  }
+
+  /** Ends the iteration after what was given. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#wake();
+  }
+
+  /** Ends the iteration with an error, which whoever waits to give a block gets as well. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#waiting?.failed(error);
+    this.#waiting = null;
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
+    for (;;) {
+      if (this.#failure !== null) throw this.#failure.error;
+      const block = this.#waiting;
+      if (block !== null) {
+        yield* block.parts;
+        if (this.#waiting !== block) continue;
+        this.#waiting = null;
+        block.taken();
+      } else if (this.#hasEnded) {
+        return;
+      } else {
+        await new Promise<void>((resolve) => {
+          this.#wakeReader = resolve;
+        });
+      }
+    }
+  }
+
+  #wake(): void {
+    this.#wakeReader?.();
+    this.#wakeReader = null;
+  }
+}

@@ -1,0 +1,114 @@
+import { type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
+import type { Server } from "../../clickhouse/server.ts";
+import type { BackfillOptions } from "../backfill.ts";
+
+/** What the engine and the keys of a table must be; texts as system.tables writes them. */
+export interface EngineExpectation {
+  /** What goes wrong with an engine that is no ReplacingMergeTree. */
+  readonly otherwise: string;
+  /** An engine that is taken as well. */
+  readonly orEngine?: string;
+  /** How the engine's arguments must end, and what goes wrong when they don't; replicated engines put a path and a replica first. */
+  readonly lastArguments?: { readonly text: string; readonly otherwise: string };
+  readonly sortingKey?: string;
+  readonly partitionKey?: string;
+}
+
+/** A table's row of system.tables. */
+export interface EngineFacts {
+  readonly engine: string;
+  /** The engine with its arguments, keys and settings. */
+  readonly engineFull: string;
+  /** The statement that would make the table; empty where the server does not show it. */
+  readonly createQuery: string;
+  readonly sortingKey: string;
+  readonly partitionKey: string;
+}
+
+/** Tables that are read with FINAL. */
+const READ_WITH_FINAL = {
+  otherwise: "FINAL finds the newest version of a row in no other",
+  lastArguments: {
+    text: "event_ts, is_deleted",
+    otherwise: "FINAL would take old versions or deleted rows for current ones",
+  },
+} as const;
+
+/** What the three tables of a run must be; pages are cut by the source's keys, ranges of traces by theirs. */
+export const EXPECTATIONS = {
+  source: {
+    ...READ_WITH_FINAL,
+    sortingKey: "project_id, type, toDate(start_time), id",
+    partitionKey: "toYYYYMM(start_time)",
+  },
+  traces: {
+    ...READ_WITH_FINAL,
+    sortingKey: "project_id, toDate(timestamp), id",
+    partitionKey: "toYYYYMM(timestamp)",
+  },
+  target: {
+    otherwise: "others keep the rows of a repeated insert twice",
+    // It keeps nothing: to measure a run without its target.
+    orEngine: "Null",
+  },
+} as const satisfies Readonly<Record<keyof BackfillOptions["tables"], EngineExpectation>>;
+
+/** The engines and keys of those tables that system.tables shows to this user, by name. */
+export async function readEngines(
+  server: Server,
+  database: string,
+  tables: BackfillOptions["tables"],
+  retry: RetryPolicy,
+): Promise<ReadonlyMap<string, EngineFacts>> {
+  const statement = {
+    sql: `SELECT name, engine, engine_full, sorting_key, partition_key, create_table_query FROM system.tables
+      WHERE database = {database:String} AND name IN ({source:String}, {traces:String}, {target:String})`,
+    params: { database, ...tables },
+  };
+  const rows = await withRetry("Reading the engines of the tables", retry, () =>
+    server.allRows(statement, retry.signal),
+  );
+  return new Map(
+    rows.map((row) => {
+      const [name = "", engine = "", engineFull = "", sortingKey = "", partitionKey = "", createQuery = ""] =
+        row.map(String);
+      return [name, { engine, engineFull, sortingKey, partitionKey, createQuery }];
+    }),
+  );
+}
+
+/** What about a table's engine and keys would make the run's result wrong; `facts` undefined: they are not known. */
+export function engineProblems(
+  table: string,
+  expectation: EngineExpectation,
+  facts: EngineFacts | undefined,
+): string[] {
+  if (facts === undefined) return [`${table}: system.tables does not show it to this user`];
+  const { engine, engineFull, sortingKey, partitionKey } = facts;
+  const { lastArguments } = expectation;
+  const problems: string[] = [];
+  if (!engine.endsWith("ReplacingMergeTree")) {
+    if (engine !== expectation.orEngine) {
+      problems.push(`${table}: engine ${engine}, expected a ReplacingMergeTree: ${expectation.otherwise}`);
+    }
+  } else if (lastArguments !== undefined) {
+    const given = engineArguments(engineFull);
+    if (given !== lastArguments.text && !given.endsWith(`, ${lastArguments.text}`)) {
+      problems.push(
+        `${table}: engine ${engine}(${given}), expected the arguments (${lastArguments.text}): ${lastArguments.otherwise}`,
+      );
+    }
+  }
+  if (expectation.sortingKey !== undefined && sortingKey !== expectation.sortingKey) {
+    problems.push(`${table}: sorting key (${sortingKey}), expected (${expectation.sortingKey})`);
+  }
+  if (expectation.partitionKey !== undefined && partitionKey !== expectation.partitionKey) {
+    problems.push(`${table}: partition key ${partitionKey || "()"}, expected ${expectation.partitionKey}`);
+  }
+  return problems;
+}
+
+/** What stands between the engine's brackets. A path among the arguments may hold brackets, `{` and escaped quotes itself. */
+function engineArguments(engineFull: string): string {
+  return /^\w+\(((?:'(?:[^'\\]|\\.|'')*'|[^')])*)\)/s.exec(engineFull)?.[1] ?? "";
+}
