@@ -1,4 +1,5 @@
 import type { Verdict } from "./judge.ts";
+import type { Trial } from "./trial.ts";
 
 /** Refusals that are right: what the tool cannot pin, or must not. */
 interface Accepted {
@@ -18,13 +19,21 @@ const ACCEPTED: readonly Accepted[] = [
 
 /** Why a refusal is right; null: it is not known to be. */
 export function acceptedReason({ trial, outcome }: Verdict): string | null {
-  if (outcome !== "refused") return null;
-  const names = Object.keys(trial.settings);
-  const [name = ""] = names;
-  if (names.length !== 1) return null;
-  const value = trial.settings[name] ?? "";
+  return outcome === "refused" ? reasonOf(trial) : null;
+}
+
+/** Whether a refusal of this trial is on the list. */
+export function isExpectedRefusal(trial: Trial): boolean {
+  return reasonOf(trial) !== null;
+}
+
+function reasonOf({ settings }: Trial): string | null {
+  const [only, ...others] = Object.entries(settings);
+  if (only === undefined || others.length > 0) return null;
+  const [name, value] = only;
   const rule = ACCEPTED.find(
-    ({ settings, values }) => settings.includes(name) && (values === undefined || values.includes(value)),
+    (accepted) =>
+      accepted.settings.includes(name) && (accepted.values === undefined || accepted.values.includes(value)),
   );
   return rule?.reason ?? null;
 }

@@ -42,9 +42,15 @@ export const TEXT_VALUES: Readonly<Record<string, readonly string[]>> = {
   join_algorithm: ["partial_merge", "grace_hash", "full_sorting_merge", "prefer_partial_merge", "hash"],
   schema_inference_hints: ["project_id String, metadata String"],
   column_names_for_schema_inference: ["a,b"],
-  send_logs_level: ["trace"],
   distributed_ddl_output_mode: ["none"],
   set_operation_mode: ["ALL", "DISTINCT"],
+};
+
+/** Settings that are not tried, with the reason. */
+export const LEFT_OUT: Readonly<Record<string, string>> = {
+  readonly: "a read-only user is refused, which has a test of its own",
+  profile: "it is what a user has",
+  send_logs_level: "over HTTP a server sends no logs; the embedded engine writes them to the screen",
 };
 
 /** Values that throttle a run for as long as one likes are tried as high as an administrator would set them. */

@@ -1,6 +1,6 @@
 import { literal } from "../../src/clickhouse/sql.ts";
 import type { TestServer } from "../support/server.ts";
-import { COMBINATIONS, TEXT_VALUES, THROTTLES } from "./adverse-values.ts";
+import { COMBINATIONS, LEFT_OUT, TEXT_VALUES, THROTTLES } from "./adverse-values.ts";
 import { type Trial, trialOf } from "./trial.ts";
 
 /** A row of system.settings. */
@@ -55,8 +55,7 @@ export async function planTrials(server: TestServer): Promise<Plan> {
 
 async function valuesOf(server: TestServer, setting: Setting): Promise<readonly string[]> {
   const { name, type, value } = setting;
-  // `readonly` is a scene of its own, and a profile within a profile is none.
-  if (name === "readonly" || name === "profile") return [];
+  if (name in LEFT_OUT) return [];
   const known = TEXT_VALUES[name] ?? THROTTLES[name];
   if (type === "Bool") return [value === "1" ? "0" : "1"];
   if (type === "BoolAuto") return ["0", "1"];
