@@ -53,8 +53,9 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
   send_logs_level: "over HTTP a server sends no logs; the embedded engine writes them to the screen",
 };
 
-/** Values that throttle a run for as long as one likes are tried as high as an administrator would set them. */
+/** Values that slow a run down for as long as one likes are tried as an administrator would set them. */
 export const THROTTLES: Readonly<Record<string, readonly string[]>> = {
+  ast_fuzzer_runs: ["1"],
   max_execution_speed: ["0", "1000000"],
   max_execution_speed_bytes: ["0", "1000000000"],
   max_network_bandwidth: ["0", "100000000"],

@@ -43,7 +43,12 @@ export async function judge(world: World, trial: Trial, user: string): Promise<V
     await resetSources(world, trial);
   }
   const isClean = verdict.outcome === "exact" && trial.scene === "plain" && trial.tableSettings === undefined;
-  await (isClean ? emptyTables(world) : remakeTables(world));
+  const cleaned = isClean ? emptyTables(world) : remakeTables(world);
+  const isCleaned = await Promise.race([
+    cleaned.then(() => true),
+    Bun.sleep(TIME_LIMIT_MS).then(() => false),
+  ]);
+  if (!isCleaned) throw new Error(`The server does not recover from ${trial.name}`);
   return { trial, ...verdict, durationMs: performance.now() - startedMs };
 }
 
