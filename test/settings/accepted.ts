@@ -18,8 +18,14 @@ const ACCEPTED: readonly Accepted[] = [
 ];
 
 /** Why a refusal is right; null: it is not known to be. */
-export function acceptedReason({ trial, outcome }: Verdict): string | null {
-  return outcome === "refused" ? reasonOf(trial) : null;
+export function acceptedReason({ trial, outcome, message }: Verdict): string | null {
+  if (outcome !== "refused") return null;
+  const isNoValue = Object.keys(trial.settings).some((name) =>
+    new RegExp(`[Ss]etting '?${name}'? (should|must|cannot|has to) be`).test(message),
+  );
+  return isNoValue
+    ? "the engine runs no query at all with this value, and says which ones it takes"
+    : reasonOf(trial);
 }
 
 /** Whether a refusal of this trial is on the list. */

@@ -56,6 +56,9 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
 /** Values that slow a run down for as long as one likes are tried as an administrator would set them. */
 export const THROTTLES: Readonly<Record<string, readonly string[]>> = {
   ast_fuzzer_runs: ["1"],
+  merge_tree_storage_snapshot_sleep_ms: ["1", "3"],
+  // With 0 the embedded engine does nothing but report its progress.
+  interactive_delay: ["1", "9223372036854775807"],
   max_execution_speed: ["0", "1000000"],
   max_execution_speed_bytes: ["0", "1000000000"],
   max_network_bandwidth: ["0", "100000000"],
