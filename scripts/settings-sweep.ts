@@ -2,13 +2,14 @@
  * Runs the tool under each value of each setting of the engine, as a user's profile, and compares every column of what it
  * stores with what SQL says. Shows that the list of required settings is complete.
  *
- * Usage:   bun run test:settings [--only NAME[=VALUE]] [--sample N] [--seed N] [--jobs N] [--group N] [--evidence FILE]
+ * Usage:   bun run test:settings [--only NAME[=VALUE]] [--sample N] [--seed N] [--jobs N] [--group N] [--tables] [--evidence FILE]
  *          --only      the trials of one setting, or a single one
  *          --sample    so many trials, drawn at random, and those that were wrong once (default: all)
  *          --seed      of the data and of the sample (default: random)
  *          --jobs      trials at a time (default 2)
  *          --group     so many settings share a run, and are tried apart where it is not exact: ten times as fast, and blind
  *                      to settings that cancel each other (default 1)
+ *          --tables    settings of the tables in place of those of users
  *          --evidence  a file that gets a line of JSON for each trial
  * Output:  counts by outcome (exact, refused, silent, hung), and each outcome that is not as it must be; exit code 1 where
  *          there is one.
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     jobs: { type: "string", default: "2" },
     group: { type: "string", default: "1" },
+    tables: { type: "boolean", default: false },
     evidence: { type: "string" },
   },
 });
@@ -35,6 +37,7 @@ const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : w
 const startMs = performance.now();
 const { trials, summary } = await chooseTrials({
   seed,
+  ofTables: values.tables,
   ...(values.only === undefined ? {} : { only: values.only }),
   ...(values.sample === undefined ? {} : { sample: wholeNumber(values.sample) }),
 });

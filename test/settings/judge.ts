@@ -151,6 +151,7 @@ async function modify(
   }
 }
 
+/** Tables of the run are made from the start; the sources stay. */
 async function resetSources(world: World, { tableSettings }: Trial): Promise<void> {
   if (tableSettings === undefined) return;
   const names = Object.keys(tableSettings).map(identifier).join(", ");
