@@ -5,7 +5,7 @@ import { chooseTrials } from "../settings/sample.ts";
 import { chooseSeed } from "../support/generate.ts";
 
 /** Of `bun run test:settings`, besides the settings that once went wrong. */
-const SAMPLE = 60;
+const SAMPLE = 40;
 
 test("a sample of all settings, as a user's profile, leaves what a run stores as it is", async () => {
   const seed = chooseSeed();

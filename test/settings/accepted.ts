@@ -10,10 +10,41 @@ interface Accepted {
   readonly values?: readonly string[];
 }
 
+const SMALL = ["0", "0.001", "1", "3"];
+const HUGE = ["1e18", "9223372036854775807"];
+
 const ACCEPTED: readonly Accepted[] = [
   {
-    reason: "limits on memory protect the server: an administrator's to set",
-    settings: ["max_memory_usage", "max_memory_usage_for_user", "max_untracked_memory"],
+    reason: "limits on memory protect the server: they are an administrator's to set",
+    settings: ["max_memory_usage", "max_memory_usage_for_user"],
+    values: SMALL,
+  },
+  {
+    reason: "limits on concurrency protect the server: they are an administrator's to set",
+    settings: ["max_concurrent_queries_for_user", "max_concurrent_queries_for_all_users"],
+    values: SMALL,
+  },
+  {
+    reason: "free space on the disks is an administrator's to keep",
+    settings: ["min_free_disk_bytes_to_perform_insert", "min_free_disk_ratio_to_perform_insert"],
+    values: [...HUGE, "1"],
+  },
+  {
+    reason:
+      "limits on statements so low that hardly any query passes; the first query cannot know the server's own",
+    settings: [
+      "max_ast_depth",
+      "max_ast_elements",
+      "max_expanded_ast_elements",
+      "max_parser_backtracks",
+      "max_parser_depth",
+      "max_query_size",
+    ],
+    values: SMALL,
+  },
+  {
+    reason: "faults that are injected on purpose fail queries at random",
+    settings: ["memory_tracker_fault_probability"],
   },
 ];
 
@@ -21,7 +52,7 @@ const ACCEPTED: readonly Accepted[] = [
 export function acceptedReason({ trial, outcome, message }: Verdict): string | null {
   if (outcome !== "refused") return null;
   const isNoValue = Object.keys(trial.settings).some((name) =>
-    new RegExp(`[Ss]etting '?${name}'? (should|must|cannot|has to) be`).test(message),
+    new RegExp(`\\b${name}['\`]?,? (should|must|cannot|has to|is too large|maximum)`).test(message),
   );
   return isNoValue
     ? "the engine runs no query at all with this value, and says which ones it takes"

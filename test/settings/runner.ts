@@ -41,7 +41,10 @@ export async function sweep(options: SweepOptions): Promise<Verdict[]> {
     if (!isExact) for (const half of halves) if (!(await tryGroup(world, half))) isExplained = true;
     // A group whose halves are exact stands for itself: its settings do it together.
     const ended = isExact ? members.map((trial) => ({ ...verdict, trial })) : isExplained ? [] : [verdict];
-    for (const one of ended) onVerdict?.(one, verdicts.push(one));
+    for (const one of ended) {
+      verdicts.push(one);
+      onVerdict?.(one, verdicts.length);
+    }
     return isExact;
   };
   try {
