@@ -2,17 +2,22 @@
  * A local ClickHouse for development and tests: the real engine (chDB) behind ClickHouse's HTTP interface.
  *
  *   bun scripts/dev-clickhouse.ts (--path ./clickhouse-data | --temporary) [--port 8123] [--host 127.0.0.1]
- *                                 [--user default] [--password secret] [--exit-with-parent]
+ *                                 [--user default] [--password secret] [--users FILE] [--exit-with-parent]
+ *
+ * --users names a JSON file of more users with their profiles: settings that hold before a query's own, and constraints,
+ * which the engine keeps to. `readonly` is a setting like others.
+ *   {"analyst": {"password": "…", "settings": {"final": "1", "readonly": "2"}, "constraints": {"limit": "const", "max_threads": {"max": "4"}}}}
  *
  * Prints one line, `listening on http://HOST:PORT`, when it takes queries. SIGINT and SIGTERM stop it.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type ArgsDef, defineCommand, type ParsedArgs, runMain } from "citty";
 import { Engine } from "./dev-clickhouse/engine.ts";
 import { DevServer } from "./dev-clickhouse/server.ts";
 import { MAX_CONCURRENT_QUERIES, THREAD_POOL_SIZE } from "./dev-clickhouse/threads.ts";
+import { engineConfiguration, parseUsers, type Users } from "./dev-clickhouse/users.ts";
 
 const PARENT_POLL_MS = 500;
 
@@ -21,8 +26,9 @@ const ARGS = {
   temporary: { type: "boolean", default: false, description: "a fresh data directory, removed at the end" },
   port: { type: "string", default: "8123", description: "TCP port; 0 picks a free one" },
   host: { type: "string", default: "127.0.0.1", description: "address to listen on" },
-  user: { type: "string", default: "default", description: "the only user" },
+  user: { type: "string", default: "default", description: "a user without a profile" },
   password: { type: "string", default: "", description: "its password" },
+  users: { type: "string", description: "a JSON file of more users, with their profiles" },
   "exit-with-parent": { type: "boolean", default: false, description: "stop when the parent process dies" },
 } as const satisfies ArgsDef;
 
@@ -49,13 +55,13 @@ async function serve(args: ParsedArgs<typeof ARGS>): Promise<void> {
     if (args.temporary) rmSync(path, { recursive: true, force: true });
   };
   const open = async () => {
-    const engine = new Engine(path);
-    const { host, port, user, password } = args;
+    const { host, port } = args;
+    const users = usersOf(args);
+    const engine = new Engine(path, configurationFile(path, users));
     const options = {
       host,
       port: Number(port),
-      user,
-      password,
+      users,
       maxConcurrentQueries: MAX_CONCURRENT_QUERIES,
     };
     return { engine, server: await DevServer.start(engine, options) };
@@ -77,6 +83,21 @@ async function serve(args: ParsedArgs<typeof ARGS>): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
   if (args["exit-with-parent"]) whenParentDies(stop);
   console.log(`listening on ${server.url}`);
+}
+
+function usersOf({ user, password, users }: ParsedArgs<typeof ARGS>): Users {
+  const more = users === undefined ? [] : parseUsers(readFileSync(users, "utf8"));
+  return new Map([...more, [user, { password, settings: {}, constraints: {} }]]);
+}
+
+/** Writes the engine's configuration beside its data, where the users need one. */
+function configurationFile(path: string, users: Users): string | undefined {
+  const file = resolve(path, "dev-clickhouse-users.xml");
+  const text = engineConfiguration(users, file);
+  if (text === null) return undefined;
+  mkdirSync(path, { recursive: true });
+  writeFileSync(file, text, { mode: 0o600 });
+  return file;
 }
 
 async function relaunch(exitWithParent: boolean): Promise<never> {

@@ -1,8 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Transform } from "node:stream";
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
+import { createGunzip, createInflate, createZstdDecompress } from "node:zlib";
 import { EngineException } from "./exception.ts";
-import { decodeLz4Frame } from "./lz4.ts";
 import { parseStatement, type Statement } from "./statement.ts";
 
 /** What a request asks to run, and where the data of an insert comes from. */
@@ -22,10 +21,10 @@ export interface RequestText {
  */
 export async function readRequestText(request: IncomingMessage, query: string): Promise<RequestText> {
   const encoding = request.headers["content-encoding"]?.toLowerCase() ?? "identity";
-  if (!ENGINE_COMPRESSION.has(encoding)) {
+  const compression = encoding === "identity" ? "none" : encoding;
+  if (compression !== "none" && !DECOMPRESSORS.has(encoding)) {
     throw new EngineException(89, "UNKNOWN_COMPRESSION_METHOD", `Unknown compression method ${encoding}`);
   }
-  const compression = ENGINE_COMPRESSION.get(encoding) ?? "none";
   if (query !== "") {
     const text = Buffer.from(`${query}\n`);
     const statement = parseStatement(text, false);
@@ -36,8 +35,12 @@ export async function readRequestText(request: IncomingMessage, query: string): 
   }
   const body = decoded(request, encoding)[Symbol.asyncIterator]();
   let text = query === "" ? Buffer.alloc(0) : Buffer.from(`${query}\n`);
+  let parsedBytes = -1;
   for (;;) {
-    const statement = text.length <= MAX_HEAD_BYTES ? parseStatement(text, false) : undefined;
+    // What follows the head changes nothing: a chunk may end far behind it.
+    const head = text.subarray(0, MAX_HEAD_BYTES);
+    const statement = head.length > parsedBytes ? parseStatement(head, false) : undefined;
+    parsedBytes = head.length;
     if (statement?.kind === "insert") {
       const { dataStart } = statement;
       return {
@@ -59,41 +62,25 @@ export async function readRequestText(request: IncomingMessage, query: string): 
     }
   }
   const statement = parseStatement(text, true);
-  return { statement, sql: text, data: nothing(), compression: "none" };
+  const end = statement.kind === "insert" ? statement.dataStart : text.length;
+  const data = concatenated(text.subarray(end), body);
+  return { statement, sql: text.subarray(0, end), data, compression: "none" };
 }
 
-/** Within how many bytes an insert's data must begin: the server's max_query_size. */
+/** Within how many bytes an insert's data begins, as a rule, so that it can be passed on as it comes: the server's max_query_size. */
 const MAX_HEAD_BYTES = 262_144;
 const MAX_STATEMENT_BYTES = 64 * 1_048_576;
 
-/** Content-Encoding to the name of the COMPRESSION clause. */
-const ENGINE_COMPRESSION = new Map([
-  ["identity", "none"],
-  ["gzip", "gzip"],
-  ["deflate", "deflate"],
-  ["br", "br"],
-  ["zstd", "zstd"],
-  ["lz4", "lz4"],
-  ["xz", "xz"],
-  ["bz2", "bz2"],
-]);
-
+/** By Content-Encoding, which is also the name that COMPRESSION clauses use. */
 const DECOMPRESSORS: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
   ["gzip", createGunzip],
   ["deflate", createInflate],
-  ["br", createBrotliDecompress],
   ["zstd", createZstdDecompress],
 ]);
 
 function decoded(request: IncomingMessage, encoding: string): AsyncIterable<Uint8Array> {
-  if (encoding === "identity") return request;
-  if (encoding === "lz4") return decodeLz4Frame(request);
-  const make = DECOMPRESSORS.get(encoding);
-  if (make === undefined) {
-    const detail = `The development server takes Content-Encoding ${encoding} only where the query parameter holds all of an INSERT up to its data`;
-    throw new EngineException(48, "NOT_IMPLEMENTED", detail);
-  }
-  const decompressor = make();
+  const decompressor = DECOMPRESSORS.get(encoding)?.();
+  if (decompressor === undefined) return request;
   request.on("error", (error) => decompressor.destroy(error));
   return request.pipe(decompressor);
 }
@@ -105,5 +92,3 @@ async function* concatenated(
   if (head.length > 0) yield head;
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
 }
-
-async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}

@@ -54,11 +54,14 @@ export class Engine {
   /** Keeps the directory bound while no query runs. */
   readonly #anchor: NativeConnection;
 
-  /** @throws {Error} when the addon is missing for this platform, or the directory can't be opened */
-  constructor(path: string) {
+  /**
+   * @param configFile the engine's own configuration, which its first connection takes
+   * @throws {Error} when the addon is missing for this platform, or the directory can't be opened
+   */
+  constructor(path: string, configFile?: string) {
     this.#native = loadAddon();
     this.path = resolve(path);
-    this.#anchor = this.#createConnection();
+    this.#anchor = this.#createConnection(configFile === undefined ? [] : [`--config-file=${configFile}`]);
   }
 
   /** A fresh connection costs 0.15 ms and shares nothing with others: settings, parameters and the current database end with it. */
@@ -100,9 +103,9 @@ export class Engine {
     this.#native.CloseConnection(this.#anchor);
   }
 
-  #createConnection(): NativeConnection {
+  #createConnection(args: readonly string[] = []): NativeConnection {
     try {
-      return this.#native.CreateConnection(this.path, []);
+      return this.#native.CreateConnection(this.path, args);
     } catch (error) {
       // The engine writes its reason to stderr and keeps it from its caller.
       throw new Error(`Cannot open the data directory ${this.path}; is another server using it?`, {
@@ -149,9 +152,9 @@ export class Connection {
     }
   }
 
-  /** Applies settings, and marks the queries of this connection, so that {@link Engine.kill} and {@link Engine.progress} find them. */
-  async mark(marker: string, assignments: readonly string[]): Promise<void> {
-    await this.query(`SET ${[`${MARKER_SETTING} = ${literal(marker)}`, ...assignments].join(", ")}`, "Null");
+  /** Marks the queries of this connection, so that {@link Engine.kill} and {@link Engine.progress} find them. */
+  async mark(marker: string): Promise<void> {
+    await this.query(`SET ${MARKER_SETTING} = ${literal(marker)}`, "Null");
   }
 
   close(): void {

@@ -10,7 +10,6 @@ export interface RequestParameters {
   readonly database: string | undefined;
   readonly defaultFormat: string;
   readonly queryId: string | undefined;
-  readonly sessionId: string | undefined;
   readonly waitEndOfQuery: boolean;
   /** Query parameters as they came, in ClickHouse's escaped form. */
   readonly queryParameters: ReadonlyMap<string, string>;
@@ -28,6 +27,7 @@ export function readParameters(request: IncomingMessage, url: URL): RequestParam
   if (request.headers["content-type"]?.startsWith("multipart/form-data")) {
     throw notSupported("multipart/form-data (external tables)");
   }
+  if (search.has("session_id")) throw notSupported("session_id (sessions)");
   const queryParameters = new Map<string, string>();
   const settings = new Map<string, string>();
   for (const [name, value] of search) {
@@ -40,7 +40,6 @@ export function readParameters(request: IncomingMessage, url: URL): RequestParam
     database: search.get("database") || header(request, "x-clickhouse-database") || undefined,
     defaultFormat: search.get("default_format") || header(request, "x-clickhouse-format") || "TabSeparated",
     queryId: search.get("query_id") || header(request, "x-clickhouse-query-id"),
-    sessionId: search.get("session_id") || undefined,
     waitEndOfQuery: isOn(search.get("wait_end_of_query")) || isOn(search.get("http_wait_end_of_query")),
     queryParameters,
     settings,
@@ -68,6 +67,11 @@ const RESERVED = new Set([
   "session_check",
   "close_session",
 ]);
+
+/** Who sends a request, by its own account. */
+export function userOf(request: IncomingMessage, url: URL): string {
+  return readCredentials(request, url.searchParams).user;
+}
 
 function readCredentials(request: IncomingMessage, search: URLSearchParams) {
   const user = utf8Header(request, "x-clickhouse-user");

@@ -10,6 +10,7 @@ import { insertData } from "./insert.ts";
 import type { RequestParameters } from "./parameters.ts";
 import { selectPieces } from "./select.ts";
 import type { Statement } from "./statement.ts";
+import { settingStatements, type Users } from "./users.ts";
 
 /** One request's query on a connection of its own, from its settings to the last byte of its answer. */
 export class Query {
@@ -18,6 +19,7 @@ export class Query {
   readonly #connection: Connection;
   readonly #answer: Answer;
   readonly #parameters: RequestParameters;
+  readonly #users: Users;
   readonly #marker = randomUUID();
   #ended = false;
 
@@ -26,12 +28,14 @@ export class Query {
     connection: Connection,
     fifos: FifoPool,
     parameters: RequestParameters,
+    users: Users,
     answer: Answer,
   ) {
     this.#engine = engine;
     this.#connection = connection;
     this.#fifos = fifos;
     this.#parameters = parameters;
+    this.#users = users;
     this.#answer = answer;
   }
 
@@ -56,7 +60,8 @@ export class Query {
   }
 
   async #applySettings(readOnly: boolean): Promise<void> {
-    const { database, settings, queryParameters } = this.#parameters;
+    const { database, settings, queryParameters, user } = this.#parameters;
+    await this.#connection.mark(this.#marker);
     if (database !== undefined) await this.#connection.query(`USE ${identifier(database)}`, "Null");
     const assignments: string[] = [];
     for (const [name, value] of settings) {
@@ -67,9 +72,12 @@ export class Query {
       // Another name could not be written in a statement either.
       if (/^\w+$/.test(name)) assignments.push(`param_${name} = ${literal(value)}`);
     }
-    await this.#connection.mark(this.#marker, assignments);
+    for (const statement of settingStatements(this.#users, user, assignments)) {
+      await this.#connection.query(statement, "Null");
+    }
     // As the server does for GET, so that a followed link changes nothing.
-    if (readOnly && !settings.has("readonly")) await this.#connection.query("SET readonly = 2", "Null");
+    const isReadOnly = settings.has("readonly") || "readonly" in (this.#users.get(user)?.settings ?? {});
+    if (readOnly && !isReadOnly) await this.#connection.query("SET readonly = 2", "Null");
   }
 
   async #dispatch(text: RequestText): Promise<void> {

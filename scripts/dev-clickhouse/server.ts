@@ -7,15 +7,14 @@ import { readRequestText } from "./body.ts";
 import type { Engine } from "./engine.ts";
 import { EngineException } from "./exception.ts";
 import { FifoPool } from "./fifo.ts";
-import { isOn, type RequestParameters, readParameters } from "./parameters.ts";
+import { isOn, type RequestParameters, readParameters, userOf } from "./parameters.ts";
 import { Query } from "./query.ts";
-import { Sessions } from "./sessions.ts";
+import type { Users } from "./users.ts";
 
 export interface ServerOptions {
   readonly host: string;
   readonly port: number;
-  readonly user: string;
-  readonly password: string;
+  readonly users: Users;
   /** More queries than this at a time are refused with code 202. */
   readonly maxConcurrentQueries: number;
 }
@@ -36,7 +35,6 @@ export class DevServer {
   readonly #timezone: string;
   readonly #compression: CompressionSettings;
   readonly #fifos: FifoPool;
-  readonly #sessions: Sessions;
   readonly #server: Server;
   readonly #running = new Set<Promise<void>>();
 
@@ -47,7 +45,6 @@ export class DevServer {
   ) {
     this.#engine = engine;
     this.#fifos = new FifoPool(join(engine.path, "dev-clickhouse-pipes"));
-    this.#sessions = new Sessions(engine);
     this.#options = options;
     this.#version = version;
     this.#timezone = timezone;
@@ -85,7 +82,6 @@ export class DevServer {
     this.#server.closeAllConnections();
     await Promise.all(this.#running);
     await closed;
-    this.#sessions.close();
     this.#fifos.close();
   }
 
@@ -102,14 +98,16 @@ export class DevServer {
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     // Prefixed and not resolved: a path like //? would be taken for a host.
     const url = new URL(`http://localhost${request.url ?? "/"}`);
-    const isCompressed = url.searchParams.get("enable_http_compression");
+    const profile = this.#options.users.get(userOf(request, url))?.settings ?? {};
+    const setting = (name: string): string | undefined => url.searchParams.get(name) ?? profile[name];
+    const isCompressed = setting("enable_http_compression");
     const answer = new Answer(response, {
       queryId: url.searchParams.get("query_id") || crypto.randomUUID(),
       version: this.#version,
       timezone: this.#timezone,
       compression: answerCompression(request, {
-        isEnabled: isCompressed === null ? this.#compression.isEnabled : isOn(isCompressed),
-        level: Number(url.searchParams.get("http_zlib_compression_level") ?? this.#compression.level),
+        isEnabled: isCompressed === undefined ? this.#compression.isEnabled : isOn(isCompressed),
+        level: Number(setting("http_zlib_compression_level") ?? this.#compression.level),
       }),
     });
     try {
@@ -132,19 +130,19 @@ export class DevServer {
       throw new EngineException(202, "TOO_MANY_SIMULTANEOUS_QUERIES", detail);
     }
     const text = await readRequestText(request, parameters.query);
-    const { connection, release } = await this.#sessions.lease(parameters.sessionId, [
-      ...parameters.settings.keys(),
-    ]);
+    const connection = this.#engine.connect();
     try {
-      const query = new Query(this.#engine, connection, this.#fifos, parameters, answer);
+      const { users } = this.#options;
+      const query = new Query(this.#engine, connection, this.#fifos, parameters, users, answer);
       await query.run(text, request.method === "GET");
     } finally {
-      await release();
+      connection.close();
     }
   }
 
   #authenticate({ user, password }: RequestParameters): void {
-    if (isSame(user, this.#options.user) && isSame(password, this.#options.password)) return;
+    const expected = this.#options.users.get(user)?.password;
+    if (expected !== undefined && isSame(password, expected)) return;
     const detail = `${user}: Authentication failed: password is incorrect, or there is no user with such name.`;
     throw new EngineException(516, "AUTHENTICATION_FAILED", detail);
   }

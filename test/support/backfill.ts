@@ -44,10 +44,11 @@ export function runOptions(
   };
 }
 
-/** Runs a backfill from a fresh checkpoint; `onEvent` is called with its events as they come. */
+/** Runs a backfill from a fresh checkpoint; `onEvent` is called with its events as they come, `stop` ends it as a signal does. */
 export async function backfill(
   options: BackfillOptions,
   onEvent: (event: BackfillEvent) => void = () => {},
+  stop: AbortSignal = new AbortController().signal,
 ): Promise<RunOutcome> {
   const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-state-"));
   try {
@@ -61,7 +62,6 @@ export async function backfill(
       events.push(event);
       onEvent(event);
     };
-    const stop = new AbortController().signal;
     const report = await runBackfill(options, ledger, emit, stop);
     return { report, events };
   } finally {

@@ -51,6 +51,22 @@ describe("a query that fails at once", () => {
   });
 });
 
+// A real server supports both.
+describe.skipIf(Boolean(process.env["CLICKHOUSE_TEST_URL"]))("what is not supported is refused", () => {
+  test("sessions", async () => {
+    expect(await (await post("SELECT 1", { session_id: "s" })).text()).toStartWith("Code: 48.");
+  });
+
+  test("bodies in LZ4", async () => {
+    const response = await fetch(`${server.url}?query=INSERT+INTO+t+FORMAT+CSV`, {
+      method: "POST",
+      body: "1",
+      headers: { "Content-Encoding": "lz4" },
+    });
+    expect(await response.text()).toStartWith("Code: 89.");
+  });
+});
+
 describe("a query that fails after its first bytes", () => {
   test.each(["TSV", "Native", "JSON"])(
     "ends %s with the tagged exception and a broken transfer",

@@ -66,6 +66,22 @@ describe("the summary's written rows are true", () => {
     expect(await count()).toBe(5002);
   });
 
+  test("of a statement whose data begins in the body and exceeds 256 KiB", async () => {
+    const rows = Array.from({ length: 30_000 }, (_, i) => `(${i},'${i}')`).join(",");
+    const body = `INSERT INTO t VALUES ${rows}`;
+    expect(body.length).toBeGreaterThan(300 * 1024);
+    // In one piece, and as statement and data.
+    expect(await server.insertRaw("", Buffer.from(body), { database })).toBe(30_000);
+    await server.command(body, { database });
+    expect(await count()).toBe(60_000);
+  });
+
+  test("of none where the statement before the data exceeds 256 KiB: that is an error", async () => {
+    const body = `INSERT INTO t /* ${"-".repeat(300 * 1024)} */ VALUES (1,'a'),(2,'b')`;
+    await expect(server.insertRaw("", Buffer.from(body), { database })).rejects.toThrow("Code: 62.");
+    expect(await count()).toBe(0);
+  });
+
   test("of INSERT … SELECT and CREATE … AS SELECT", async () => {
     const select = "INSERT INTO t SELECT number, '' FROM numbers(777);";
     expect(await server.insertRaw("", Buffer.from(select), { database })).toBe(777);

@@ -1,0 +1,76 @@
+/**
+ * Runs the tool under each value of each setting of the engine, as a user's profile, and compares every column of what it
+ * stores with what SQL says. Shows that the list of required settings is complete.
+ *
+ * Usage:   bun run test:settings [--only NAME[=VALUE]] [--sample N] [--seed N] [--jobs N] [--group N] [--tables] [--evidence FILE]
+ *          --only      the trials of one setting, or a single one
+ *          --sample    so many trials, drawn at random, and those that were wrong once (default: all)
+ *          --seed      of the data and of the sample (default: random)
+ *          --jobs      trials at a time (default 2)
+ *          --group     so many settings share a run, and are tried apart where it is not exact: ten times as fast, and blind
+ *                      to settings that cancel each other (default 1)
+ *          --tables    settings of the tables in place of those of users
+ *          --evidence  a file that gets a line of JSON for each trial
+ * Output:  counts by outcome (exact, refused, silent, hung), and each outcome that is not as it must be; exit code 1 where
+ *          there is one.
+ */
+import { appendFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { isGood, renderVerdicts } from "../test/settings/report.ts";
+import { sweep } from "../test/settings/runner.ts";
+import { chooseTrials } from "../test/settings/sample.ts";
+
+const PROGRESS_EVERY = 100;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    sample: { type: "string" },
+    seed: { type: "string" },
+    jobs: { type: "string", default: "2" },
+    group: { type: "string", default: "1" },
+    tables: { type: "boolean", default: false },
+    evidence: { type: "string" },
+  },
+});
+const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : wholeNumber(values.seed);
+const startMs = performance.now();
+const { trials, summary } = await chooseTrials({
+  seed,
+  ofTables: values.tables,
+  ...(values.only === undefined ? {} : { only: values.only }),
+  ...(values.sample === undefined ? {} : { sample: wholeNumber(values.sample) }),
+});
+console.log(`${summary}; seed ${seed}`);
+if (trials.length === 0) {
+  console.error(`--only ${values.only}: no such trial`);
+  process.exit(1);
+}
+const verdicts = await sweep({
+  trials,
+  seed,
+  jobs: wholeNumber(values.jobs),
+  groupSize: wholeNumber(values.group),
+  onVerdict: (verdict, done) => {
+    if (values.evidence !== undefined) appendFileSync(values.evidence, `${JSON.stringify(verdict)}\n`);
+    if (done % PROGRESS_EVERY === 0) console.log(`${done} of ${trials.length}, ${seconds()} s`);
+  },
+});
+for (const line of renderVerdicts(verdicts)) console.log(line);
+const bad = verdicts.filter((verdict) => !isGood(verdict));
+console.log(
+  `${verdicts.length} runs from seed ${seed} in ${seconds()} s; ${bad.length} are not as they must be`,
+);
+process.exit(bad.length === 0 ? 0 : 1);
+
+function seconds(): number {
+  return Math.round((performance.now() - startMs) / 1000);
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,10}$/.test(text)) {
+    console.error(`${text}: expected a whole number`);
+    process.exit(1);
+  }
+  return Number(text);
+}
