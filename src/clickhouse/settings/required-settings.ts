@@ -88,7 +88,6 @@ const EVERY: readonly Row[] = [
   ["inject_random_order_for_select_without_order_by", "0", "it sorts whole responses, and refuses some"],
   ["force_optimize_projection", "0", "the tables need no projections"],
   ["force_optimize_projection_name", "", "the tables need no projections"],
-  ["use_skip_indexes", "0", "force_data_skipping_indices would fail queries, and has no value for none"],
   ["optimize_trivial_approximate_count_query", "0", "a count must be exact"],
   ["make_distributed_plan", "0", "workers of a cluster may see other rows, and may not be there"],
   ["use_skip_indexes_if_final_exact_mode", "1", "FINAL must see all versions that an index would skip"],
@@ -105,7 +104,7 @@ const JSON_RESPONSES: readonly Row[] = [
 /** Required by what reads the shapes of tables. */
 const SMALL_QUERIES: readonly Row[] = [
   ["describe_*", SERVER_DEFAULT, "DESCRIBE must list the columns, and nothing else"],
-  ["print_pretty_type_names", "0", "types are parsed"],
+  ["print_pretty_type_names", SERVER_DEFAULT, "types are parsed"],
   ["show_create_query_identifier_quoting_rule", SERVER_DEFAULT, "keys of tables are compared as text"],
   ["show_create_query_identifier_quoting_style", SERVER_DEFAULT, "keys of tables are compared as text"],
 ];
@@ -113,7 +112,7 @@ const SMALL_QUERIES: readonly Row[] = [
 /** Required by reads in Native format. */
 const NATIVE_READS: readonly Row[] = [
   ["output_format_native_*", SERVER_DEFAULT, "types come by their names, and columns in their plain form"],
-  ["allow_special_serialization_kinds_in_output_formats", "0", "columns come in their plain form"],
+  ["allow_special_serialization_kinds_in_output_formats", SERVER_DEFAULT, "columns come in their plain form"],
   ["low_cardinality_allow_in_native_format", "1", "the types on the wire are those of the table"],
 ];
 
@@ -171,11 +170,12 @@ const NO_LIMIT = "0";
 const NEWER_LIMITS: ReadonlySet<string> = new Set(["max_execution_time_leaf"]);
 
 /**
- * Limits that no single query of a run should meet: a query lasts as long as this program takes to read it, and a
+ * Limits, and demands, that no single query of a run should meet: a query lasts as long as this program takes to read it, and a
  * month has as many rows as it has. They are lifted where the user may do so, and stay as they are where not: then the
  * server's own words say which one was met. Limits on memory, bandwidth and concurrency protect the server and stay.
  */
 const LIMITS: readonly Row[] = [
+  ["use_skip_indexes", "0", "force_data_skipping_indices fails queries, and has no value that says none"],
   ["max_rows_to_read", NO_LIMIT, "a month has as many rows as it has"],
   ["max_bytes_to_read", NO_LIMIT, "a month has as many bytes as it has"],
   ["max_rows_to_read_leaf", NO_LIMIT, "a month has as many rows as it has"],
