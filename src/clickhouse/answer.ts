@@ -1,4 +1,4 @@
-import { ServerError } from "./errors.ts";
+import { ServerError } from "./server-errors.ts";
 
 /** The whole answer as text, or its first `maxBytes` bytes; chunks need to be good only until the next. */
 export async function readText(

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { ConnectionSettings } from "../clickhouse/connection.ts";
-import { isServerFailure } from "../clickhouse/errors.ts";
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { QueryRecord, QuietServer } from "../clickhouse/query-observer.ts";
 import { type RetryPolicy, StepError } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
+import { isServerFailure } from "../clickhouse/server-errors.ts";
 import { parsesJsonByDefault } from "../clickhouse/settings/json-parsing.ts";
 import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { statementSettings, withPreferred } from "../clickhouse/settings/statement-settings.ts";
@@ -20,7 +20,7 @@ import {
   type PlanScope,
   planPages,
 } from "../plan/pages.ts";
-import { TraceStoreFullError } from "../traces/errors.ts";
+import { TraceStoreFullError } from "../traces/store-full-error.ts";
 import type { BadRowLog } from "./bad-row.ts";
 import { type CopiedRange, inKeyOrder, type VerificationResult, verifyCounts } from "./count-verification.ts";
 import { type JsonSupport, probeJson } from "./json-support.ts";

@@ -1,8 +1,8 @@
-import { ServerError } from "../clickhouse/errors.ts";
 import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
 import { encodeColumnHeader } from "../clickhouse/native/parser.ts";
 import { type RetryPolicy, StepError, withRetry } from "../clickhouse/retry.ts";
 import type { QuerySettings, Server } from "../clickhouse/server.ts";
+import { ServerError } from "../clickhouse/server-errors.ts";
 import { literal } from "../clickhouse/sql.ts";
 import { RunError } from "../errors.ts";
 import { JsonColumn } from "../json/json-column.ts";

@@ -1,5 +1,5 @@
-import { ERROR_CODE, ServerError, TransportError } from "../errors.ts";
 import type { QuerySettings, Server } from "../server.ts";
+import { ERROR_CODE, ServerError, TransportError } from "../server-errors.ts";
 import { FIRST_LIMITS, FIRST_SETTINGS, type RequiredSetting, SERVER_DEFAULT } from "./required-settings.ts";
 
 /** A row of system.settings: a setting as the server has it for this user. */

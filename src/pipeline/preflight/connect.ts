@@ -1,6 +1,11 @@
-import { ERROR_CODE, ForeignResponseError, ServerError, TransportError } from "../../clickhouse/errors.ts";
 import { type RetryPolicy, StepError, withRetry } from "../../clickhouse/retry.ts";
 import type { Server, Statement } from "../../clickhouse/server.ts";
+import {
+  ERROR_CODE,
+  ForeignResponseError,
+  ServerError,
+  TransportError,
+} from "../../clickhouse/server-errors.ts";
 import { describeReadOnlyUser, describeRefusedSettings } from "../../clickhouse/settings/refused-settings.ts";
 import { STATEMENT_KINDS } from "../../clickhouse/settings/required-settings.ts";
 import { readServerSettings, type SettingsOfUser } from "../../clickhouse/settings/server-settings.ts";

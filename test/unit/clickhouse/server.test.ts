@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { ServerError } from "../../../src/clickhouse/errors.ts";
 import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
 import { selectBlocks } from "../../../src/clickhouse/select-blocks.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
+import { ServerError } from "../../../src/clickhouse/server-errors.ts";
 import { RawServer } from "../../support/raw-server.ts";
 import { encodeBlock } from "../native/slow-codec.ts";
 
