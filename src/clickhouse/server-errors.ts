@@ -92,6 +92,7 @@ const TRANSIENT_CODES: ReadonlyMap<number, string> = new Map([
   [529, "NOT_A_LEADER"],
   [561, "ZSTD_DECODER_FAILED: the request was damaged on its way"],
   [733, "TABLE_IS_BEING_RESTARTED"],
+  [745, "SERVER_OVERLOADED: other queries keep its processors busy"],
   [999, "KEEPER_EXCEPTION"],
   [1000, "POCO_EXCEPTION: the network layer"],
   [1002, "UNKNOWN_EXCEPTION"],

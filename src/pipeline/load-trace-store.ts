@@ -32,4 +32,5 @@ export async function loadTraceStore(
     }),
   );
   await pool.workers[0]?.call("applyDeletions", undefined);
+  progress.finishTraces();
 }

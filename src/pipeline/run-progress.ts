@@ -52,6 +52,12 @@ export class RunProgress {
     this.#emitTraces();
   }
 
+  /** Ends the loading of traces: planned rows include old versions and deletions, which are no traces. */
+  finishTraces(): void {
+    this.#tracesTotal = this.#traces;
+    this.#emitTraces();
+  }
+
   /** Takes in what a worker tells. */
   hear(news: WorkerNews): void {
     switch (news.kind) {

@@ -36,6 +36,16 @@ const ACCEPTED: readonly Accepted[] = [
     values: SMALL,
   },
   {
+    reason: "protection from overload is an administrator's to set",
+    settings: ["max_os_cpu_wait_time_ratio_to_throw", "min_os_cpu_wait_time_ratio_to_throw"],
+    values: SMALL,
+  },
+  {
+    reason: "this build of the engine cannot read files so, and runs no query with it",
+    settings: ["local_filesystem_read_method", "storage_file_read_method"],
+    values: ["io_uring"],
+  },
+  {
     reason: "faults that are injected on purpose fail queries at random",
     settings: ["memory_tracker_fault_probability"],
   },

@@ -89,6 +89,9 @@ const EVERY: readonly Row[] = [
   ["force_optimize_projection", "0", "the tables need no projections"],
   ["force_optimize_projection_name", "", "the tables need no projections"],
   ["optimize_trivial_approximate_count_query", "0", "a count must be exact"],
+  ["asterisk_*", SERVER_DEFAULT, "views that select all columns follow from it"],
+  ["function_implementation", "", "not every function has every implementation"],
+  ["implicit_table_at_top_level", "", "a SELECT without a table reads none"],
   ["make_distributed_plan", "0", "workers of a cluster may see other rows, and may not be there"],
   ["use_skip_indexes_if_final_exact_mode", "1", "FINAL must see all versions that an index would skip"],
 ];
@@ -96,6 +99,7 @@ const EVERY: readonly Row[] = [
 /** Required by queries whose response is read as JSON: small ones and counts. */
 const JSON_RESPONSES: readonly Row[] = [
   ["output_format_json_*", SERVER_DEFAULT, "the response is read as rows of JSON"],
+  ["output_format_float_precision", SERVER_DEFAULT, "some values of it fail every response"],
   ["date_time_output_format", "simple", "dates are read as YYYY-MM-DD"],
   ["bool_true_representation", "true", "the response is read as rows of JSON"],
   ["bool_false_representation", "false", "the response is read as rows of JSON"],
