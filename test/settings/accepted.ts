@@ -43,6 +43,15 @@ const ACCEPTED: readonly Accepted[] = [
     values: SMALL,
   },
   {
+    reason: "inserts wait for merges while a target has too many parts; the sweep gives them no time to",
+    settings: ["parts_to_throw_insert", "parts_to_delay_insert"],
+    values: SMALL,
+  },
+  {
+    reason: "load is shed by an administrator's rule",
+    settings: ["max_os_cpu_wait_time_ratio_to_throw", "min_os_cpu_wait_time_ratio_to_throw"],
+  },
+  {
     reason: "faults that are injected on purpose fail queries at random",
     settings: ["memory_tracker_fault_probability"],
   },
