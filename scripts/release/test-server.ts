@@ -36,8 +36,11 @@ if (url === undefined || url === "") throw new Error("CLICKHOUSE_TEST_URL is not
 const server = connectToUrl(url);
 console.log(`ClickHouse ${(await server.query("SELECT version()")).trim()}`);
 const database = await server.createDatabase("probe");
-const hasEvents = await canMake(eventsTable("events"));
-const hasEventsFull = await canMake(eventsFullTable("events_full"));
+const hasEvents =
+  (await canRun(eventsTable("events"))) &&
+  // Before 26.1 a column of the fixture that is computed from it throws for what is not JSON.
+  (await canRun("INSERT INTO events (project_id, model_parameters) VALUES ('p', 'no JSON')"));
+const hasEventsFull = await canRun(eventsFullTable("events_full"));
 await server.command(`DROP DATABASE ${database}`);
 
 const hasAll = hasEvents && hasEventsFull;
@@ -60,12 +63,12 @@ function testFiles(folder: string): string[] {
     .sort();
 }
 
-async function canMake(table: string): Promise<boolean> {
+async function canRun(sql: string): Promise<boolean> {
   try {
-    await server.command(table, { database });
+    await server.command(sql, { database });
     return true;
   } catch (error) {
-    console.log(`Tables of the fixtures that this server refuses: ${(error as Error).message.slice(0, 300)}`);
+    console.log(`What the fixtures need and this server refuses: ${(error as Error).message.slice(0, 300)}`);
     return false;
   }
 }

@@ -1,4 +1,4 @@
-import { ServerError } from "./errors.ts";
+import { ServerError } from "./server-errors.ts";
 
 /** The whole answer as text, or its first `maxBytes` bytes; chunks need to be good only until the next. */
 export async function readText(
@@ -31,16 +31,29 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenera
 /**
  * The exception that the server wrote into an answer it had already begun, if `bytes` - what follows the last whole
  * block - hold one. Servers from 25.11 on frame it with a tag that they announce in a header; older ones write
- * `Code: N. DB::Exception: …` as plain text.
+ * `Code: N. DB::Exception: …` as plain text, and may have dropped the rest of a block before it.
  */
 export function exceptionIn(
   bytes: Buffer,
   tag: string | undefined,
   queryId: string | null = null,
 ): ServerError | null {
-  const text = tag === undefined ? bytes.toString("utf8", 0, 65_536) : taggedException(bytes, tag);
+  const text = tag === undefined ? plainException(bytes) : taggedException(bytes, tag);
   const code = /^\s*Code: (\d+)\. /.exec(text)?.[1];
   return code === undefined ? null : new ServerError(Number(code), 200, text.trim(), queryId);
+}
+
+const MAX_PLAIN_BYTES = 65_536;
+
+/** The exception in plain text: all of the bytes, or what stands at their end, after part of a block. */
+function plainException(bytes: Buffer): string {
+  const all = bytes.toString("utf8", 0, MAX_PLAIN_BYTES);
+  if (/^\s*Code: \d+\. /.test(all)) return all;
+  const tail = bytes.toString("utf8", Math.max(0, bytes.length - MAX_PLAIN_BYTES));
+  // Data may hold the text of an exception too. The server's own is the last, ends with its version, and nothing follows.
+  if (!/\(version [^()]*(\([^()]*\))?\)\s*$/.test(tail)) return "";
+  const found = [...tail.matchAll(/(?:Code: \d+\. DB::[A-Za-z:]*Exception: )+/g)].at(-1);
+  return found === undefined ? "" : tail.slice(found.index);
 }
 
 function taggedException(bytes: Buffer, tag: string): string {

@@ -3,7 +3,7 @@ import type { ReadableStream, ReadableStreamDefaultReader } from "node:stream/we
 import { constants, createGzip, createZstdCompress } from "node:zlib";
 import { describeNetworkError } from "./answer.ts";
 import type { Compression } from "./connection.ts";
-import { TransportError } from "./errors.ts";
+import { TransportError } from "./server-errors.ts";
 
 export type Encoding = Exclude<Compression, "none">;
 

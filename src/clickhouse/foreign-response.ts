@@ -1,4 +1,4 @@
-import { ForeignResponseError } from "./errors.ts";
+import { ForeignResponseError } from "./server-errors.ts";
 
 const MAX_WORDS = 120;
 

@@ -1,5 +1,5 @@
-import { awaitsMerges } from "./errors.ts";
 import { backoffMs, pause, StepError } from "./retry.ts";
+import { awaitsMerges } from "./server-errors.ts";
 
 /** What a run waits for, besides the pause before a retry. */
 export type WaitReason = "merges" | "mutations" | "replication";

@@ -1,5 +1,5 @@
 import type { BlockChannel } from "./block-channel.ts";
-import { TransportError } from "./errors.ts";
+import { TransportError } from "./server-errors.ts";
 
 /**
  * An INSERT that stays open and takes one Native block after another. Any prefix of it is valid: it may be ended after any

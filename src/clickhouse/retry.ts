@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { isServerFailure, isTransient } from "./errors.ts";
+import { isServerFailure, isTransient } from "./server-errors.ts";
 
 /** One failed attempt that will be followed by another. */
 export interface RetryNotice {

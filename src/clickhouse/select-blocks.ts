@@ -22,22 +22,43 @@ export async function* selectBlocks(
   const answer = await server.select(statement, "Native", signal);
   const assembler = new BlockAssembler(buffers);
   const chunks = answer.chunks[Symbol.asyncIterator]();
+  // Servers before 25.11 may write an exception where the rest of a block should stand, so that the block seems whole: the
+  // last block counts only when something follows that is no exception.
+  const holdsLast = answer.exceptionTag === undefined;
+  let held: Block | null = null;
   try {
     for (let chunk = await chunks.next(); chunk.done !== true; chunk = await chunks.next()) {
       assembler.add(chunk.value);
       for (let block = assembler.next(); block !== null; block = assembler.next()) {
         answer.countRows(block.rows);
-        yield block;
+        const ready: Block | null = holdsLast ? held : block;
+        held = holdsLast ? block : null;
+        if (ready !== null) yield ready;
       }
     }
     assembler.end();
+    if (held !== null) {
+      const last = held;
+      held = null;
+      yield last;
+    }
   } catch (error) {
     if (error instanceof NativeFormatError) await readOn(chunks, assembler);
-    throw exceptionIn(assembler.pending, answer.exceptionTag, answer.queryId) ?? error;
+    const { exceptionTag, queryId } = answer;
+    const inRest = exceptionIn(assembler.pending, exceptionTag, queryId);
+    const inHeld = held === null ? null : exceptionIn(endOf(held, assembler.pending), exceptionTag, queryId);
+    throw inRest ?? inHeld ?? error;
   } finally {
+    if (held !== null) buffers.release(held.bytes);
     assembler.close();
     await chunks.return?.();
   }
+}
+
+/** The end of a block and what follows it. */
+function endOf(block: Block, rest: Buffer): Buffer {
+  const end = block.at.end[block.at.steps - 1] as number;
+  return Buffer.concat([block.bytes.subarray(Math.max(0, end - MAX_EXCEPTION_BYTES), end), rest]);
 }
 
 /** Reads what is left of a broken answer, up to a limit; that it ends badly is known already. */

@@ -205,7 +205,14 @@ export class JsonColumnValues {
     const end = numberEnd(bytes, at, this.#end);
     if (type === VALUE.int64) return appendInt64(out, bytes, at, end) ? end : UNSURE;
     // As the server makes a double of an integer is not known where rounding is involved.
-    if (end - at > SAFE_DIGITS && isInteger(bytes, at, end)) return UNSURE;
+    if (isInteger(bytes, at, end)) {
+      if (end - at > SAFE_DIGITS) return UNSURE;
+      // It reads -0 as the integer 0.
+      if (end - at === 2 && bytes[at] === 0x2d && bytes[at + 1] === 0x30) {
+        out.uint64(0);
+        return end;
+      }
+    }
     appendFloat64(out, bytes, at, end);
     return end;
   }

@@ -1,5 +1,6 @@
 import type { ByteWriter } from "../clickhouse/native/byte-writer.ts";
 import { isEmbeddableJson } from "./json-value.ts";
+import { JSON_COLUMN_KEEPS, type KeptJson } from "./kept-json.ts";
 import { plainEnd } from "./plain-text.ts";
 import { utf8SequenceBytes } from "./utf8.ts";
 
@@ -19,9 +20,18 @@ const MAY_BEGIN_JSON = Uint8Array.from({ length: 256 }, (_, byte) =>
   '{["-0123456789tfn \t\n\r'.includes(String.fromCharCode(byte)) ? 1 : 0,
 );
 
-/** How the value `bytes[start, end)` goes into a JSON object: valid JSON as that JSON, any other as a JSON string. */
-export function embedOf(bytes: Buffer, start: number, end: number): Embed {
-  if (start < end && MAY_BEGIN_JSON[bytes[start] as number] === 1 && isEmbeddableJson(bytes, start, end)) {
+/** How the value `bytes[start, end)` goes into a JSON object: JSON that is kept as that JSON, any other as a JSON string. */
+export function embedOf(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  kept: KeptJson = JSON_COLUMN_KEEPS,
+): Embed {
+  if (
+    start < end &&
+    MAY_BEGIN_JSON[bytes[start] as number] === 1 &&
+    isEmbeddableJson(bytes, start, end, kept)
+  ) {
     return EMBED.asJson;
   }
   return needsEscape(bytes, start, end) ? EMBED.asEscapedString : EMBED.asPlainString;

@@ -1,4 +1,5 @@
 import { SAFE_DIGITS } from "./json-number.ts";
+import { JSON_COLUMN_KEEPS, type KeptJson } from "./kept-json.ts";
 import { utf8SequenceBytes } from "./utf8.ts";
 
 /**
@@ -9,24 +10,37 @@ const MAX_DEPTH = 512;
 const MAX_ARRAYS_IN_ARRAYS = 8;
 const MAX_UINT64 = "18446744073709551615";
 const MIN_INT64_DIGITS = "9223372036854775808";
+/** 2^53: larger integers are "large" in the sense of {@link KeptJson}. */
+const MAX_EXACT_DIGITS = "9007199254740992";
 
 /**
  * What is known of each container around the value under validation: 0 for an object; for an array how many arrays
- * directly enclose it, itself included, and whether it holds a null and an array.
+ * directly enclose it, itself included, and what it holds.
  * Validation is synchronous, so one stack serves a thread.
  */
-const containers = new Uint8Array(MAX_DEPTH);
+const containers = new Uint16Array(MAX_DEPTH);
 const OBJECT = 0;
 const ARRAYS_MASK = 15;
 const HOLDS_NULL = 16;
 const HOLDS_ARRAY = 32;
+const HOLDS_STRING = 64;
+const HOLDS_NUMBER = 128;
+const HOLDS_BOOLEAN = 256;
+const HOLDS_OBJECT = 512;
+const KINDS = HOLDS_ARRAY | HOLDS_STRING | HOLDS_NUMBER | HOLDS_BOOLEAN | HOLDS_OBJECT;
 
 /**
- * Whether the bytes are one JSON value (RFC 8259) that a ClickHouse JSON column takes and keeps: integers fit 64 bits,
- * other numbers a double, strings are valid UTF-8 without lone surrogates, nesting is within limits, and no array holds
- * both a null and an array, since the null would be stored as an empty array.
+ * Whether the bytes are one JSON value (RFC 8259) that a ClickHouse JSON column takes, and that the target at hand keeps:
+ * integers fit 64 bits, other numbers a double, strings are valid UTF-8 without lone surrogates, nesting is within limits,
+ * no array holds both a null and an array, since the null would be stored as an empty array, and nothing is in it that
+ * `kept` rules out.
  */
-export function isEmbeddableJson(bytes: Buffer, start: number, end: number): boolean {
+export function isEmbeddableJson(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  kept: KeptJson = JSON_COLUMN_KEEPS,
+): boolean {
   if (isShortInteger(bytes, start, end)) return true;
   let at = skipSpace(bytes, start, end);
   let depth = 0;
@@ -34,7 +48,7 @@ export function isEmbeddableJson(bytes: Buffer, start: number, end: number): boo
   for (;;) {
     if (at >= end) return false;
     const byte = bytes[at] as number;
-    if (depth > 0 && !noteElement(depth - 1, byte)) return false;
+    if (depth > 0 && !noteElement(depth - 1, byte, kept.mixedArrays)) return false;
     if (byte === 0x7b || byte === 0x5b) {
       if (depth === MAX_DEPTH) return false;
       const isObject = byte === 0x7b;
@@ -50,8 +64,13 @@ export function isEmbeddableJson(bytes: Buffer, start: number, end: number): boo
       at++;
       depth--;
     } else {
+      const first = at;
       at = passScalar(bytes, at, end);
       if (at < 0) return false;
+      if (at - first > SAFE_DIGITS && isLargeInteger(bytes, first, at)) {
+        const isElement = depth > 0 && containers[depth - 1] !== OBJECT;
+        if (!(isElement ? kept.largeIntegersInArrays : kept.largeIntegers)) return false;
+      }
     }
     // A value has ended: pass what closes around it, up to where the next one is expected.
     for (;;) {
@@ -78,13 +97,42 @@ function isShortInteger(bytes: Buffer, start: number, end: number): boolean {
   return end > start && passDigits(bytes, start, end) === end;
 }
 
-/** Notes the first byte of a value in the container at `level`; false when an array would hold null and array. */
-function noteElement(level: number, firstByte: number): boolean {
+/** Notes the first byte of a value in the container at `level`; false when an array would hold what it must not. */
+function noteElement(level: number, firstByte: number, mayBeMixed: boolean): boolean {
   const container = containers[level] as number;
   if (container === OBJECT) return true;
-  const noted = container | (firstByte === 0x6e ? HOLDS_NULL : firstByte === 0x5b ? HOLDS_ARRAY : 0);
+  const noted = container | holds(firstByte);
   containers[level] = noted;
+  const kinds = noted & KINDS;
+  // One kind is one bit.
+  if (!mayBeMixed && (kinds === HOLDS_ARRAY || (kinds & (kinds - 1)) !== 0)) return false;
   return (noted & (HOLDS_NULL | HOLDS_ARRAY)) !== (HOLDS_NULL | HOLDS_ARRAY);
+}
+
+/** What an array holds that has an element with this first byte. */
+function holds(firstByte: number): number {
+  switch (firstByte) {
+    case 0x6e:
+      return HOLDS_NULL;
+    case 0x5b:
+      return HOLDS_ARRAY;
+    case 0x22:
+      return HOLDS_STRING;
+    case 0x74:
+    case 0x66:
+      return HOLDS_BOOLEAN;
+    case 0x7b:
+      return HOLDS_OBJECT;
+    default:
+      return HOLDS_NUMBER;
+  }
+}
+
+/** Whether the scalar is an integer that a double does not hold for sure. */
+function isLargeInteger(bytes: Buffer, start: number, end: number): boolean {
+  const digits = bytes[start] === 0x2d ? start + 1 : start;
+  if (passDigits(bytes, digits, end) !== end || end - digits < MAX_EXACT_DIGITS.length) return false;
+  return end - digits > MAX_EXACT_DIGITS.length || bytes.toString("latin1", digits, end) > MAX_EXACT_DIGITS;
 }
 
 function skipSpace(bytes: Buffer, start: number, end: number): number {

@@ -23,8 +23,8 @@ export interface Reference {
 /**
  * The same enrichment as one SELECT for the server to run, for verification: it needs the memory of a join, so it suits
  * small months. It follows from the same mapping as the copying does.
- * Its JSON object leaves two rarities to the copying: values that a JSON column refuses or takes very long for although they
- * are valid (deep nesting), and members whose paths clash.
+ * Its JSON object leaves rarities to the copying: values that a JSON column refuses, alters or takes very long for although
+ * they are valid (large integers, deep nesting), and members whose paths clash.
  */
 export function referenceStatement(mapping: ResolvedMapping, scope: ReferenceScope): Reference {
   const copied = mapping.copied.map(({ name, sql }) => ({ name, sql }));

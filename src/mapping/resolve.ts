@@ -1,3 +1,4 @@
+import { JSON_COLUMN_KEEPS, type KeptJson, STRING_KEEPS } from "../json/kept-json.ts";
 import { EVENT_COLUMNS, type EventColumn, OWN_VERSION_SQL, PARENT_IS_EMPTY_SQL } from "./event-columns.ts";
 import { METADATA_TYPE, REQUIRED_TRACE_COLUMNS, TRACE_COLUMNS } from "./trace-columns.ts";
 import { sourceProblem, targetProblem } from "./types.ts";
@@ -42,6 +43,8 @@ export interface ResolvedMapping {
   readonly traceColumns: readonly SelectItem[];
   /** No tags column is made, as the target has none that takes values: the trace's tags become a metadata entry. */
   readonly tagsBecomeMetadata: boolean;
+  /** What JSON the target keeps, as a server of today does; `probeJson` finds out what the one at hand does. */
+  readonly keptJson: KeptJson;
 }
 
 /** Names of the helper columns of an observations query. */
@@ -99,7 +102,24 @@ export function resolveMapping(source: TableShape, traces: TableShape, target: T
   const helpers = helperItems(made, source.name, sourceColumns, problems);
   const traceColumns = traceItems(traces, problems);
   if (problems.length > 0) throw new MappingError(problems);
-  return { copied, helpers, made, traceColumns, tagsBecomeMetadata: !makes(made, "tags") };
+  return {
+    copied,
+    helpers,
+    made,
+    traceColumns,
+    tagsBecomeMetadata: !makes(made, "tags"),
+    keptJson: keptBy(made),
+  };
+}
+
+function keptBy(made: readonly MadeColumn[]): KeptJson {
+  return jsonColumnType(made) === null ? STRING_KEEPS : JSON_COLUMN_KEEPS;
+}
+
+/** The type of the target's metadata column where it is JSON; null where it is text, or is not there. */
+export function jsonColumnType(made: readonly MadeColumn[]): string | null {
+  const json = made.find(({ column: { source } }) => source.from === "metadata" && source.part === "json");
+  return json === undefined || json.targetType === "String" ? null : json.targetType;
 }
 
 function observationItem(

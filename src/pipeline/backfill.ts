@@ -1,17 +1,16 @@
 import { randomUUID } from "node:crypto";
 import type { ConnectionSettings } from "../clickhouse/connection.ts";
-import { isServerFailure } from "../clickhouse/errors.ts";
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { QueryRecord, QuietServer } from "../clickhouse/query-observer.ts";
 import { type RetryPolicy, StepError } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
+import { isServerFailure } from "../clickhouse/server-errors.ts";
 import { parsesJsonByDefault } from "../clickhouse/settings/json-parsing.ts";
 import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { statementSettings, withPreferred } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
-import { isAtLeast, type MajorMinor } from "../clickhouse/version.ts";
 import { CheckpointError, RunError } from "../errors.ts";
-import { MappingError, type ResolvedMapping } from "../mapping/resolve.ts";
+import { jsonColumnType, MappingError, type ResolvedMapping } from "../mapping/resolve.ts";
 import type { KeyRange, SortingKey } from "../plan/key-range.ts";
 import {
   averageRowBytes,
@@ -21,9 +20,10 @@ import {
   type PlanScope,
   planPages,
 } from "../plan/pages.ts";
-import { TraceStoreFullError } from "../traces/errors.ts";
+import { TraceStoreFullError } from "../traces/store-full-error.ts";
 import type { BadRowLog } from "./bad-row.ts";
 import { type CopiedRange, inKeyOrder, type VerificationResult, verifyCounts } from "./count-verification.ts";
+import { type JsonSupport, probeJson } from "./json-support.ts";
 import type { PageLedger } from "./ledger.ts";
 import { loadTraceStore } from "./load-trace-store.ts";
 import { connect } from "./preflight/connect.ts";
@@ -166,9 +166,6 @@ const COUNT_QUERY_ROWS = 4_000_000;
 /** What blocks of pages are asked to be, at most. Servers give no less than a granule: up to 10 MiB by default. */
 const BLOCK_BYTES = 2 * 2 ** 20;
 
-/** The flattened serialization of JSON columns came with 25.6, and was mended since. */
-const JSON_PATHS_SINCE: MajorMinor = [25, 8];
-
 /** The rows that a block may have: a batch's, or fewer where rows are large. */
 function blockRows(batchRows: number, rowBytes: number | null): number {
   return rowBytes === null ? batchRows : Math.min(batchRows, Math.max(1, Math.round(BLOCK_BYTES / rowBytes)));
@@ -233,11 +230,13 @@ class BackfillRun {
     const { connection, tables, partition, batchSizeRows, streamBlockSizeRows } = this.#options;
     const { serverVersion, userSettings } = await connect(server, this.#options, this.#retry);
     this.#emit({ kind: "connected", serverVersion, url: connection.url });
-    const { mapping, warnings } = await preflight(server, this.#options, this.#retry, {
+    const { mapping: tablesMapping, warnings } = await preflight(server, this.#options, this.#retry, {
       onWarning: (message) => this.#emit({ kind: "warning", message }),
       onWait: (notice) => this.#progress.wait(notice),
     });
     this.#warnings.push(...warnings);
+    const json = await this.#jsonSupport(server, tablesMapping);
+    const mapping = json === null ? tablesMapping : { ...tablesMapping, keptJson: json.keeps };
     const clock = await readServerClock(server, this.#retry);
     const scope: PlanScope = {
       server,
@@ -261,11 +260,12 @@ class BackfillRun {
       const rowBytes = await averageRowBytes(scope, connection.database, tables.source);
       const setup = this.#workerSetup(mapping, userSettings, scope, blockRows(batchSizeRows, rowBytes), {
         timeZone: clock.timeZone,
-        takesJsonPaths: isAtLeast(serverVersion, JSON_PATHS_SINCE) && parsesJsonByDefault(userSettings),
+        takesJsonPaths: json?.takesPaths === true && parsesJsonByDefault(userSettings),
       });
       await this.#copyRanges(scope, remaining, setup, clock);
     }
     const verification = await this.#verify(scope, mapping, earlierReadSinceMs);
+    this.#refuseIfAllRejected(qualifiedTable(connection.database, tables.target));
     if (!this.#options.dryRun) await this.#finish(server, lastKey);
     return this.#report(this.#options.dryRun ? "dry-run" : "done", verification);
   }
@@ -291,6 +291,26 @@ class BackfillRun {
   /** Marks the month as finished, with the rows that the target has of it now. */
   async #finish(server: Server, lastKey: SortingKey | null): Promise<void> {
     this.#ledger.finishPartition(lastKey, await countTargetRows(server, this.#options, this.#retry));
+  }
+
+  /**
+   * Throws a RunError when the server rejected every row: the cause is then the target, and no single row. What this run
+   * has skipped is no longer done.
+   */
+  #refuseIfAllRejected(target: string): void {
+    const { rows, skipped } = this.#progress.totals();
+    const earlier = this.#ledger.done;
+    if (skipped === 0 || skipped < rows || earlier.length > 0) return;
+    this.#ledger.keepOnly([]);
+    throw new RunError(
+      `Inserting into ${target}: the server rejected all ${rows} rows, so that nothing was inserted\nThe file of --skip-bad-rows names the rows and the server's reasons. Correct what is in their way; then run the same command again.`,
+    );
+  }
+
+  /** What the target's JSON column takes and keeps; null where it has none. Throws a RunError when it cannot be filled. */
+  async #jsonSupport(server: Server, mapping: ResolvedMapping): Promise<JsonSupport | null> {
+    const type = jsonColumnType(mapping.made);
+    return type === null ? null : await probeJson(server, type, this.#retry);
   }
 
   async #copyRanges(

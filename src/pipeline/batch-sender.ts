@@ -1,7 +1,7 @@
-import { type Refusal, refusalOf, TransportError } from "../clickhouse/errors.ts";
 import { type WaitNotice, waitForMerges } from "../clickhouse/merge-wait.ts";
 import { backoffMs, pause, type RetryPolicy, StepError, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
+import { type Refusal, refusalOf, TransportError } from "../clickhouse/server-errors.ts";
 import { identifier } from "../clickhouse/sql.ts";
 import type { ResolvedMapping } from "../mapping/resolve.ts";
 import type { TraceStore } from "../traces/store.ts";

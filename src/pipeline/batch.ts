@@ -29,7 +29,7 @@ export class Batch {
   /** `takesJsonPaths`: the server reads JSON columns that come as paths. */
   constructor(mapping: ResolvedMapping, takesJsonPaths: boolean) {
     this.#copiedColumns = mapping.copied.length;
-    this.#made = new MadeColumns(mapping.made, takesJsonPaths);
+    this.#made = new MadeColumns(mapping.made, takesJsonPaths, mapping.keptJson);
   }
 
   /**

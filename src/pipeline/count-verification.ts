@@ -1,5 +1,5 @@
-import { TransportError } from "../clickhouse/errors.ts";
 import { withRetry } from "../clickhouse/retry.ts";
+import { TransportError } from "../clickhouse/server-errors.ts";
 import { identifier } from "../clickhouse/sql.ts";
 import { compareKeys, describeRange, type KeyRange, type SortingKey } from "../plan/key-range.ts";
 import { type PlanScope, planPages } from "../plan/pages.ts";

@@ -1,7 +1,7 @@
-import { awaitsMerges, isServerFailure, isTransient, refusalOf } from "../clickhouse/errors.ts";
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { OpenInsert } from "../clickhouse/open-insert.ts";
 import { backoffMs, pause, type RetryPolicy, StepError } from "../clickhouse/retry.ts";
+import { awaitsMerges, isServerFailure, isTransient, refusalOf } from "../clickhouse/server-errors.ts";
 import type { SplitNotice } from "./batch-sender.ts";
 import type { BatchSize } from "./batch-size.ts";
 import { InsertFailure } from "./insert-sequence.ts";

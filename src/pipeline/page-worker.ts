@@ -112,7 +112,7 @@ export class PageWorker {
       ({ column: { source } }) => source.from === "metadata" && source.part === "json",
     );
     this.#setup = setup;
-    this.#segments = new SegmentWriter(withJson);
+    this.#segments = new SegmentWriter(withJson, mapping.keptJson);
     this.#loading = {
       server: new Server(connection, {
         settings,

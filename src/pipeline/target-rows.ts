@@ -1,6 +1,6 @@
-import { TransportError } from "../clickhouse/errors.ts";
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
+import { TransportError } from "../clickhouse/server-errors.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import type { BackfillOptions } from "./backfill.ts";
 import { readEngines } from "./preflight/engines.ts";

@@ -1,9 +1,9 @@
-import { ForeignResponseError, ServerError, TransportError } from "../clickhouse/errors.ts";
 import { NativeFormatError } from "../clickhouse/native/format-error.ts";
 import { StepError } from "../clickhouse/retry.ts";
+import { ForeignResponseError, ServerError, TransportError } from "../clickhouse/server-errors.ts";
 import { CheckpointError, RunError } from "../errors.ts";
 import { MappingError } from "../mapping/resolve.ts";
-import { TraceStoreFullError } from "../traces/errors.ts";
+import { TraceStoreFullError } from "../traces/store-full-error.ts";
 
 /** An error on its way from one thread to another: structured clones lose classes, fields and causes. */
 export interface ThreadError {

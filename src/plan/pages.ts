@@ -1,6 +1,6 @@
-import { ERROR_CODE, ServerError, TransportError } from "../clickhouse/errors.ts";
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
+import { ERROR_CODE, ServerError, TransportError } from "../clickhouse/server-errors.ts";
 import { compareKeys, describeRange, END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts";
 import { endOfGroup, rangeCondition } from "./source-key.ts";
 

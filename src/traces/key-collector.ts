@@ -1,6 +1,6 @@
 import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
 import { KeyDictionary } from "../clickhouse/native/key-dictionary.ts";
-import { TraceStoreFullError } from "./errors.ts";
+import { TraceStoreFullError } from "./store-full-error.ts";
 
 /** Keys that follow each other in wire form, for other threads. */
 export interface SharedKeys {

@@ -4,6 +4,7 @@ import { KeyDictionary } from "../clickhouse/native/key-dictionary.ts";
 import type { Step } from "../clickhouse/native/layout.ts";
 import { readVarint } from "../clickhouse/native/varint.ts";
 import { EMBED, embedOf } from "../json/json-string.ts";
+import { JSON_COLUMN_KEEPS, type KeptJson } from "../json/kept-json.ts";
 import { KeyCollector } from "./key-collector.ts";
 import { TRACE_HELPER } from "./queries.ts";
 import {
@@ -34,6 +35,7 @@ const TRACE_TAGS = Buffer.from("trace_tags");
 /** Writes blocks of traces as records into shared segments of its own. One thread's. */
 export class SegmentWriter {
   readonly #withJson: boolean;
+  readonly #kept: KeptJson;
   readonly #segments: { segment: SharedArrayBuffer; bytes: Buffer; records: number }[] = [];
   readonly #record = new ByteWriter();
   readonly #codes = new ByteWriter(1024);
@@ -47,9 +49,10 @@ export class SegmentWriter {
   #position = 0;
   readonly #cursor = { position: 0 };
 
-  /** `withJson`: the target has a JSON column, so each value's way into it is found out once, here. */
-  constructor(withJson: boolean) {
+  /** `withJson`: the target has a JSON column, which keeps `kept`, so each value's way into it is found out once, here. */
+  constructor(withJson: boolean, kept: KeptJson = JSON_COLUMN_KEEPS) {
     this.#withJson = withJson;
+    this.#kept = kept;
   }
 
   /** Everything written so far. */
@@ -133,7 +136,7 @@ export class SegmentWriter {
       const valueStart = columns.valueAt;
       columns.valueAt = text + length;
       if (key === leftOut) continue;
-      const embed = this.#withJson ? embedOf(bytes, text, columns.valueAt) : EMBED.asPlainString;
+      const embed = this.#withJson ? embedOf(bytes, text, columns.valueAt, this.#kept) : EMBED.asPlainString;
       const repeated = this.#rowOfKey[key] === row + 1 ? ENTRY.repeatedKey : 0;
       this.#rowOfKey[key] = row + 1;
       this.#codes.varint(this.#numberOf(key) * ENTRY.key + (embed | repeated));

@@ -1,7 +1,7 @@
 import type { KeyDictionary } from "../clickhouse/native/key-dictionary.ts";
-import { TraceStoreFullError } from "./errors.ts";
 import { dictionaryOf, KeyCollector, type SharedKeys } from "./key-collector.ts";
 import { FLAG_DELETED, isNewerRecord, KEY_BYTES, RECORD, sameKey } from "./record.ts";
+import { TraceStoreFullError } from "./store-full-error.ts";
 
 /**
  * The attributes of all traces in shared memory: segments hold the records, an open-addressing index finds them.

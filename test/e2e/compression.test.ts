@@ -51,6 +51,7 @@ const FAULTS: readonly Case[] = [
   exception("tagged", 5000),
   exception("tagged", ALL),
   exception("plain", 0),
+  exception("plain", 5000),
   exception("plain", ALL),
   ["of traces, shortened", { on: "traces" }, content((body) => body.subarray(0, body.length >> 1)), DAMAGED],
 ];

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { TransportError } from "../../src/clickhouse/errors.ts";
 import { Server } from "../../src/clickhouse/server.ts";
+import { TransportError } from "../../src/clickhouse/server-errors.ts";
 import { HttpProxy } from "../support/http-proxy.ts";
 import { testServer } from "../support/server.ts";
 

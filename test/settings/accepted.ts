@@ -16,7 +16,7 @@ const HUGE = ["1e18", "9223372036854775807"];
 const ACCEPTED: readonly Accepted[] = [
   {
     reason: "limits on memory protect the server: they are an administrator's to set",
-    settings: ["max_memory_usage", "max_memory_usage_for_user"],
+    settings: ["max_memory_usage"],
     values: SMALL,
   },
   {
@@ -32,14 +32,7 @@ const ACCEPTED: readonly Accepted[] = [
   {
     reason:
       "limits on statements so low that hardly any query passes; the first query cannot know the server's own",
-    settings: [
-      "max_ast_depth",
-      "max_ast_elements",
-      "max_expanded_ast_elements",
-      "max_parser_backtracks",
-      "max_parser_depth",
-      "max_query_size",
-    ],
+    settings: ["max_parser_backtracks"],
     values: SMALL,
   },
   {

@@ -53,6 +53,7 @@ export const TEXT_VALUES: Readonly<Record<string, readonly string[]>> = {
 export const LEFT_OUT: Readonly<Record<string, string>> = {
   readonly: "a read-only user is refused, which has a test of its own",
   profile: "it is what a user has",
+  max_memory_usage_for_user: "the embedded engine has one user, who also runs the queries of the comparison",
   send_logs_level: "over HTTP a server sends no logs; the embedded engine writes them to the screen",
 };
 

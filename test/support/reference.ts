@@ -1,5 +1,5 @@
 import { identifier } from "../../src/clickhouse/sql.ts";
-import { metadataJson } from "./reference-json.ts";
+import { castsUnderSettings, KEPT_AS_TEXT, keptByVersion, metadataJson } from "./reference-json.ts";
 import type { TestServer } from "./server.ts";
 
 /** What to compute: the events of one month. */
@@ -65,7 +65,6 @@ const COLUMNS: Readonly<Record<string, string>> = {
   tags: "t.tags",
   public: "t.public",
   bookmarked: "ifNull(o.parent_observation_id, '') = '' AND t.bookmarked",
-  metadata: metadataJson("names", "raw"),
   metadata_names: "names",
   metadata_raw_values: "raw",
   metadata_values: "raw",
@@ -94,6 +93,15 @@ export async function referenceSelect(server: TestServer, scope: ReferenceScope)
   const targetColumns = await columnNames(server, scope.database, scope.target);
   const sourceColumns = await columnNames(server, scope.database, source);
   const known: Record<string, string> = { ...COLUMNS };
+  const json = targetColumns.get("metadata");
+  if (json !== undefined) {
+    const version = (await server.query("SELECT version()")).trim();
+    known["metadata"] = metadataJson(
+      "names",
+      "raw",
+      json === "String" ? KEPT_AS_TEXT : keptByVersion(version, json),
+    );
+  }
   for (const column of NEWER_COLUMNS) {
     if (sourceColumns.has(column)) known[column] = `o.${column}`;
   }
@@ -124,11 +132,45 @@ export async function writeReference(
     `ALTER TABLE ${identifier(into)} MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1`,
     { database },
   );
-  await server.command(`INSERT INTO ${identifier(into)} (${columns.map(identifier).join(", ")})\n${sql}`, {
-    database,
-    settings: { ...JSON_SETTINGS, optimize_on_insert: 0, async_insert: 0, join_use_nulls: 0 },
+  const settings = await knownOnes(server, {
+    ...JSON_SETTINGS,
+    optimize_on_insert: 0,
+    async_insert: 0,
+    join_use_nulls: 0,
   });
+  const names = columns.map(identifier).join(", ");
+  const json = (await columnNames(server, database, scope.target)).get("metadata") ?? "String";
+  const version = (await server.query("SELECT version()")).trim();
+  if (json === "String" || castsUnderSettings(version)) {
+    await server.command(`INSERT INTO ${identifier(into)} (${names})\n${sql}`, { database, settings });
+  } else {
+    // The text is read as data, under the settings.
+    const texts = identifier(`${into}_texts`);
+    await server.command(`CREATE TABLE ${texts} AS ${identifier(scope.target)}`, { database });
+    await server.command(`ALTER TABLE ${texts} DROP COLUMN metadata, ADD COLUMN metadata String`, {
+      database,
+    });
+    await server.command(`INSERT INTO ${texts} (${names})\n${sql}`, { database, settings });
+    const data = await server.fetchBytes(`SELECT ${names} FROM ${texts} FORMAT TabSeparated`, { database });
+    await server.insertRaw(`INSERT INTO ${identifier(into)} (${names}) FORMAT TabSeparated`, data, {
+      database,
+      settings,
+    });
+    await server.command(`DROP TABLE ${texts}`, { database });
+  }
   return Number(await server.query(`SELECT count() FROM ${identifier(into)}`, { database }));
+}
+
+/** The settings that the server has. */
+async function knownOnes<Settings extends Readonly<Record<string, number>>>(
+  server: TestServer,
+  settings: Settings,
+): Promise<Partial<Settings>> {
+  const rows = await server.queryJson<{ name: string }>("SELECT name FROM system.settings");
+  const known = new Set(rows.map(({ name }) => name));
+  return Object.fromEntries(
+    Object.entries(settings).filter(([name]) => known.has(name)),
+  ) as Partial<Settings>;
 }
 
 /**
@@ -180,16 +222,16 @@ function monthStart(partition: string): string {
   return `${partition.slice(0, 4)}-${partition.slice(4)}-01`;
 }
 
-/** The columns that can be read and, in a target, inserted. */
+/** The columns that can be read and, in a target, inserted, with their types. */
 async function columnNames(
   server: TestServer,
   database: string,
   table: string,
-): Promise<ReadonlySet<string>> {
-  const rows = await server.queryJson<{ name: string }>(
-    `SELECT name FROM system.columns WHERE database = {database:String} AND table = {table:String}
+): Promise<ReadonlyMap<string, string>> {
+  const rows = await server.queryJson<{ name: string; type: string }>(
+    `SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}
      AND default_kind NOT IN ('MATERIALIZED', 'ALIAS', 'EPHEMERAL')`,
     { params: { database, table } },
   );
-  return new Set(rows.map(({ name }) => name));
+  return new Map(rows.map(({ name, type }) => [name, type]));
 }

@@ -80,6 +80,15 @@ export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
     return await run(scenario, `--clickhouse-db=${database}`, "--target-table=events");
   },
 
+  "The JSON column cannot be filled": async (scenario) => {
+    const { server, database } = scenario.fixture;
+    await server.command(`DROP TABLE ${identifier(scenario.target)}`, { database });
+    await server.command(eventsTable(scenario.target), { database });
+    const words = "Invalid version for Object structure serialization";
+    scenario.proxy.on({ on: /format\(Native/, nth: "every" }, serverError(400, 117, words, "INCORRECT_DATA"));
+    return await run(scenario);
+  },
+
   "A TTL would undo the run": async (scenario) => {
     const { server, database } = scenario.fixture;
     const target = `${scenario.target}_ttl`;

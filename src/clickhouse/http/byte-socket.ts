@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { describeNetworkError } from "../answer.ts";
-import { TransportError } from "../errors.ts";
+import { TransportError } from "../server-errors.ts";
 
 /** More than that is not read ahead of a consumer who is busy. */
 const MAX_WAITING_BYTES = 2 ** 20;

@@ -1,8 +1,8 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, getCACertificates } from "node:tls";
 import type { ConnectionSettings, ProxySettings, TlsCertificates } from "../connection.ts";
-import { TransportError } from "../errors.ts";
 import { freeMemory } from "../native/free-memory.ts";
+import { TransportError } from "../server-errors.ts";
 import { ByteSocket, type Patience } from "./byte-socket.ts";
 import { type Framing, framingOf } from "./framing.ts";
 import { type AnswerHead, parseHead } from "./head.ts";

@@ -1,4 +1,4 @@
-import { TransportError } from "../errors.ts";
+import { TransportError } from "../server-errors.ts";
 import type { AnswerHead } from "./head.ts";
 
 /** Tells where the content of an answer ends (RFC 9112, section 6.3). */

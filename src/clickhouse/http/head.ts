@@ -1,4 +1,4 @@
-import { TransportError } from "../errors.ts";
+import { TransportError } from "../server-errors.ts";
 
 /** How an answer begins. */
 export interface AnswerHead {

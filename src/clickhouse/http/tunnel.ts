@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { describeNetworkError } from "../answer.ts";
 import type { ProxySettings } from "../connection.ts";
-import { TransportError } from "../errors.ts";
+import { TransportError } from "../server-errors.ts";
 import { parseHead } from "./head.ts";
 
 const HEAD_END = "\r\n\r\n";

@@ -88,7 +88,6 @@ const EVERY: readonly Row[] = [
   ["inject_random_order_for_select_without_order_by", "0", "it sorts whole responses, and refuses some"],
   ["force_optimize_projection", "0", "the tables need no projections"],
   ["force_optimize_projection_name", "", "the tables need no projections"],
-  ["force_data_skipping_indices", "", "no query relies on such an index"],
   ["optimize_trivial_approximate_count_query", "0", "a count must be exact"],
   ["make_distributed_plan", "0", "workers of a cluster may see other rows, and may not be there"],
   ["use_skip_indexes_if_final_exact_mode", "1", "FINAL must see all versions that an index would skip"],
@@ -105,7 +104,7 @@ const JSON_RESPONSES: readonly Row[] = [
 /** Required by what reads the shapes of tables. */
 const SMALL_QUERIES: readonly Row[] = [
   ["describe_*", SERVER_DEFAULT, "DESCRIBE must list the columns, and nothing else"],
-  ["print_pretty_type_names", "0", "types are parsed"],
+  ["print_pretty_type_names", SERVER_DEFAULT, "types are parsed"],
   ["show_create_query_identifier_quoting_rule", SERVER_DEFAULT, "keys of tables are compared as text"],
   ["show_create_query_identifier_quoting_style", SERVER_DEFAULT, "keys of tables are compared as text"],
 ];
@@ -113,7 +112,7 @@ const SMALL_QUERIES: readonly Row[] = [
 /** Required by reads in Native format. */
 const NATIVE_READS: readonly Row[] = [
   ["output_format_native_*", SERVER_DEFAULT, "types come by their names, and columns in their plain form"],
-  ["allow_special_serialization_kinds_in_output_formats", "0", "columns come in their plain form"],
+  ["allow_special_serialization_kinds_in_output_formats", SERVER_DEFAULT, "columns come in their plain form"],
   ["low_cardinality_allow_in_native_format", "1", "the types on the wire are those of the table"],
 ];
 
@@ -131,6 +130,7 @@ const INSERTS: readonly Row[] = [
   ["input_format_column_name_matching_mode", SERVER_DEFAULT, "columns are named as the table names them"],
   ["input_format_allow_errors_num", "0", "a row that cannot be read must be an error"],
   ["input_format_allow_errors_ratio", "0", "a row that cannot be read must be an error"],
+  ["input_format_max_block_wait_ms", "0", "blocks are stored as they are sent, and not by time"],
   ["input_format_native_*", SERVER_DEFAULT, "types go by their names, and are converted"],
   ["format_binary_max_string_size", SERVER_DEFAULT, "a limit that real values exceed"],
   ["format_binary_max_array_size", SERVER_DEFAULT, "a limit that real values exceed"],
@@ -170,11 +170,12 @@ const NO_LIMIT = "0";
 const NEWER_LIMITS: ReadonlySet<string> = new Set(["max_execution_time_leaf"]);
 
 /**
- * Limits that no single query of a run should meet: a query lasts as long as this program takes to read it, and a
+ * Limits, and demands, that no single query of a run should meet: a query lasts as long as this program takes to read it, and a
  * month has as many rows as it has. They are lifted where the user may do so, and stay as they are where not: then the
  * server's own words say which one was met. Limits on memory, bandwidth and concurrency protect the server and stay.
  */
 const LIMITS: readonly Row[] = [
+  ["use_skip_indexes", "0", "force_data_skipping_indices fails queries, and has no value that says none"],
   ["max_rows_to_read", NO_LIMIT, "a month has as many rows as it has"],
   ["max_bytes_to_read", NO_LIMIT, "a month has as many bytes as it has"],
   ["max_rows_to_read_leaf", NO_LIMIT, "a month has as many rows as it has"],
@@ -200,11 +201,12 @@ const LIMITS: readonly Row[] = [
   ["max_bytes_to_transfer", NO_LIMIT, "the plan samples distinct ids"],
   ["max_subquery_depth", SERVER_DEFAULT, "the statements are short"],
   ["max_analyze_depth", SERVER_DEFAULT, "the statements are short"],
-  ["max_ast_depth", SERVER_DEFAULT, "the statements are short"],
-  ["max_ast_elements", SERVER_DEFAULT, "the statements are short"],
-  ["max_expanded_ast_elements", SERVER_DEFAULT, "the statements are short"],
-  ["max_query_size", SERVER_DEFAULT, "the statements are short"],
-  ["max_parser_depth", SERVER_DEFAULT, "the statements are short"],
+  ["max_ast_depth", "1000", "the statements are short"],
+  ["max_ast_elements", "50000", "the statements are short"],
+  ["max_expanded_ast_elements", "500000", "the statements are short"],
+  ["max_query_size", "262144", "the statements are short"],
+  ["max_parser_depth", "1000", "the statements are short"],
+  ["query_plan_max_optimizations_to_apply", "10000", "the plans are short"],
   ["max_parser_backtracks", SERVER_DEFAULT, "the statements are short"],
   ["max_partitions_to_read", "-1", "planning reads one partition, and traces those beside it"],
   ["max_partitions_per_insert_block", NO_LIMIT, "rows of a run belong to one month"],

@@ -1,5 +1,5 @@
-import { ERROR_CODE, ServerError, TransportError } from "../errors.ts";
 import type { QuerySettings, Server } from "../server.ts";
+import { ERROR_CODE, ServerError, TransportError } from "../server-errors.ts";
 import { FIRST_LIMITS, FIRST_SETTINGS, type RequiredSetting, SERVER_DEFAULT } from "./required-settings.ts";
 
 /** A row of system.settings: a setting as the server has it for this user. */
@@ -39,6 +39,7 @@ export interface SettingsOfUser {
  */
 export async function readServerSettings(server: Server, signal: AbortSignal): Promise<SettingsOfUser> {
   const lifted = { ...FIRST_QUERY_SETTINGS, ...FIRST_QUERY_LIMITS };
+  let refusal: ServerError | null = null;
   // Equal values are no changes, so that a user who may not change settings passes the second attempt if all is well.
   for (const base of [lifted, FIRST_QUERY_SETTINGS]) {
     try {
@@ -47,12 +48,14 @@ export async function readServerSettings(server: Server, signal: AbortSignal): P
       return { settings, base, refusal: null };
     } catch (error) {
       if (!isSettingRefused(error)) throw error;
-      if (base === FIRST_QUERY_SETTINGS) {
-        return { settings: await read(server, {}, signal), base: {}, refusal: error };
-      }
+      refusal = error;
     }
   }
-  throw new Error("unreachable");
+  const settings = await read(server, FIRST_QUERY_LIMITS, signal).catch((error: unknown) => {
+    if (!isSettingRefused(error)) throw error;
+    return read(server, {}, signal);
+  });
+  return { settings, base: {}, refusal };
 }
 
 async function read(server: Server, settings: QuerySettings, signal: AbortSignal): Promise<ServerSettings> {

@@ -73,10 +73,15 @@ export function withPreferred(
   };
 }
 
-/** The required settings that this user has at other values and may not change, each once. */
-export function refusedSettings({ settings }: SettingsOfUser): RefusedSetting[] {
+/**
+ * The settings required by these kinds of statements that this user has at other values and may not change, each once.
+ */
+export function refusedSettings(
+  { settings }: SettingsOfUser,
+  kinds: readonly StatementKind[] = STATEMENT_KINDS,
+): RefusedSetting[] {
   const refused = new Map<string, RefusedSetting>();
-  for (const kind of STATEMENT_KINDS) {
+  for (const kind of kinds) {
     for (const { name, value: needed, reason } of valuesOf(REQUIRED_SETTINGS, kind, settings)) {
       const found = settings.get(name);
       if (found === undefined || found.value === needed || mayBecome(found, needed)) continue;

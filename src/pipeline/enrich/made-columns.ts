@@ -1,5 +1,6 @@
 import { ByteWriter } from "../../clickhouse/native/byte-writer.ts";
 import { encodeColumnHeader, LOW_CARDINALITY_FLAGS } from "../../clickhouse/native/parser.ts";
+import { JSON_COLUMN_KEEPS, type KeptJson } from "../../json/kept-json.ts";
 import type { MadeColumn } from "../../mapping/resolve.ts";
 import { type JsonTarget, MadeJson } from "./made-json.ts";
 
@@ -49,7 +50,11 @@ export class MadeColumns {
   readonly #headers: readonly Buffer[];
 
   /** `takesJsonPaths`: the server reads JSON columns that come as paths. */
-  constructor(columns: readonly MadeColumn[], takesJsonPaths: boolean) {
+  constructor(
+    columns: readonly MadeColumn[],
+    takesJsonPaths: boolean,
+    keptJson: KeptJson = JSON_COLUMN_KEEPS,
+  ) {
     const trace = (attribute: string): boolean =>
       columns.some(({ column: { source } }) => source.from === "trace" && source.attribute === attribute);
     const metadata = (part: string): boolean =>
@@ -71,7 +76,7 @@ export class MadeColumns {
     this.bookmarked = bytes(trace("bookmarked"));
     this.names = arrays(metadata("names"));
     this.values = arrays(metadata("values"));
-    this.json = metadata("json") ? use(new MadeJson(jsonTarget(columns, takesJsonPaths))) : null;
+    this.json = metadata("json") ? use(new MadeJson(jsonTarget(columns, takesJsonPaths), keptJson)) : null;
     this.source = bytes(metadata("source"));
     this.#inUse = inUse;
     this.#columns = columns;
@@ -157,7 +162,8 @@ function wireTypeOf({ column, targetType }: MadeColumn): string {
     case "constant":
       return "UInt8";
     case "metadata":
-      if (column.source.part === "json") return targetType === "String" ? "String" : "JSON";
+      // A JSON column's own type: sent as JSON without its limits, values would get other types than its text gives them.
+      if (column.source.part === "json") return targetType;
       if (column.source.part === "source") return "LowCardinality(String)";
       return "Array(String)";
     default:

@@ -2,6 +2,7 @@ import { ByteWriter } from "../../clickhouse/native/byte-writer.ts";
 import type { KeyDictionary } from "../../clickhouse/native/key-dictionary.ts";
 import { JsonColumn } from "../../json/json-column.ts";
 import type { Embed } from "../../json/json-string.ts";
+import { JSON_COLUMN_KEEPS, type KeptJson } from "../../json/kept-json.ts";
 import { JsonObjectBuilder } from "../../json/object-builder.ts";
 
 /** Version of the JSON column's serialization that says: the values follow as strings. */
@@ -41,6 +42,8 @@ export class KeyPaths {
  */
 export class MadeJson {
   readonly #target: JsonTarget;
+  /** Which values may be embedded as JSON. */
+  readonly kept: KeptJson;
   readonly #column = new JsonColumn();
   readonly #members = new JsonObjectBuilder();
   /** The object of the row at hand, and those of all rows. */
@@ -52,8 +55,9 @@ export class MadeJson {
   #nextTextBatches = 1;
   #rows = 0;
 
-  constructor(target: JsonTarget) {
+  constructor(target: JsonTarget, kept: KeptJson = JSON_COLUMN_KEEPS) {
     this.#target = target;
+    this.kept = kept;
     this.#isText = target !== "paths";
   }
 

@@ -165,7 +165,7 @@ export class MetadataMerger {
       if (traceKey >= 0) this.#rowOfTraceKey[traceKey] = this.#row;
       if (out.json === null) continue;
       const escapeKey = this.#blockKeyNeedsEscape[key] === 1;
-      const embed = embedOf(bytes, cursor.position, at);
+      const embed = embedOf(bytes, cursor.position, at, out.json.kept);
       out.json.add(keys, key, this.#blockPaths, escapeKey, bytes, cursor.position, at, embed);
     }
     out.values?.elements.copy(bytes, valuesStart, at);

@@ -1,7 +1,13 @@
-import { ERROR_CODE, ForeignResponseError, ServerError, TransportError } from "../../clickhouse/errors.ts";
 import { type RetryPolicy, StepError, withRetry } from "../../clickhouse/retry.ts";
 import type { Server, Statement } from "../../clickhouse/server.ts";
+import {
+  ERROR_CODE,
+  ForeignResponseError,
+  ServerError,
+  TransportError,
+} from "../../clickhouse/server-errors.ts";
 import { describeReadOnlyUser, describeRefusedSettings } from "../../clickhouse/settings/refused-settings.ts";
+import { STATEMENT_KINDS } from "../../clickhouse/settings/required-settings.ts";
 import { readServerSettings, type SettingsOfUser } from "../../clickhouse/settings/server-settings.ts";
 import { refusedSettings, statementSettings } from "../../clickhouse/settings/statement-settings.ts";
 import { isAtLeast, type MajorMinor } from "../../clickhouse/version.ts";
@@ -31,10 +37,12 @@ export async function connect(
     const userSettings = await withRetry(`Connecting to ${url}`, retry, () =>
       readUserSettings(server, retry),
     );
-    const refused = refusedSettings(userSettings);
-    if (refused.length > 0) throw new RunError(describeRefusedSettings(url, user, refused));
+    const kinds = STATEMENT_KINDS.filter((kind) => kind !== "insert" || !options.dryRun);
+    const refused = refusedSettings(userSettings, kinds);
     const readonly = userSettings.settings.get("readonly")?.value ?? "0";
+    // Whatever else is in the way of such a user, only another one can insert.
     if (readonly !== "0" && !options.dryRun) throw new RunError(describeReadOnlyUser(url, user, readonly));
+    if (refused.length > 0) throw new RunError(describeRefusedSettings(url, user, refused));
     if (userSettings.refusal !== null) throw new StepError("Connecting", userSettings.refusal);
     server.settings = statementSettings(userSettings);
     const serverVersion = await withRetry(`Connecting to ${url}`, retry, () => readVersion(server, retry));

@@ -91,6 +91,10 @@ export function engineProblems(
     if (engine !== expectation.orEngine) {
       problems.push(`${table}: engine ${engine}, expected a ReplacingMergeTree: ${expectation.otherwise}`);
     }
+  } else if (lastArguments !== undefined && engineFull === "") {
+    problems.push(
+      `${table}: system.tables shows nothing of engine ${engine} but its name, so that its arguments cannot be checked. Can the server read the table?`,
+    );
   } else if (lastArguments !== undefined) {
     const given = engineArguments(engineFull);
     if (given !== lastArguments.text && !given.endsWith(`, ${lastArguments.text}`)) {

@@ -1,6 +1,6 @@
-import { ERROR_CODE, ServerError } from "../../clickhouse/errors.ts";
 import { type RetryPolicy, StepError, withRetry } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
+import { ERROR_CODE, ServerError } from "../../clickhouse/server-errors.ts";
 import { literal } from "../../clickhouse/sql.ts";
 
 /** An ALTER … UPDATE or DELETE, or a lightweight one, that has not reached all parts. */

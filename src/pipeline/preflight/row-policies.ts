@@ -1,6 +1,6 @@
-import { ERROR_CODE, ServerError } from "../../clickhouse/errors.ts";
 import type { RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
+import { ERROR_CODE, ServerError } from "../../clickhouse/server-errors.ts";
 import { literal } from "../../clickhouse/sql.ts";
 
 /** A row policy that applies to this user. */

@@ -1,6 +1,6 @@
-import { ERROR_CODE, ServerError } from "../../clickhouse/errors.ts";
 import { type RetryPolicy, StepError, withRetry } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
+import { ERROR_CODE, ServerError } from "../../clickhouse/server-errors.ts";
 import { qualifiedTable } from "../../clickhouse/sql.ts";
 import {
   MappingError,

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { writeReference } from "../../support/reference.ts";
+import { keptByVersion } from "../../support/reference-json.ts";
 import { eventsTable, observationsTable, tracesTable } from "../../support/schema.ts";
 import { type TestServer, testServer } from "../../support/server.ts";
 
@@ -156,7 +157,10 @@ describe("merged metadata", () => {
   const inSql = (text: string): string => `unhex('${Buffer.from(text).toString("hex")}')`;
 
   test("embeds what is JSON as JSON", async () => {
-    for (const [value, stored] of asJson) {
+    const kept = keptByVersion((await server.query("SELECT version()")).trim(), "JSON");
+    for (const [value, whereKept] of asJson) {
+      const isLarge = /^\d{17,}$/.test(value);
+      const stored = isLarge && !kept.largeIntegers ? JSON.stringify(value) : whereKept;
       const [, , json] = (await merged(`map('m', ${inSql(value)})`)) as string[];
       expect(json).toBe(`{"m":${stored}}`);
     }

@@ -35,6 +35,25 @@ describe("the exception within an answer", () => {
     expect(error?.message).toBe(message);
   });
 
+  test("is plain text that follows part of a block on servers that announce no tag", () => {
+    const text = "Code: 395. DB::Exception: Code: 395. DB::Exception: Value (THROWN) (version 24.8.4.1)";
+    const official = "Code: 241. DB::NetException: limit (NAME) (version 25.3.2.39 (official build))";
+    for (const [message, code] of [
+      [text, 395],
+      [official, 241],
+    ] as const) {
+      const cut = Buffer.concat([
+        Buffer.from([2, 9, 1, 0xff]),
+        Buffer.from(`Code: 1. DB::Exception: of the data${message}\n`),
+      ]);
+      const error = exceptionIn(cut, undefined);
+      expect(error?.code).toBe(code);
+      expect(error?.message).toBe(message);
+      expect(exceptionIn(Buffer.concat([cut, Buffer.from("more data")]), undefined)).toBeNull();
+      expect(exceptionIn(cut, "tag")).toBeNull();
+    }
+  });
+
   test("is none in nothing", () => {
     expect(exceptionIn(Buffer.alloc(0), undefined)).toBeNull();
     expect(exceptionIn(Buffer.alloc(0), "tag")).toBeNull();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { compressed, decompressed, type Encoding } from "../../../src/clickhouse/compression.ts";
-import { TransportError } from "../../../src/clickhouse/errors.ts";
+import { TransportError } from "../../../src/clickhouse/server-errors.ts";
 
 /** Compresses to a few hundred kilobytes, so that it crosses in many pieces. */
 const DATA = Buffer.from(Array.from({ length: 60_000 }, (_, i) => String((i * 7919) % 100_003)).join());

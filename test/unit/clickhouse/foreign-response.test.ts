@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { ForeignResponseError, isTransient, ServerError } from "../../../src/clickhouse/errors.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
+import { ForeignResponseError, isTransient, ServerError } from "../../../src/clickhouse/server-errors.ts";
 import { RawServer } from "../../support/raw-server.ts";
 
 const PASSWORD = "correct horse";

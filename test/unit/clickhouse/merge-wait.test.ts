@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { refusalOf, ServerError, TransportError } from "../../../src/clickhouse/errors.ts";
 import { type WaitNotice, type WaitPolicy, waitForMerges } from "../../../src/clickhouse/merge-wait.ts";
 import { StepError } from "../../../src/clickhouse/retry.ts";
+import { refusalOf, ServerError, TransportError } from "../../../src/clickhouse/server-errors.ts";
 
 const TOO_MANY_PARTS = new ServerError(252, 500, "Too many parts (301)");
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { isTransient, ServerError, TransportError } from "../../../src/clickhouse/errors.ts";
 import { NativeFormatError } from "../../../src/clickhouse/native/format-error.ts";
 import { backoffMs, type RetryNotice, type RetryPolicy, withRetry } from "../../../src/clickhouse/retry.ts";
+import { isTransient, ServerError, TransportError } from "../../../src/clickhouse/server-errors.ts";
 
 describe("an error may pass by itself", () => {
   for (const code of [159, 160, 202, 209, 210, 236, 241, 242, 252, 285, 319, 394, 425, 999, 1002]) {

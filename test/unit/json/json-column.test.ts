@@ -77,6 +77,7 @@ describe("a JSON column is exact", () => {
     ["with integers of 64 bits", { a: "9223372036854775807", b: "-9223372036854775808" }],
     ["with arrays of one type and empty ones", { a: "[1]" }, { a: "[]" }, { a: "[null]" }],
     ["with integers among fractions", { a: "[0.5, 1]" }, { a: "[1, 2]" }],
+    ["with an array of large integers, which is embedded as a string", { a: "[9223372036854775808]" }],
     ["with keys below a value that is no object", { a: "1", "a.b": "2" }],
     ["with an object and a key that goes on with its name", { a: '{"b":1}', ab: "2" }],
     ["with dots in the keys of an object", { a: '{"b.c":1,"b":{"d":2}}' }],
@@ -87,8 +88,6 @@ describe("a JSON column is exact", () => {
 describe("a JSON column is not exact", () => {
   const inexact: readonly (readonly [what: string, ...rows: Row[]])[] = [
     ["with an integer beyond Int64", { a: "9223372036854775808" }],
-    ["with an integer beyond Int64 in an array", { a: "[9223372036854775808]" }],
-    ["with an integer that is no double among fractions", { a: "[1.5, 9007199254740993]" }],
     ["with arrays of arrays", { a: "[[1]]" }],
     ["with arrays of objects", { a: "[{}]" }],
     ["with arrays of several types", { a: '[1, "x"]' }],

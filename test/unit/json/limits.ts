@@ -1,9 +1,12 @@
 /**
  * Whether valid JSON is within the limits of what is embedded: at most 512 levels of nesting, at most 8 arrays directly
- * within each other, and no array that holds both a null and an array. Reads brackets only; valid JSON is taken for granted.
+ * within each other, no array that holds both a null and an array, no integer beyond 64 bits, and none beyond 2^53 as an
+ * element of an array. Valid JSON is taken for granted.
  */
 export function isWithinLimits(json: string): boolean {
-  const tokens = json.replace(/"(?:[^"\\]|\\.)*"/gs, "s").match(/[[\]{}]|null/g) ?? [];
+  const withoutStrings = json.replace(/"(?:[^"\\]|\\.)*"/gs, "s");
+  if (!integersAreWithin(withoutStrings)) return false;
+  const tokens = withoutStrings.match(/[[\]{}]|null/g) ?? [];
   const open: { chain: number; holdsNull: boolean; holdsArray: boolean }[] = [];
   let isWithin = true;
   for (const token of tokens) {
@@ -21,4 +24,16 @@ export function isWithinLimits(json: string): boolean {
     if (open.length > 512 || chain > 8) isWithin = false;
   }
   return isWithin;
+}
+
+/** Members' names stand as `s:`, so that what follows a comma or a bracket is an element of an array. */
+function integersAreWithin(withoutStrings: string): boolean {
+  const numbers = withoutStrings.matchAll(/([[,]\s*)?(-?\d[\d.eE+-]*)/g);
+  return [...numbers].every(([, element, number = ""]) => {
+    if (!/^-?\d+$/.test(number)) return true;
+    const value = BigInt(number);
+    const [least, greatest] =
+      element === undefined ? [-(2n ** 63n), 2n ** 64n - 1n] : [-(2n ** 53n), 2n ** 53n];
+    return value >= least && value <= greatest;
+  });
 }

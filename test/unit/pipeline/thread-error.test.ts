@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { StepError } from "../../../src/clickhouse/retry.ts";
 import {
   ForeignResponseError,
   isTransient,
   ServerError,
   TransportError,
-} from "../../../src/clickhouse/errors.ts";
-import { StepError } from "../../../src/clickhouse/retry.ts";
+} from "../../../src/clickhouse/server-errors.ts";
 import { fromThreadError, toThreadError } from "../../../src/pipeline/thread-error.ts";
 
 /** The error as another thread gets it. */

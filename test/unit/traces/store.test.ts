@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { TraceStoreFullError } from "../../../src/traces/errors.ts";
 import { KeyCollector } from "../../../src/traces/key-collector.ts";
 import { RECORD } from "../../../src/traces/record.ts";
 import { SegmentWriter } from "../../../src/traces/segment-writer.ts";
@@ -9,6 +8,7 @@ import {
   SEGMENT_BYTES,
   TraceStore,
 } from "../../../src/traces/store.ts";
+import { TraceStoreFullError } from "../../../src/traces/store-full-error.ts";
 import { chooseSeed, type Random, randomFrom } from "../../support/data/random.ts";
 import { fixed } from "../native/slow-codec.ts";
 import { storeFor, storeOf, type TraceRow, traceBlock } from "./trace-rows.ts";

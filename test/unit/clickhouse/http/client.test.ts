@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readText } from "../../../../src/clickhouse/answer.ts";
-import { TransportError } from "../../../../src/clickhouse/errors.ts";
 import type { Patience } from "../../../../src/clickhouse/http/byte-socket.ts";
 import { HttpClient, type HttpRequest, type RequestBody } from "../../../../src/clickhouse/http/client.ts";
+import { TransportError } from "../../../../src/clickhouse/server-errors.ts";
 import { type RawConnection, RawServer } from "../../../support/raw-server.ts";
 
 const NEVER = new AbortController().signal;

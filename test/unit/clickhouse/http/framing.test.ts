@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { TransportError } from "../../../../src/clickhouse/errors.ts";
 import { framingOf } from "../../../../src/clickhouse/http/framing.ts";
 import { parseHead } from "../../../../src/clickhouse/http/head.ts";
+import { TransportError } from "../../../../src/clickhouse/server-errors.ts";
 import { chooseSeed, randomFrom } from "../../../support/data/random.ts";
 
 const random = randomFrom(chooseSeed());
