@@ -15,8 +15,8 @@ export async function insertData(
   statement: Extract<Statement, { kind: "insert" }>,
   cancel: () => Promise<void>,
 ): Promise<WriteResult> {
-  // A pipe has no size: the engine would take it for an empty file.
-  await connection.query("SET engine_file_skip_empty_files = 0", "Null");
+  // A pipe has no size, which the engine would take for an empty file, and cannot be read at a position.
+  await connection.query("SET engine_file_skip_empty_files = 0, storage_file_read_method = 'pread'", "Null");
   const fifo = fifos.acquire();
   const written = connection.write(insertFromFile(text.sql, statement, fifo.path, text.compression));
   const settled = written.then(

@@ -4,7 +4,7 @@ import type { Trial } from "./trial.ts";
 /** Refusals that are right: what the tool cannot pin, or must not. */
 interface Accepted {
   readonly reason: string;
-  /** Names of settings. */
+  /** Names of settings, of users or of tables. */
   readonly settings: readonly string[];
   /** Only these values; all where left out. */
   readonly values?: readonly string[];
@@ -36,9 +36,13 @@ const ACCEPTED: readonly Accepted[] = [
     values: SMALL,
   },
   {
-    reason: "protection from overload is an administrator's to set",
-    settings: ["max_os_cpu_wait_time_ratio_to_throw", "min_os_cpu_wait_time_ratio_to_throw"],
+    reason: "inserts wait for merges while a target has too many parts; the sweep gives them no time to",
+    settings: ["parts_to_throw_insert", "parts_to_delay_insert", "max_parts_in_total"],
     values: SMALL,
+  },
+  {
+    reason: "load is shed by an administrator's rule",
+    settings: ["max_os_cpu_wait_time_ratio_to_throw", "min_os_cpu_wait_time_ratio_to_throw"],
   },
   {
     reason: "this build of the engine cannot read files so, and runs no query with it",
@@ -67,8 +71,8 @@ export function isExpectedRefusal(trial: Trial): boolean {
   return reasonOf(trial) !== null;
 }
 
-function reasonOf({ settings }: Trial): string | null {
-  const [only, ...others] = Object.entries(settings);
+function reasonOf({ settings, tableSettings }: Trial): string | null {
+  const [only, ...others] = Object.entries({ ...settings, ...tableSettings });
   if (only === undefined || others.length > 0) return null;
   const [name, value] = only;
   const rule = ACCEPTED.find(

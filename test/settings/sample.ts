@@ -2,7 +2,7 @@ import { randomFrom } from "../support/data/random.ts";
 import { connectTo, startDevServer } from "../support/server.ts";
 import { KNOWN_TROUBLE } from "./adverse-values.ts";
 import { planTrials } from "./plan.ts";
-import { planTableTrials } from "./table-plan.ts";
+import { planTableTrials, possibleTableTrials } from "./table-plan.ts";
 import type { Trial } from "./trial.ts";
 
 export interface Choice {
@@ -22,7 +22,7 @@ export async function chooseTrials(choice: Choice): Promise<{ trials: Trial[]; s
     const server = connectTo(url);
     if (choice.ofTables === true) {
       const all = await planTableTrials(server);
-      const trials = pick(all, choice);
+      const trials = await possibleTableTrials(server, pick(all, choice));
       return { trials, summary: `${trials.length} of ${all.length} runs, for settings of tables` };
     }
     const { trials: all, settings, refusedValues } = await planTrials(server);

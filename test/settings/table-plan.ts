@@ -1,5 +1,4 @@
 import { identifier } from "../../src/clickhouse/sql.ts";
-import { eventsTable } from "../support/schema.ts";
 import type { TestServer } from "../support/server.ts";
 import type { Trial } from "./trial.ts";
 
@@ -12,34 +11,38 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   sleep_before_loading_outdated_parts_ms: "it sleeps",
 };
 
-/** Plans a run for each adverse value of each setting of tables that a table can be given later. */
+/** A run for each adverse value of each setting of tables, whether or not a table can be given it. */
 export async function planTableTrials(server: TestServer): Promise<Trial[]> {
-  const database = await server.createDatabase("probe");
-  await server.command(eventsTable("probe", { mergesOff: true }), { database });
   const settings = await server.queryJson<{ name: string; type: string; value: string }>(
     "SELECT name, type, value FROM system.merge_tree_settings WHERE NOT is_obsolete AND NOT readonly ORDER BY name",
   );
-  const trials: Trial[] = [];
-  for (const { name, type, value } of settings) {
-    if (name in LEFT_OUT) continue;
-    for (const adverse of valuesOf(type, value)) {
-      const isTaken = await server
-        .command(`ALTER TABLE probe MODIFY SETTING ${identifier(name)} = ${adverse}`, { database })
-        .then(
-          () => true,
-          () => false,
-        );
-      if (!isTaken) continue;
-      await server.command(`ALTER TABLE probe RESET SETTING ${identifier(name)}`, { database });
-      trials.push({
-        name: `table ${name}=${adverse}`,
-        settings: {},
-        tableSettings: { [name]: adverse },
-        scene: "plain",
-      });
-    }
+  return settings
+    .filter(({ name }) => !(name in LEFT_OUT))
+    .flatMap(({ name, type, value }) =>
+      valuesOf(type, value).map((adverse): Trial => {
+        const text = `${name}=${adverse}`;
+        return { name: `table ${text}`, settings: {}, tableSettings: { [name]: adverse }, scene: "plain" };
+      }),
+    );
+}
+
+/** Those whose settings a table can be given after it was created. */
+export async function possibleTableTrials(server: TestServer, trials: readonly Trial[]): Promise<Trial[]> {
+  const database = await server.createDatabase("probe");
+  await server.command("CREATE TABLE probe (a UInt8) ENGINE = MergeTree ORDER BY a", { database });
+  const possible: Trial[] = [];
+  for (const trial of trials) {
+    const [[name = "", value = ""] = []] = Object.entries(trial.tableSettings ?? {});
+    const alter = `ALTER TABLE probe MODIFY SETTING ${identifier(name)} = ${value}`;
+    const isTaken = await server.command(alter, { database }).then(
+      () => true,
+      () => false,
+    );
+    if (!isTaken) continue;
+    await server.command(`ALTER TABLE probe RESET SETTING ${identifier(name)}`, { database });
+    possible.push(trial);
   }
-  return trials;
+  return possible;
 }
 
 function valuesOf(type: string, value: string): string[] {
