@@ -4,7 +4,7 @@ import type { Trial } from "./trial.ts";
 /** Refusals that are right: what the tool cannot pin, or must not. */
 interface Accepted {
   readonly reason: string;
-  /** Names of settings. */
+  /** Names of settings, of users or of tables. */
   readonly settings: readonly string[];
   /** Only these values; all where left out. */
   readonly values?: readonly string[];
@@ -37,7 +37,7 @@ const ACCEPTED: readonly Accepted[] = [
   },
   {
     reason: "inserts wait for merges while a target has too many parts; the sweep gives them no time to",
-    settings: ["parts_to_throw_insert", "parts_to_delay_insert"],
+    settings: ["parts_to_throw_insert", "parts_to_delay_insert", "max_parts_in_total"],
     values: SMALL,
   },
   {
@@ -66,8 +66,8 @@ export function isExpectedRefusal(trial: Trial): boolean {
   return reasonOf(trial) !== null;
 }
 
-function reasonOf({ settings }: Trial): string | null {
-  const [only, ...others] = Object.entries(settings);
+function reasonOf({ settings, tableSettings }: Trial): string | null {
+  const [only, ...others] = Object.entries({ ...settings, ...tableSettings });
   if (only === undefined || others.length > 0) return null;
   const [name, value] = only;
   const rule = ACCEPTED.find(
