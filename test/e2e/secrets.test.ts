@@ -68,6 +68,8 @@ class Story {
     const all = [
       "--partition=202511",
       "--stream-block-size=20",
+      // A checkpoint comes with the first page that is acknowledged.
+      "--insert-rows=1",
       "--parallel-workers=1",
       "--cursor-state-dir=state",
     ];
