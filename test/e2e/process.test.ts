@@ -87,16 +87,9 @@ describe("what leaves no trace:", () => {
     const flags = scenario.flags.filter((flag) => !flag.startsWith("--partition="));
     const outcome = await runCli([...flags, "--partition=203001"], { cwd: scenario.directory });
     expect(outcome).toMatchObject({ code: 0 });
-    // How many rows they have depends on the seed.
-    expect(outcome.stdout.replaceAll(/ {2}\d+$/gm, "  N")).toBe(
-      [
-        "Nothing to do: partition 203001 of observations holds no observations.",
-        "observations has rows of 3 months:",
-        "  202512  N",
-        "  202511  N",
-        "  202510  N",
-        "",
-      ].join("\n"),
+    // Which neighboring months have rows, and how many, depends on the seed.
+    expect(outcome.stdout).toMatch(
+      /^Nothing to do: partition 203001 of observations holds no observations\.\nobservations has rows of \d months?:\n(?: {2}2025\d\d {2}\d+\n)*? {2}202511 {2}\d+\n(?: {2}2025\d\d {2}\d+\n)*$/,
     );
     expect(readdirSync(scenario.directory)).toEqual([]);
   });
