@@ -1,7 +1,9 @@
 /**
- * Runs all tests and checks that all of them did run.
+ * Runs all tests, several files at a time, and checks that all of them did run.
  *
  * Usage:   bun run test [paths or flags of `bun test`]
+ *          SUITE_SEED=N  the seed of all generated data (default: one that the commit's tree gives, so that a commit passes
+ *                        or fails the same everywhere; `random` for a new one); SEED=N repeats a single failure
  * Output:  the test runner's, and a last line `N passed, N failed`
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -9,10 +11,14 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "..");
+/** Processes of tests, each with a ClickHouse of its own: one waits while the others compute. */
+const PROCESSES = 3;
 
 const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-test-"));
 const reportPath = join(directory, "junit.xml");
 const args = process.argv.slice(2);
+const suiteSeed = process.env["SUITE_SEED"] ?? seedOfTree() ?? "random";
+const { SUITE_SEED: _, ...environment } = process.env;
 const child = Bun.spawn(
   [
     process.execPath,
@@ -20,9 +26,14 @@ const child = Bun.spawn(
     "--timeout=120000",
     "--reporter=junit",
     `--reporter-outfile=${reportPath}`,
-    ...args,
+    // One process runs its files in one module registry, so that they share the ClickHouse and the compiled program.
+    ...(args.length === 0 ? [`--parallel=${PROCESSES}`, "--parallel-delay=0", "--no-isolate"] : args),
   ],
-  { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] },
+  {
+    cwd: ROOT,
+    env: suiteSeed === "random" ? environment : { ...environment, SUITE_SEED: suiteSeed },
+    stdio: ["ignore", "inherit", "inherit"],
+  },
 );
 const exitCode = await child.exited;
 const report = await Bun.file(reportPath)
@@ -51,6 +62,15 @@ if (exitCode !== 0 && failed === 0) problems.push(`bun test ended with exit code
 for (const problem of problems) console.log(problem);
 console.log(`${passed} passed, ${failed + problems.length} failed`);
 process.exit(failed + problems.length === 0 && passed > 0 ? 0 : 1);
+
+/** A seed from the hash of the checked-out tree; null outside a repository. */
+function seedOfTree(): string | null {
+  const { exitCode, stdout } = Bun.spawnSync(["git", "rev-parse", "HEAD^{tree}"], {
+    cwd: ROOT,
+    stderr: "ignore",
+  });
+  return exitCode === 0 ? String(Number.parseInt(stdout.toString().slice(0, 7), 16)) : null;
+}
 
 /** Test files that the report does not know: their tests vanish when loading them fails or ends early. */
 function filesWithoutTests(report: string): string[] {

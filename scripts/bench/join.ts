@@ -24,7 +24,7 @@ const signal = new AbortController().signal;
 const options = runOptions(connectTo(url), DATABASE, PARTITION);
 const server = new Server(options.connection);
 server.settings = statementSettings(await readServerSettings(server, signal));
-const mapping = await checkTables(server, options, { maxRetries: 0, onRetry: () => {}, signal });
+const { mapping } = await checkTables(server, options, { maxRetries: 0, onRetry: () => {}, signal });
 const { sql, params, columns } =
   variant.statement === "reference"
     ? referenceStatement(mapping, {

@@ -39,13 +39,6 @@ interface NativeAddon {
   StreamCancel(stream: NativeStream): void;
 }
 
-/** Rows and bytes a running query has read so far. */
-export interface ReadProgress {
-  readonly readRows: number;
-  readonly readBytes: number;
-  readonly totalRowsToRead: number;
-}
-
 /** The engine on one data directory. A process can hold only one, and a directory only one process. */
 export class Engine {
   /** The data directory, absolute. */
@@ -88,15 +81,6 @@ export class Engine {
   async kill(marker: string): Promise<boolean> {
     const killed = await this.ask(`KILL QUERY WHERE ${hasMarker(marker)} ASYNC FORMAT JSONEachRow`);
     return killed.length > 0;
-  }
-
-  /** Undefined when the query has ended. */
-  async progress(marker: string): Promise<ReadProgress | undefined> {
-    const rows = await this.ask<ReadProgress>(
-      "SELECT toFloat64(read_rows) AS readRows, toFloat64(read_bytes) AS readBytes, " +
-        `toFloat64(total_rows_approx) AS totalRowsToRead FROM system.processes WHERE ${hasMarker(marker)}`,
-    );
-    return rows[0];
   }
 
   close(): void {
@@ -152,7 +136,7 @@ export class Connection {
     }
   }
 
-  /** Marks the queries of this connection, so that {@link Engine.kill} and {@link Engine.progress} find them. */
+  /** Marks the queries of this connection, so that {@link Engine.kill} finds them. */
   async mark(marker: string): Promise<void> {
     await this.query(`SET ${MARKER_SETTING} = ${literal(marker)}`, "Null");
   }

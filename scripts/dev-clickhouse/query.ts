@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { identifier, literal } from "../../src/clickhouse/sql.ts";
-import { type Answer, EMPTY_SUMMARY, type Summary } from "./answer.ts";
+import { type Answer, EMPTY_SUMMARY } from "./answer.ts";
 import type { RequestText } from "./body.ts";
 import type { Connection, Engine, WriteResult } from "./engine.ts";
 import { EngineException } from "./exception.ts";
@@ -134,9 +134,9 @@ export class Query {
     const held: Uint8Array[] = [];
     let heldBytes = 0;
     let hasBegun = false;
-    let summary = EMPTY_SUMMARY;
     const begin = async () => {
-      this.#answer.begin(format, summary);
+      // Reading the engine's progress would cost more than most queries do, and nobody here looks at it.
+      this.#answer.begin(format, EMPTY_SUMMARY);
       hasBegun = true;
       for (const bytes of held.splice(0)) await this.#answer.write(bytes);
     };
@@ -147,18 +147,10 @@ export class Query {
       }
       held.push(bytes);
       heldBytes += bytes.length;
-      const mayBegin = heldBytes >= holdBytes;
-      // The last piece may be near, and with it goes the progress: ask now, and again before the headers leave.
-      if (held.length === 1 || mayBegin) summary = (await this.#progress()) ?? summary;
-      if (mayBegin) await begin();
+      if (heldBytes >= holdBytes) await begin();
     }
     if (!hasBegun) await begin();
     await this.#answer.end();
-  }
-
-  async #progress(): Promise<Summary | undefined> {
-    const progress = await this.#engine.progress(this.#marker);
-    return progress && { ...EMPTY_SUMMARY, ...progress };
   }
 }
 

@@ -10,7 +10,7 @@ import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { statementSettings, withPreferred } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { CheckpointError, RunError } from "../errors.ts";
-import { jsonColumnType, MappingError, type ResolvedMapping } from "../mapping/resolve.ts";
+import { MappingError, type ResolvedMapping } from "../mapping/resolve.ts";
 import type { KeyRange, SortingKey } from "../plan/key-range.ts";
 import {
   averageRowBytes,
@@ -23,7 +23,6 @@ import {
 import { TraceStoreFullError } from "../traces/store-full-error.ts";
 import type { BadRowLog } from "./bad-row.ts";
 import { type CopiedRange, inKeyOrder, type VerificationResult, verifyCounts } from "./count-verification.ts";
-import { type JsonSupport, probeJson } from "./json-support.ts";
 import type { PageLedger } from "./ledger.ts";
 import { loadTraceStore } from "./load-trace-store.ts";
 import { connect } from "./preflight/connect.ts";
@@ -230,13 +229,11 @@ class BackfillRun {
     const { connection, tables, partition, batchSizeRows, streamBlockSizeRows } = this.#options;
     const { serverVersion, userSettings } = await connect(server, this.#options, this.#retry);
     this.#emit({ kind: "connected", serverVersion, url: connection.url });
-    const { mapping: tablesMapping, warnings } = await preflight(server, this.#options, this.#retry, {
+    const { mapping, takesJsonPaths, warnings } = await preflight(server, this.#options, this.#retry, {
       onWarning: (message) => this.#emit({ kind: "warning", message }),
       onWait: (notice) => this.#progress.wait(notice),
     });
     this.#warnings.push(...warnings);
-    const json = await this.#jsonSupport(server, tablesMapping);
-    const mapping = json === null ? tablesMapping : { ...tablesMapping, keptJson: json.keeps };
     const clock = await readServerClock(server, this.#retry);
     const scope: PlanScope = {
       server,
@@ -260,7 +257,7 @@ class BackfillRun {
       const rowBytes = await averageRowBytes(scope, connection.database, tables.source);
       const setup = this.#workerSetup(mapping, userSettings, scope, blockRows(batchSizeRows, rowBytes), {
         timeZone: clock.timeZone,
-        takesJsonPaths: json?.takesPaths === true && parsesJsonByDefault(userSettings),
+        takesJsonPaths: takesJsonPaths && parsesJsonByDefault(userSettings),
       });
       await this.#copyRanges(scope, remaining, setup, clock);
     }
@@ -305,12 +302,6 @@ class BackfillRun {
     throw new RunError(
       `Inserting into ${target}: the server rejected all ${rows} rows, so that nothing was inserted\nThe file of --skip-bad-rows names the rows and the server's reasons. Correct what is in their way; then run the same command again.`,
     );
-  }
-
-  /** What the target's JSON column takes and keeps; null where it has none. Throws a RunError when it cannot be filled. */
-  async #jsonSupport(server: Server, mapping: ResolvedMapping): Promise<JsonSupport | null> {
-    const type = jsonColumnType(mapping.made);
-    return type === null ? null : await probeJson(server, type, this.#retry);
   }
 
   async #copyRanges(

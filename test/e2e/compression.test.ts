@@ -56,8 +56,13 @@ const FAULTS: readonly Case[] = [
   ["of traces, shortened", { on: "traces" }, content((body) => body.subarray(0, body.length >> 1)), DAMAGED],
 ];
 
-/** The other faults strike before anything is decompressed. */
-const IN_GZIP = FAULTS.filter(([, , { kind }]) => kind === "exception" || kind === "edit");
+/** What depends on the encoding: where the decompressor finds the end, and the exception after it. */
+const IN_GZIP: readonly Case[] = [
+  ["shortened by one byte", PAGE, content((body) => body.subarray(0, -1)), DAMAGED],
+  ["with garbage at the end", PAGE, content((body) => Buffer.concat([body, Buffer.from("<html>")])), DAMAGED],
+  exception("tagged", 5000),
+  exception("plain", ALL),
+];
 
 describe.each([
   ["zstd", FAULTS],

@@ -34,7 +34,7 @@ export async function capture(dataset: Dataset, maxRows: number): Promise<Captur
       insert: BATCH_ROWS,
       compression: "none",
     });
-    const mapping = await checkTables(server, options, retry);
+    const { mapping } = await checkTables(server, options, retry);
     const scope = { table: qualifiedTable(DATABASE, "traces"), partition: PARTITION, windowDays: 2 };
     const traces = tracesStatement(scope, mapping.traceColumns, { after: null, upTo: null });
     return {

@@ -3,8 +3,9 @@ import { backoffMs, pause, type RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import { qualifiedTable } from "../../clickhouse/sql.ts";
 import { RunError } from "../../errors.ts";
-import type { ResolvedMapping } from "../../mapping/resolve.ts";
+import { jsonColumnType, type ResolvedMapping } from "../../mapping/resolve.ts";
 import type { BackfillOptions } from "../backfill.ts";
+import { probeJson } from "./json-support.ts";
 import { describeMutation, unfinishedMutations } from "./mutations.ts";
 import { replicaLag, replicaStates } from "./replicas.ts";
 import { describeRowPolicy, rowPolicies } from "./row-policies.ts";
@@ -18,9 +19,16 @@ export interface PreflightListener {
   readonly onWait: (notice: WaitNotice) => void;
 }
 
-/** What a run may begin with. */
-export interface Preflight {
+/** Tables that a run can use. */
+export interface CheckedTables {
+  /** With what the server's JSON columns keep. */
   readonly mapping: ResolvedMapping;
+  /** Whether the target's JSON column stores what comes as paths as it stores text. */
+  readonly takesJsonPaths: boolean;
+}
+
+/** What a run may begin with. */
+export interface Preflight extends CheckedTables {
   /** What the final report repeats. */
   readonly warnings: readonly string[];
 }
@@ -38,7 +46,7 @@ export async function preflight(
   retry: RetryPolicy,
   listener: PreflightListener,
 ): Promise<Preflight> {
-  const mapping = await checkTables(server, options, retry, listener);
+  const tables = await checkTables(server, options, retry, listener);
   await waitForReplicas(server, options, retry, listener);
   await waitForMutations(server, options, retry, listener);
   const { database } = options.connection;
@@ -46,7 +54,7 @@ export async function preflight(
   const policies = await rowPolicies(server, database, [source, traces], retry);
   const warnings = policies.map(describeRowPolicy);
   for (const warning of warnings) listener.onWarning(warning);
-  return { mapping, warnings };
+  return { ...tables, warnings };
 }
 
 /**
@@ -57,7 +65,7 @@ export async function checkTables(
   options: BackfillOptions,
   retry: RetryPolicy,
   { onWarning }: Pick<PreflightListener, "onWarning"> = { onWarning: () => {} },
-): Promise<ResolvedMapping> {
+): Promise<CheckedTables> {
   const findings = await inspectTables(server, options, retry);
   const { mapping } = findings;
   const problems = [...findings.problems];
@@ -69,7 +77,14 @@ export async function checkTables(
     if (options.ignoreTtl) for (const ttl of ttls) onWarning(ttl);
     else problems.push(...ttls);
     for (const warning of await sourceTtlWarnings(server, options, retry, findings)) onWarning(warning);
-    if (problems.length === 0) return mapping;
+    const jsonType = jsonColumnType(mapping.made);
+    const json = jsonType === null ? null : await probeJson(server, jsonType, retry);
+    if (typeof json === "string") problems.push(json);
+    else if (problems.length === 0) {
+      return json === null
+        ? { mapping, takesJsonPaths: false }
+        : { mapping: { ...mapping, keptJson: json.keeps }, takesJsonPaths: json.takesPaths };
+    }
   }
   throw new RunError([findings.headline, ...problems, ...advice].join("\n"));
 }

@@ -1,4 +1,4 @@
-import type { RetryPolicy } from "../../clickhouse/retry.ts";
+import { type RetryPolicy, StepError, withRetry } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import { ERROR_CODE, ServerError } from "../../clickhouse/server-errors.ts";
 import { literal } from "../../clickhouse/sql.ts";
@@ -20,7 +20,7 @@ const NOT_SHOWN: ReadonlySet<number> = new Set([
 
 /**
  * The row policies on tables that apply to this user, by name or by an enabled role; none where the user may not see them.
- * Rejects with a ServerError or a TransportError.
+ * Rejects with a StepError.
  */
 export async function rowPolicies(
   server: Server,
@@ -33,14 +33,17 @@ export async function rowPolicies(
     WHERE database = {database:String} AND table IN ('', ${tables.map(literal).join(", ")})
       AND (hasAny(apply_to_list, me) OR apply_to_all AND NOT hasAny(apply_to_except, me)) ORDER BY short_name`;
   try {
-    const rows = await server.allRows({ sql, params: { database } }, retry.signal);
+    const rows = await withRetry("Reading row policies", retry, () =>
+      server.allRows({ sql, params: { database } }, retry.signal),
+    );
     return rows.map(([name, table, filter]) => ({
       name: String(name),
       table: String(table),
       filter: String(filter),
     }));
   } catch (error) {
-    if (error instanceof ServerError && NOT_SHOWN.has(error.code)) return [];
+    const cause = error instanceof StepError ? error.cause : error;
+    if (cause instanceof ServerError && NOT_SHOWN.has(cause.code)) return [];
     throw error;
   }
 }

@@ -4,6 +4,8 @@ import type { BackfillEvent, BackfillOptions } from "../../../src/pipeline/backf
 import { replicaLag, replicaState } from "../../../src/pipeline/preflight/replicas.ts";
 import { backfill, type RunOutcome, runOptions } from "../../support/backfill.ts";
 import { expectSameRows } from "../../support/compare.ts";
+import { FaultProxy } from "../../support/fault-proxy.ts";
+import { serverError } from "../../support/fault-proxy-faults.ts";
 import { chooseSeed, generateDataset } from "../../support/generate.ts";
 import { writeReference } from "../../support/reference.ts";
 import { eventsFullTable, eventsTable, observationsTable, tracesTable } from "../../support/schema.ts";
@@ -53,6 +55,21 @@ async function refusal(target: string, overrides: Partial<BackfillOptions> = {})
 function warningsOf(events: readonly BackfillEvent[]): string[] {
   return events.flatMap((event) => (event.kind === "warning" ? [event.message] : []));
 }
+
+test("a JSON column that cannot be filled is listed beside the other problems", async () => {
+  const target = await targetWith("MODIFY TTL toDateTime(start_time) + INTERVAL 1 DAY");
+  const proxy = await FaultProxy.start(server.url);
+  const refusing = serverError(400, 117, "Invalid version for Object structure", "INCORRECT_DATA");
+  proxy.on({ on: /format\(Native/, nth: "every" }, refusing);
+  try {
+    const { connection } = options(target);
+    const message = await refusal(target, { connection: { ...connection, url: proxy.url } });
+    expect(message).toContain("its TTL toDateTime(start_time)");
+    expect(message).toContain("column of type JSON cannot be filled: Code: 117");
+  } finally {
+    await proxy.close();
+  }
+});
 
 describe("a TTL of the target", () => {
   test("that deletes rows of the month is refused, with how many", async () => {

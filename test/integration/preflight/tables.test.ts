@@ -73,7 +73,7 @@ describe("the check of the tables", () => {
 
   test("takes Langfuse's tables", async () => {
     for (const target of ["events", "events_full"]) {
-      const mapping = await checkTables(server, optionsFor({ target }), RETRY);
+      const { mapping } = await checkTables(server, optionsFor({ target }), RETRY);
       expect(mapping.copied.length).toBeGreaterThan(20);
       expect(mapping.tagsBecomeMetadata).toBe(false);
     }
@@ -173,7 +173,7 @@ describe("the check of engines and keys", () => {
 
   test("takes the target Null, which keeps nothing", async () => {
     await testing.command(eventsTable("events_null", { engine: "Null" }), { database });
-    const mapping = await checkTables(server, optionsFor({ target: "events_null" }), RETRY);
+    const { mapping } = await checkTables(server, optionsFor({ target: "events_null" }), RETRY);
     expect(mapping.copied.length).toBeGreaterThan(20);
   });
 

@@ -11,12 +11,18 @@ export interface Random {
   uuid(): string;
 }
 
-/** The seed that SEED names, or a new one; told on stderr, so that a failure can be repeated. */
+/** The seed that SEED names, the suite's, or a new one; printed to stderr, so that a failure can be repeated. */
 export function chooseSeed(): number {
   const given = process.env["SEED"];
-  const seed = given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);
+  const seed = given === undefined ? newSeed() : Number(given);
   process.stderr.write(`data of seed ${seed}; SEED=${seed} repeats it\n`);
   return seed;
+}
+
+/** The suite's seed, which `scripts/test.ts` sets so that one commit passes or fails the same everywhere; else a random one. */
+export function newSeed(): number {
+  const ofSuite = process.env["SUITE_SEED"];
+  return ofSuite === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(ofSuite);
 }
 
 /** Mulberry32. */

@@ -1,14 +1,13 @@
-import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
-import { encodeColumnHeader } from "../clickhouse/native/parser.ts";
-import { type RetryPolicy, StepError, withRetry } from "../clickhouse/retry.ts";
-import type { QuerySettings, Server } from "../clickhouse/server.ts";
-import { ServerError } from "../clickhouse/server-errors.ts";
-import { literal } from "../clickhouse/sql.ts";
-import { RunError } from "../errors.ts";
-import { JsonColumn } from "../json/json-column.ts";
-import { embedOf } from "../json/json-string.ts";
-import { appendText } from "../json/json-text.ts";
-import { type KeptJson, LEAST_KEPT } from "../json/kept-json.ts";
+import { ByteWriter } from "../../clickhouse/native/byte-writer.ts";
+import { encodeColumnHeader } from "../../clickhouse/native/parser.ts";
+import { type RetryPolicy, StepError, withRetry } from "../../clickhouse/retry.ts";
+import type { QuerySettings, Server } from "../../clickhouse/server.ts";
+import { ServerError } from "../../clickhouse/server-errors.ts";
+import { literal } from "../../clickhouse/sql.ts";
+import { JsonColumn } from "../../json/json-column.ts";
+import { embedOf } from "../../json/json-string.ts";
+import { appendText } from "../../json/json-text.ts";
+import { type KeptJson, LEAST_KEPT } from "../../json/kept-json.ts";
 
 /** What the JSON columns of a server take and keep. */
 export interface JsonSupport {
@@ -53,9 +52,13 @@ const REFUSALS: ReadonlyMap<number, string> = new Map([
 /**
  * Finds out what a server makes of a JSON column of type `type`, by having it read small blocks as inserts send them;
  * nothing is stored. Where it cannot be tried (the user may not use table functions, say), the least is assumed.
- * Throws a RunError when the server cannot fill such a column.
+ * Resolves to the problem, as text, when the server cannot fill such a column.
  */
-export async function probeJson(server: Server, type: string, retry: RetryPolicy): Promise<JsonSupport> {
+export async function probeJson(
+  server: Server,
+  type: string,
+  retry: RetryPolicy,
+): Promise<JsonSupport | string> {
   // As an INSERT reads them.
   const { wait_end_of_query: _, ...inserting } = server.settings?.insert ?? {};
   const read = (rows: number, data: Buffer): Promise<unknown[][]> => {
@@ -69,10 +72,7 @@ export async function probeJson(server: Server, type: string, retry: RetryPolicy
   const altered = await orRefusal(read(ALTERED.length, asTexts(ALTERED)));
   if (altered === null) return { takesPaths: false, keeps: LEAST_KEPT };
   if (altered instanceof ServerError) {
-    throw new RunError(
-      `This server does not take JSON as text in Native blocks: the target's column of type ${type} cannot be filled\n${altered.words}\nUpdate the server, or make the column a String.`,
-      { cause: altered },
-    );
+    return `This server does not take JSON as text in Native blocks: the target's column of type ${type} cannot be filled: ${altered.words}\nUpdate the server, or make the column a String.`;
   }
   const isKept = (row: string): boolean => altered[ALTERED.indexOf(row)]?.[0] === row;
   const texts = METADATA.map((row) => `{${Object.entries(row).map(([key, value]) => `"${key}":${value}`)}}`);
