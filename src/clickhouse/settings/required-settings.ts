@@ -118,6 +118,7 @@ const NATIVE_READS: readonly Row[] = [
   ["output_format_native_*", SERVER_DEFAULT, "types come by their names, and columns in their plain form"],
   ["allow_special_serialization_kinds_in_output_formats", SERVER_DEFAULT, "columns come in their plain form"],
   ["low_cardinality_allow_in_native_format", "1", "the types on the wire are those of the table"],
+  ["enable_vertical_final", SERVER_DEFAULT, "types within JSON arrays follow from the order of rows"],
 ];
 
 /** Required by inserts. */
@@ -212,6 +213,7 @@ const LIMITS: readonly Row[] = [
   ["max_parser_depth", "1000", "the statements are short"],
   ["query_plan_max_optimizations_to_apply", "10000", "the plans are short"],
   ["max_parser_backtracks", SERVER_DEFAULT, "the statements are short"],
+  ["lock_acquire_timeout", SERVER_DEFAULT, "a query waits for a table or a thread that is busy"],
   ["max_partitions_to_read", "-1", "planning reads one partition, and traces those beside it"],
   ["max_partitions_per_insert_block", NO_LIMIT, "rows of a run belong to one month"],
 ];
