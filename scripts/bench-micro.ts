@@ -5,7 +5,7 @@
  *   bun run bench:micro [--rows 50000] [--traces 100000] [--large-traces 5000000] [--only walk,gather]
  */
 import { type ArgsDef, defineCommand, runMain } from "citty";
-import { BufferPool } from "../src/clickhouse/native/buffer-pool.ts";
+import { BufferPool } from "../src/bytes/buffer-pool.ts";
 import { openDataset } from "./bench/dataset.ts";
 import { checkFlags, type Flags, numberFlag } from "./bench/flags.ts";
 import { capture } from "./bench/micro/capture.ts";
@@ -55,7 +55,7 @@ async function run(
   const { mapping } = captured;
   const withoutJson = {
     ...mapping,
-    made: mapping.made.filter(
+    made: mapping.derived.filter(
       ({ column: { source } }) => source.from !== "metadata" || source.part !== "json",
     ),
   };

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { keepFreedMemory } from "./allocator.ts";
+import { keepFreedMemory } from "./bytes/allocator.ts";
 import { runCli } from "./commands/cli.ts";
 import { renderFailure } from "./commands/failure.ts";
 import type { Host } from "./commands/host.ts";

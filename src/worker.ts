@@ -1,6 +1,6 @@
 /** Entry of a page worker's thread. */
-import { PageWorker } from "./pipeline/page-worker.ts";
-import type { WorkerMessage, WorkerRequest } from "./pipeline/worker-protocol.ts";
+import { PageWorker } from "./threads/page-worker.ts";
+import type { WorkerMessage, WorkerRequest } from "./threads/worker-protocol.ts";
 
 declare const self: Worker;
 

@@ -27,7 +27,7 @@ export async function noteToolRequests(dataset: Dataset): Promise<void> {
   writeFileSync(bodyPath, Buffer.concat(batch.body()));
   const names = [
     ...mapping.copied.map(({ name }) => name),
-    ...mapping.made.map(({ column: { name } }) => name),
+    ...mapping.derived.map(({ column: { name } }) => name),
   ];
   const requests: ToolRequests = {
     selectList: selectList(mapping),

@@ -10,7 +10,7 @@ import { statementSettings } from "../../src/clickhouse/settings/statement-setti
 import { identifier, qualifiedTable } from "../../src/clickhouse/sql.ts";
 import { referenceStatement } from "../../src/mapping/reference-sql.ts";
 import type { ResolvedMapping } from "../../src/mapping/resolve.ts";
-import { checkTables } from "../../src/pipeline/preflight/preflight.ts";
+import { checkTables } from "../../src/run/preflight/preflight.ts";
 import { windowDates } from "../../src/traces/queries.ts";
 import { runOptions } from "../../test/support/backfill.ts";
 import { connectTo } from "../../test/support/server.ts";
@@ -67,7 +67,7 @@ function leanStatement(mapping: ResolvedMapping): {
   };
   const items = [
     ...mapping.copied,
-    ...mapping.made.map(({ column: { name, source } }) => ({ name, sql: metadata[name] ?? source.sql })),
+    ...mapping.derived.map(({ column: { name, source } }) => ({ name, sql: metadata[name] ?? source.sql })),
   ];
   const traceColumns = mapping.traceColumns.map(({ name, sql }) => `${sql} AS ${name}`).join(", ");
   const { from, until } = windowDates(PARTITION, 2);

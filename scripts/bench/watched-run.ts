@@ -4,9 +4,9 @@
  *   bun scripts/bench/watched-run.ts <URL> <target table> <workers> [--dry-run]
  */
 
-import { runBackfill } from "../../src/pipeline/backfill.ts";
-import type { PageLedger } from "../../src/pipeline/ledger.ts";
 import { WHOLE_KEY_SPACE } from "../../src/plan/key-range.ts";
+import { runBackfill } from "../../src/run/backfill.ts";
+import type { PageLedger } from "../../src/run/page-ledger.ts";
 import { runOptions } from "../../test/support/backfill.ts";
 import { connectTo } from "../../test/support/server.ts";
 import { PARTITION } from "./data.ts";

@@ -1,8 +1,8 @@
 import { readFileSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import { CheckpointError, RunError } from "../errors.ts";
-import type { PageLedger } from "../pipeline/ledger.ts";
 import { compareKeys, type SortingKey } from "../plan/key-range.ts";
+import type { PageLedger } from "../run/page-ledger.ts";
 import { addPage, type DoneKeys, doneRanges, NOTHING_DONE, remainingRanges } from "./done-keys.ts";
 import { removeIfThere, replaceDurably, syncDirectory, temporariesOf } from "./durable-file.ts";
 import { describeFileError } from "./file-error.ts";
@@ -31,7 +31,7 @@ export interface CheckpointLedger extends PageLedger {
 
 /**
  * Opens the checkpoint of a partition for a run that writes it; the caller holds the lock. A partition without a file
- * starts afresh, and the file comes into being with the first finished page.
+ * starts from the beginning, and the file comes into being with the first finished page.
  * @throws {CheckpointError} when there is a file that this run must not continue, which is left untouched, or when the
  * directory's files can't be read or removed. The ledger's own methods throw {@link RunError} when the file can't be
  * written.

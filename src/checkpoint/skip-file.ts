@@ -1,7 +1,7 @@
 import { existsSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import type { RejectedRow, RejectedRowLog, RowText } from "../copy/rejected-row.ts";
 import { RunError, UsageError } from "../errors.ts";
-import type { BadRow, BadRowLog, RowText } from "../pipeline/bad-row.ts";
 import { syncDirectory } from "./durable-file.ts";
 
 /** What the rows of a run are rows of. */
@@ -24,7 +24,7 @@ export function openSkipFile(
   path: string,
   subject: SkipFileSubject,
   now: () => Date = () => new Date(),
-): BadRowLog {
+): RejectedRowLog {
   const { descriptor, content } = openOrRefuse(path);
   const known = new Set(linesOf(content).flatMap(identityOfLine));
   let isLineOpen = content.length > 0 && content.at(-1) !== LINE_FEED;
@@ -89,7 +89,7 @@ interface Line {
   readonly time: string;
 }
 
-function toLine({ row, code, message }: BadRow, subject: SkipFileSubject, time: Date): Line {
+function toLine({ row, code, message }: RejectedRow, subject: SkipFileSubject, time: Date): Line {
   return {
     partition: subject.partition,
     database: subject.database,

@@ -1,4 +1,4 @@
-import { backoffMs, pause, StepError } from "./retry.ts";
+import { backoffMs, OperationError, pause } from "./retry.ts";
 import { awaitsMerges } from "./server-errors.ts";
 
 /** What a run waits for, besides the pause before a retry. */
@@ -27,7 +27,7 @@ const FIRST_WAIT_MS = 1_000;
 /**
  * Runs `attempt` again and again, with growing pauses, while the table has too many parts: that is the server's way to
  * say that inserts come faster than it merges, and passes with patience. Other errors reject as they are, and so does
- * that one where nothing is to be waited for; a StepError says that `maxWaitMs` were not enough.
+ * that one where nothing is to be waited for; a OperationError says that `maxWaitMs` were not enough.
  */
 export async function waitForMerges<T>(
   step: string,
@@ -44,7 +44,7 @@ export async function waitForMerges<T>(
       sinceMs ??= performance.now();
       const leftMs = policy.maxWaitMs - (performance.now() - sinceMs);
       if (leftMs <= 0) {
-        throw new StepError(
+        throw new OperationError(
           `${step}: after ${minutes(policy.maxWaitMs)} the table still has too many parts`,
           error,
         );

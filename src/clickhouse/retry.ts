@@ -21,8 +21,8 @@ export interface RetryPolicy {
 }
 
 /** A step failed for good: the message names it and tells the last attempt's error, which is the cause. */
-export class StepError extends Error {
-  override readonly name: string = "StepError";
+export class OperationError extends Error {
+  override readonly name: string = "OperationError";
 
   constructor(step: string, cause: unknown) {
     super(`${step}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
@@ -34,7 +34,7 @@ const MAX_DELAY_MS = 30_000;
 
 /**
  * Runs `attempt` until it succeeds, up to `maxRetries` times after the first, with exponential backoff and jitter.
- * An error that will not pass by itself ends it at once. Rejects with a StepError - of a step within a step, with that
+ * An error that will not pass by itself ends it at once. Rejects with a OperationError - of a step within a step, with that
  * one's -, with the signal's reason, or, as it is, with an error that is neither the server's nor the network's.
  */
 export async function withRetry<T>(step: string, policy: RetryPolicy, attempt: () => Promise<T>): Promise<T> {
@@ -45,8 +45,8 @@ export async function withRetry<T>(step: string, policy: RetryPolicy, attempt: (
     } catch (error) {
       policy.signal.throwIfAborted();
       // A bug stays one, with its own message and stack.
-      if (error instanceof StepError || !isServerFailure(error)) throw error;
-      if (retries >= policy.maxRetries || !isTransient(error)) throw new StepError(step, error);
+      if (error instanceof OperationError || !isServerFailure(error)) throw error;
+      if (retries >= policy.maxRetries || !isTransient(error)) throw new OperationError(step, error);
       const delayMs = backoffMs(retries, Math.random());
       const { message } = error;
       policy.onRetry({ step, attempt: retries + 1, maxRetries: policy.maxRetries, delayMs, message });

@@ -1,7 +1,7 @@
+import type { BufferPool } from "../bytes/buffer-pool.ts";
 import { exceptionIn } from "./answer.ts";
 import type { Block } from "./native/block.ts";
 import { BlockAssembler } from "./native/block-assembler.ts";
-import type { BufferPool } from "./native/buffer-pool.ts";
 import { NativeFormatError } from "./native/format-error.ts";
 import type { Server, Statement } from "./server.ts";
 

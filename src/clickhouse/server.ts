@@ -4,9 +4,6 @@ import { BlockChannel } from "./block-channel.ts";
 import { compressed, decompressed, type Encoding } from "./compression.ts";
 import type { Compression, ConnectionSettings } from "./connection.ts";
 import { foreignResponse, isClickHouse } from "./foreign-response.ts";
-import type { Patience } from "./http/byte-socket.ts";
-import { type HttpAnswer, HttpClient, type RequestBody } from "./http/client.ts";
-import { credentialHeaders } from "./http/credentials.ts";
 import { OpenInsert } from "./open-insert.ts";
 import { beginningOf, describeWait, type QueryObserver } from "./query-observer.ts";
 import { ServerError, TransportError } from "./server-errors.ts";
@@ -14,11 +11,14 @@ import { FIRST_QUERY_SETTINGS } from "./settings/server-settings.ts";
 import type { StatementSettings } from "./settings/statement-settings.ts";
 import { parameter } from "./sql.ts";
 import type { Statement } from "./statement.ts";
+import type { Patience } from "./transport/byte-socket.ts";
+import { credentialHeaders } from "./transport/credentials.ts";
+import { HttpClient, type HttpResponse, type RequestBody } from "./transport/http-client.ts";
 
 export type { QueryParams, QuerySettings, Statement } from "./statement.ts";
 
 /** The formats of answers that this program reads. */
-export type AnswerFormat = "Native" | "JSONCompactEachRow";
+export type ResponseFormat = "Native" | "JSONCompactEachRow";
 
 /** An answer that has begun: its chunks, and what tells an exception in their midst. */
 export interface Answer {
@@ -108,7 +108,7 @@ export class Server {
   }
 
   /** Begins a query without FORMAT, for an answer in `format`. Rejects with a ServerError or a TransportError. */
-  async select(statement: Statement, format: AnswerFormat, signal: AbortSignal): Promise<Answer> {
+  async select(statement: Statement, format: ResponseFormat, signal: AbortSignal): Promise<Answer> {
     const query = this.#begin(statement);
     try {
       const sql = Buffer.from(`${statement.sql} FORMAT ${format}`);
@@ -116,7 +116,7 @@ export class Server {
       const asked = format === "Native" ? this.#compression : "none";
       const accepted: Record<string, string> = asked === "none" ? {} : { "Accept-Encoding": asked };
       const answer = await this.#request(query, accepted, { parts: [sql], bytes: sql.length }, signal);
-      const problem = answerProblem(answer, format, asked);
+      const problem = responseProblem(answer, format, asked);
       if (problem !== null) {
         answer.cancel();
         throw new TransportError(`${problem}; is there a proxy in between?`);
@@ -245,7 +245,7 @@ export class Server {
     headers: Readonly<Record<string, string>>,
     body: RequestBody,
     signal: AbortSignal,
-  ): Promise<HttpAnswer> {
+  ): Promise<HttpResponse> {
     const target = `${this.#path}?${query.search}`;
     const request = { target, headers: { ...this.#headers, ...headers }, body, onQuiet: query.onQuiet };
     const answer = await this.#http.request(request, signal);
@@ -300,13 +300,13 @@ async function* observed(
 }
 
 /** The content of an answer, decompressed. */
-function contentOf({ headers, chunks }: HttpAnswer): AsyncIterable<Uint8Array> {
+function contentOf({ headers, chunks }: HttpResponse): AsyncIterable<Uint8Array> {
   const encoding = encodingOf(headers);
   return isKnown(encoding) ? decompressed(chunks, encoding) : chunks;
 }
 
 /** The coding of an answer's content; "identity" is none (RFC 9110, section 12.5.3). */
-function encodingOf(headers: HttpAnswer["headers"]): string {
+function encodingOf(headers: HttpResponse["headers"]): string {
   const encoding = (headers.get("content-encoding") ?? "identity").toLowerCase();
   return encoding === "identity" ? "none" : encoding;
 }
@@ -333,9 +333,9 @@ async function unreadable(
 }
 
 /** Why an answer cannot be trusted to be ClickHouse's, and to be whole when it ends; null when it can. */
-function answerProblem(
-  { headers, isFramed }: HttpAnswer,
-  format: AnswerFormat,
+function responseProblem(
+  { headers, isFramed }: HttpResponse,
+  format: ResponseFormat,
   compression: Compression,
 ): string | null {
   if (headers.get("x-clickhouse-format") !== format) {

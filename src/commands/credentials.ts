@@ -1,4 +1,4 @@
-import { cannotAuthenticate } from "../clickhouse/http/credentials.ts";
+import { cannotAuthenticate } from "../clickhouse/transport/credentials.ts";
 import type { Settings } from "../config/options.ts";
 import { readPasswordFile } from "../config/password-file.ts";
 import { quoteValue } from "../config/quote-value.ts";

@@ -18,7 +18,7 @@ export interface Host {
   readonly workerUrl: URL;
   /** Processors that the process may use. */
   readonly cores: number;
-  /** Called before a run begins anything; may start the process anew. */
+  /** Called before a run begins anything; may restart the process. */
   beforeRun(): void;
   /** Runs `clean` as the last thing before the process exits by itself. */
   onExit(clean: () => void): void;

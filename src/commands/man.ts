@@ -62,7 +62,7 @@ const FILES = [
   "The checkpoint of a month, in the directory that",
   ".Fl -cursor-state-dir",
   "names.",
-  "Deleting it starts the month afresh.",
+  "Deleting it starts the month from the beginning.",
   ".It Pa cursor_state_YYYYMM.lock",
   "Keeps a second run from the same month; one that a killed run left is taken over.",
   ".It Pa .env",

@@ -9,13 +9,13 @@ import { proxyFor } from "../config/proxy.ts";
 import { resolveSettings } from "../config/resolve.ts";
 import { type RunConfig, toRunConfig } from "../config/run-config.ts";
 import { readTlsFiles } from "../config/tls-files.ts";
-import { type BackfillReport, runBackfill } from "../pipeline/backfill.ts";
-import type { BadRowLog } from "../pipeline/bad-row.ts";
-import type { PageLedger } from "../pipeline/ledger.ts";
+import type { RejectedRowLog } from "../copy/rejected-row.ts";
 import { renderFinalReport } from "../report/final-report.ts";
 import { createLogger, isLevelShown, wantsColor } from "../report/logger.ts";
 import { type ProgressTarget, startProgressDisplay } from "../report/progress-display.ts";
 import { createTerminal, type Terminal } from "../report/terminal.ts";
+import { type BackfillReport, runBackfill } from "../run/backfill.ts";
+import type { PageLedger } from "../run/page-ledger.ts";
 import { settleCredentials } from "./credentials.ts";
 import { logEvent } from "./event-log.ts";
 import type { Host } from "./host.ts";
@@ -97,7 +97,7 @@ function lock({ host, logger }: Session, directory: string, partition: string): 
 }
 
 /** A dry run inserts nothing, so that nothing is refused. */
-function openSessionSkipFile({ config, host }: Session): BadRowLog | null {
+function openSessionSkipFile({ config, host }: Session): RejectedRowLog | null {
   const { skipBadRowsPath: path, backfill } = config;
   if (path === null || backfill.dryRun) return null;
   const { partition, connection, tables } = backfill;
@@ -110,7 +110,7 @@ function openSessionSkipFile({ config, host }: Session): BadRowLog | null {
 async function copy(
   session: Session,
   ledger: PageLedger,
-  skipped: BadRowLog | null,
+  skipped: RejectedRowLog | null,
 ): Promise<BackfillReport> {
   const { config, host, logger } = session;
   const stop = listenForStop(

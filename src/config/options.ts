@@ -148,7 +148,7 @@ export const OPTIONS = {
     flag: "skip-bad-rows",
     variable: "SKIP_BAD_ROWS",
     default: "",
-    description: "Append rows that no insert can carry to this file, and go on",
+    description: "Append rows that the server rejects to this file, and go on",
     placeholder: "FILE",
     pathOf: "file",
     schema: schema.pathOrNone,

@@ -53,9 +53,7 @@ function onePassword(
     throw new UsageError(`${file.origin} "": expected a path that is not empty`);
   }
   if (file.place === text.place && file.place !== "default") {
-    throw new UsageError(
-      `${file.origin}: expected no ${text.origin} beside it, since one of them must count`,
-    );
+    throw new UsageError(`${file.origin}: set it or ${text.origin}, not both`);
   }
   return PLACES.indexOf(file.place) < PLACES.indexOf(text.place)
     ? { clickhousePassword: "", clickhousePasswordFile }

@@ -1,4 +1,4 @@
-import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 
 /** The data of an `Array(Nullable(…))` column under construction. */
 export class ArrayValues {

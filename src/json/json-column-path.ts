@@ -1,4 +1,4 @@
-import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 import { ArrayValues } from "./json-column-array.ts";
 
 /** The types of a path's values. Those of arrays follow those of their elements at a fixed distance. */

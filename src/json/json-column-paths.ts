@@ -1,4 +1,4 @@
-import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 import { JsonColumnPath } from "./json-column-path.ts";
 import { needsEscape } from "./json-string.ts";
 import { utf8SequenceBytes } from "./utf8.ts";

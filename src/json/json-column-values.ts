@@ -1,4 +1,4 @@
-import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 import { type JsonColumnPath, type ScalarType, VALUE } from "./json-column-path.ts";
 import type { JsonColumnPaths } from "./json-column-paths.ts";
 import {

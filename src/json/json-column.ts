@@ -1,4 +1,4 @@
-import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 import { VALUE } from "./json-column-path.ts";
 import { isUtf8, JsonColumnPaths, TOP } from "./json-column-paths.ts";
 import { JsonColumnValues } from "./json-column-values.ts";

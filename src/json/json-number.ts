@@ -1,4 +1,4 @@
-import type { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import type { ByteWriter } from "../bytes/byte-writer.ts";
 
 /** Integers of up to this many digits are exact in a double and fit 64 bits. */
 export const SAFE_DIGITS = 15;

@@ -1,4 +1,4 @@
-import type { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import type { ByteWriter } from "../bytes/byte-writer.ts";
 import { isEmbeddableJson } from "./json-value.ts";
 import { JSON_COLUMN_KEEPS, type KeptJson } from "./kept-json.ts";
 import { plainEnd } from "./plain-text.ts";

@@ -1,4 +1,4 @@
-import type { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import type { ByteWriter } from "../bytes/byte-writer.ts";
 
 const BACKSLASH = 0x5c;
 

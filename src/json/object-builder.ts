@@ -1,4 +1,4 @@
-import type { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import type { ByteWriter } from "../bytes/byte-writer.ts";
 import { EMBED, type Embed, writeJsonString } from "./json-string.ts";
 import { clashesWith } from "./member-clash.ts";
 

@@ -28,8 +28,8 @@ export interface Reference {
  */
 export function referenceStatement(mapping: ResolvedMapping, scope: ReferenceScope): Reference {
   const copied = mapping.copied.map(({ name, sql }) => ({ name, sql }));
-  const made = mapping.made.map(({ column }) => ({ name: column.name, sql: column.source.sql }));
-  const items = [...copied, ...made];
+  const derived = mapping.derived.map(({ column }) => ({ name: column.name, sql: column.source.sql }));
+  const items = [...copied, ...derived];
   const sql = `WITH
   ${[...helperAliases(mapping), ...metadataAliases(mapping)].join(",\n  ")}
 SELECT

@@ -24,7 +24,7 @@ export interface SelectItem {
 }
 
 /** An event column that a worker makes. */
-export interface MadeColumn {
+export interface DerivedColumn {
   readonly column: EventColumn;
   /** The target's type. */
   readonly targetType: string;
@@ -39,7 +39,7 @@ export interface ResolvedMapping {
   readonly copied: readonly SelectItem[];
   /** What workers need to make the other columns. */
   readonly helpers: readonly SelectItem[];
-  readonly made: readonly MadeColumn[];
+  readonly derived: readonly DerivedColumn[];
   readonly traceColumns: readonly SelectItem[];
   /** No tags column is made, as the target has none that takes values: the trace's tags become a metadata entry. */
   readonly tagsBecomeMetadata: boolean;
@@ -77,7 +77,7 @@ export function resolveMapping(source: TableShape, traces: TableShape, target: T
   const targetColumns = byName(target);
   const sourceColumns = byName(source);
   const copied: SelectItem[] = [];
-  const made: MadeColumn[] = [];
+  const derived: DerivedColumn[] = [];
   for (const column of EVENT_COLUMNS) {
     const into = targetColumns.get(column.name);
     const from = column.source;
@@ -92,33 +92,33 @@ export function resolveMapping(source: TableShape, traces: TableShape, target: T
       copied.push(item);
       sourceType = sourceColumns.get(from.columns[0])?.type ?? null;
     } else {
-      made.push({ column, targetType: into.type });
+      derived.push({ column, targetType: into.type });
     }
     const problem = targetProblem(column.kind, into.type, sourceType);
     if (problem !== null) {
       problems.push(`${target.name}: column ${column.name} has type ${into.type}, expected ${problem}`);
     }
   }
-  const helpers = helperItems(made, source.name, sourceColumns, problems);
+  const helpers = helperItems(derived, source.name, sourceColumns, problems);
   const traceColumns = traceItems(traces, problems);
   if (problems.length > 0) throw new MappingError(problems);
   return {
     copied,
     helpers,
-    made,
+    derived,
     traceColumns,
-    tagsBecomeMetadata: !makes(made, "tags"),
-    keptJson: keptBy(made),
+    tagsBecomeMetadata: !derives(derived, "tags"),
+    keptJson: keptBy(derived),
   };
 }
 
-function keptBy(made: readonly MadeColumn[]): KeptJson {
-  return jsonColumnType(made) === null ? STRING_KEEPS : JSON_COLUMN_KEEPS;
+function keptBy(derived: readonly DerivedColumn[]): KeptJson {
+  return jsonColumnType(derived) === null ? STRING_KEEPS : JSON_COLUMN_KEEPS;
 }
 
 /** The type of the target's metadata column where it is JSON; null where it is text, or is not there. */
-export function jsonColumnType(made: readonly MadeColumn[]): string | null {
-  const json = made.find(({ column: { source } }) => source.from === "metadata" && source.part === "json");
+export function jsonColumnType(derived: readonly DerivedColumn[]): string | null {
+  const json = derived.find(({ column: { source } }) => source.from === "metadata" && source.part === "json");
   return json === undefined || json.targetType === "String" ? null : json.targetType;
 }
 
@@ -149,7 +149,7 @@ function observationItem(
 }
 
 function helperItems(
-  made: readonly MadeColumn[],
+  derived: readonly DerivedColumn[],
   table: string,
   columns: ReadonlyMap<string, TableColumn>,
   problems: string[],
@@ -167,19 +167,19 @@ function helperItems(
         metadata === undefined ? `CAST(map() AS ${METADATA_TYPE})` : `CAST(o.metadata AS ${METADATA_TYPE})`,
     },
   ];
-  if (makes(made, "version")) {
+  if (derives(derived, "version")) {
     const { sql, column } = OWN_VERSION_SQL;
     items.push({ name: HELPER.ownVersion, sql: columns.has(column) ? sql : "''" });
   }
-  if (makes(made, "bookmarked")) {
+  if (derives(derived, "bookmarked")) {
     const { sql, column } = PARENT_IS_EMPTY_SQL;
     items.push({ name: HELPER.parentIsEmpty, sql: columns.has(column) ? sql : "toUInt8(1)" });
   }
   return items;
 }
 
-function makes(made: readonly MadeColumn[], name: string): boolean {
-  return made.some(({ column }) => column.name === name);
+function derives(derived: readonly DerivedColumn[], name: string): boolean {
+  return derived.some(({ column }) => column.name === name);
 }
 
 function traceItems(traces: TableShape, problems: string[]): SelectItem[] {

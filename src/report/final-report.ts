@@ -1,4 +1,4 @@
-import type { BackfillOptions, BackfillReport } from "../pipeline/backfill.ts";
+import type { BackfillOptions, BackfillReport } from "../run/backfill.ts";
 import { formatByteRate, formatCount, formatDuration, formatRowRate } from "./format.ts";
 
 /** What the report says besides the figures. */

@@ -3,7 +3,7 @@ import type { Secrets } from "./secrets.ts";
 /** One of the process's output streams, for code that must not care whether anybody still reads it. */
 export interface Output {
   readonly isTTY: boolean;
-  /** Width in columns, read anew at each call since terminals are resized. */
+  /** Width in columns, read at each call since terminals are resized. */
   columns(): number;
   write(text: string): void;
   /** Resolves when everything written has left the process, or can't. */

@@ -1,4 +1,4 @@
-import type { BackfillEvent } from "../pipeline/backfill.ts";
+import type { BackfillEvent } from "../run/backfill.ts";
 import { advanceProgress, INITIAL_PROGRESS, type ProgressState, snapshotProgress } from "./progress.ts";
 import { renderProgressBar, renderProgressLine } from "./progress-line.ts";
 import { renderWaiting, waitingAt } from "./waiting.ts";

@@ -1,4 +1,4 @@
-import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 import { KeyDictionary } from "../clickhouse/native/key-dictionary.ts";
 import { TraceStoreFullError } from "./store-full-error.ts";
 

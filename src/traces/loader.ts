@@ -1,5 +1,5 @@
+import type { BufferPool } from "../bytes/buffer-pool.ts";
 import { stepOf } from "../clickhouse/native/block.ts";
-import type { BufferPool } from "../clickhouse/native/buffer-pool.ts";
 import { selectBlocks } from "../clickhouse/select-blocks.ts";
 import type { Server } from "../clickhouse/server.ts";
 import type { SelectItem } from "../mapping/resolve.ts";

@@ -1,8 +1,8 @@
+import { ByteWriter } from "../bytes/byte-writer.ts";
+import { readVarint } from "../bytes/varint.ts";
 import { type Block, stepOf } from "../clickhouse/native/block.ts";
-import { ByteWriter } from "../clickhouse/native/byte-writer.ts";
 import { KeyDictionary } from "../clickhouse/native/key-dictionary.ts";
 import type { Step } from "../clickhouse/native/layout.ts";
-import { readVarint } from "../clickhouse/native/varint.ts";
 import { EMBED, embedOf } from "../json/json-string.ts";
 import { JSON_COLUMN_KEEPS, type KeptJson } from "../json/kept-json.ts";
 import { KeyCollector } from "./key-collector.ts";

@@ -119,7 +119,7 @@ export class TraceStore {
   readonly #slots: Int32Array;
   readonly #slotCount: number;
   readonly #one = new Int32Array(1);
-  /** Of no use but that slots are looked at. */
+  /** A sink that keeps the prefetching reads alive. */
   #seenTags = 0;
 
   constructor(shared: SharedTraceStore) {

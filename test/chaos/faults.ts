@@ -1,4 +1,4 @@
-import { readVarint } from "../../src/clickhouse/native/varint.ts";
+import { readVarint } from "../../src/bytes/varint.ts";
 import type { Random } from "../support/data/random.ts";
 import {
   type AnswerFraming,
@@ -139,7 +139,7 @@ function passing(random: Random, codes: readonly (readonly [number, string])[]):
   return serverError(random.pick([500, 503]), code, "Chaos", name);
 }
 
-/** A row that is refused by itself counts as one that no batch can carry: what passes must not meet it. */
+/** A row that is refused by itself counts as one that the server rejects: what passes must not meet it. */
 function ofSeveralRows(fault: Fault): Fault {
   if (fault.kind !== "answer") throw new TypeError(`A fault of kind ${fault.kind} answers nothing`);
   return { ...fault, isFor: (body) => rowsOfBlock(body) > 1 };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { readVarint } from "../../src/clickhouse/native/varint.ts";
+import { readVarint } from "../../src/bytes/varint.ts";
 import { identifier, literal } from "../../src/clickhouse/sql.ts";
 import { type CliOutcome, readStderr, reportedCount } from "../support/cli.ts";
 import { type Fixture, ONE_BY_ONE, OTHER_SIZES, Scenario } from "../support/cli-scenario.ts";
@@ -178,7 +178,7 @@ describe("a row that the server refuses", () => {
     await refuse(scenario, isOneOf(keys));
     const failed = await scenario.run(ONE_BY_ONE);
     expect(failed).toMatchObject({ code: 1, stdout: "" });
-    expect(failureOf(failed)).toMatch(/no batch can carry the row \(.*\) of trace ".*": Code: 469\. /);
+    expect(failureOf(failed)).toMatch(/the server rejects the row \(.*\) of trace ".*": Code: 469\. /);
     expect(keys.map(({ id }) => failureOf(failed).includes(JSON.stringify(id)))).toContain(true);
     expect(failureOf(failed)).toContain("--skip-bad-rows");
     expect(scenario.checkpoint()?.finished ?? false).toBe(false);

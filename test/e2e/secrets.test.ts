@@ -162,8 +162,7 @@ describe("the password is nowhere but on the wire", () => {
     const both = await story.run(server.url, { ...BY_FILE, ...BY_VARIABLE });
     expect(both).toMatchObject({
       code: 2,
-      stderr:
-        "CLICKHOUSE_PASSWORD_FILE: expected no CLICKHOUSE_PASSWORD beside it, since one of them must count\n",
+      stderr: "CLICKHOUSE_PASSWORD_FILE: set it or CLICKHOUSE_PASSWORD, not both\n",
     });
     story.expectNoSecret();
   });

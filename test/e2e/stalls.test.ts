@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { BackfillOptions } from "../../src/pipeline/backfill.ts";
+import type { BackfillOptions } from "../../src/run/backfill.ts";
 import { backfill, runOptions } from "../support/backfill.ts";
 import { Scenario } from "../support/cli-scenario.ts";
 import type { Match } from "../support/fault-proxy-rules.ts";

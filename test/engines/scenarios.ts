@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BufferPool } from "../../src/clickhouse/native/buffer-pool.ts";
+import { BufferPool } from "../../src/bytes/buffer-pool.ts";
 import { selectBlocks } from "../../src/clickhouse/select-blocks.ts";
 import { Server } from "../../src/clickhouse/server.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";

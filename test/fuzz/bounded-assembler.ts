@@ -1,6 +1,6 @@
+import { BufferPool } from "../../src/bytes/buffer-pool.ts";
 import type { Block } from "../../src/clickhouse/native/block.ts";
 import { BlockAssembler } from "../../src/clickhouse/native/block-assembler.ts";
-import { BufferPool } from "../../src/clickhouse/native/buffer-pool.ts";
 import { NativeFormatError } from "../../src/clickhouse/native/format-error.ts";
 import { demand } from "./target.ts";
 

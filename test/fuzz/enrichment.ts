@@ -1,8 +1,8 @@
 import type { Block } from "../../src/clickhouse/native/block.ts";
 import { NativeFormatError } from "../../src/clickhouse/native/format-error.ts";
+import { Enricher } from "../../src/copy/enrich/enricher.ts";
+import { EventBlock } from "../../src/copy/event-block.ts";
 import { type ResolvedMapping, resolveMapping } from "../../src/mapping/resolve.ts";
-import { Batch } from "../../src/pipeline/batch.ts";
-import { Enricher } from "../../src/pipeline/enrich/enricher.ts";
 import { SegmentWriter } from "../../src/traces/segment-writer.ts";
 import { TraceStore } from "../../src/traces/store.ts";
 import { type Random, randomFrom } from "../support/data/random.ts";
@@ -113,7 +113,7 @@ function storeAt(number: number): TraceStore {
   return store;
 }
 
-const batch = new Batch(MAPPING, false);
+const batch = new EventBlock(MAPPING, false);
 const writer = new SegmentWriter(true);
 // A segment is made but once.
 writer.append(traceBlock([{ key: keyOf(0) }]));

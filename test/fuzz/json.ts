@@ -1,4 +1,4 @@
-import { ByteWriter } from "../../src/clickhouse/native/byte-writer.ts";
+import { ByteWriter } from "../../src/bytes/byte-writer.ts";
 import { EMBED, embedOf, needsEscape } from "../../src/json/json-string.ts";
 import { JsonObjectBuilder } from "../../src/json/object-builder.ts";
 import type { Random } from "../support/data/random.ts";

@@ -32,7 +32,7 @@ describe.each([
         runner().join(" "),
         ...sizes,
       ],
-      // With the allocator's setting given, a run does not start itself anew, which it would do without the emulator.
+      // With the allocator's setting given, a run does not restart itself, which it would do without the emulator.
       { cwd: ROOT, env: { ...process.env, MIMALLOC_PURGE_DELAY: "-1" } },
     );
     expect(output).toMatch(/the same: 19,\d\d\d events in every column/);

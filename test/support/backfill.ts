@@ -8,7 +8,7 @@ import {
   type BackfillOptions,
   type BackfillReport,
   runBackfill,
-} from "../../src/pipeline/backfill.ts";
+} from "../../src/run/backfill.ts";
 import type { TestServer } from "./server.ts";
 
 /** A run in this process, with a checkpoint in a directory of its own. */

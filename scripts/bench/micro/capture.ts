@@ -4,7 +4,7 @@ import { readServerSettings } from "../../../src/clickhouse/settings/server-sett
 import { statementSettings, withPreferred } from "../../../src/clickhouse/settings/statement-settings.ts";
 import { identifier, qualifiedTable } from "../../../src/clickhouse/sql.ts";
 import type { ResolvedMapping } from "../../../src/mapping/resolve.ts";
-import { checkTables } from "../../../src/pipeline/preflight/preflight.ts";
+import { checkTables } from "../../../src/run/preflight/preflight.ts";
 import { tracesStatement } from "../../../src/traces/queries.ts";
 import { runOptions } from "../../../test/support/backfill.ts";
 import { PARTITION, TABLES } from "../data.ts";

@@ -1,10 +1,10 @@
+import { BufferPool } from "../../../src/bytes/buffer-pool.ts";
 import type { Block } from "../../../src/clickhouse/native/block.ts";
 import { BlockAssembler } from "../../../src/clickhouse/native/block-assembler.ts";
-import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
+import { DerivedColumns } from "../../../src/copy/enrich/derived-columns.ts";
+import { Enricher } from "../../../src/copy/enrich/enricher.ts";
+import { EventBlock } from "../../../src/copy/event-block.ts";
 import type { ResolvedMapping } from "../../../src/mapping/resolve.ts";
-import { Batch } from "../../../src/pipeline/batch.ts";
-import { Enricher } from "../../../src/pipeline/enrich/enricher.ts";
-import { MadeColumns } from "../../../src/pipeline/enrich/made-columns.ts";
 import type { TraceStore } from "../../../src/traces/store.ts";
 
 /** The local server does. */
@@ -53,7 +53,7 @@ export function copy(chunks: readonly Buffer[], target: Buffer): void {
 /** Makes the trace's columns for all rows of the blocks, and forgets them. */
 export function gather(blocks: readonly Block[], mapping: ResolvedMapping, store: TraceStore): () => number {
   const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
-  const made = new MadeColumns(mapping.made, TAKES_JSON_PATHS);
+  const made = new DerivedColumns(mapping.derived, TAKES_JSON_PATHS);
   return () => {
     let withoutTrace = 0;
     for (const block of blocks) {
@@ -71,16 +71,16 @@ export function fillBatches(
   mapping: ResolvedMapping,
   store: TraceStore,
   batchRows: number,
-): Batch[] {
-  const batches: Batch[] = [];
+): EventBlock[] {
+  const batches: EventBlock[] = [];
   const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
-  let batch = new Batch(mapping, TAKES_JSON_PATHS);
+  let batch = new EventBlock(mapping, TAKES_JSON_PATHS);
   for (const block of blocks) {
     for (let from = 0; from < block.rows; ) {
       from = batch.take(block, from, batchRows, enricher);
       if (!batch.isFull(batchRows)) continue;
       batches.push(batch);
-      batch = new Batch(mapping, TAKES_JSON_PATHS);
+      batch = new EventBlock(mapping, TAKES_JSON_PATHS);
     }
   }
   if (batch.rows > 0) batches.push(batch);
@@ -96,7 +96,7 @@ export function enrichAlone(
 ): () => number {
   const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
   const buffers = new BufferPool(2 ** 26);
-  const batch = new Batch(mapping, TAKES_JSON_PATHS);
+  const batch = new EventBlock(mapping, TAKES_JSON_PATHS);
   return () => {
     const assembler = new BlockAssembler(buffers);
     const held: Block[] = [];

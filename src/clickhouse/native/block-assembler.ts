@@ -1,5 +1,5 @@
+import type { BufferPool } from "../../bytes/buffer-pool.ts";
 import type { Block, BlockSchema } from "./block.ts";
-import type { BufferPool } from "./buffer-pool.ts";
 import { NativeFormatError } from "./format-error.ts";
 import { type ParseCursor, parseBlock } from "./parser.ts";
 

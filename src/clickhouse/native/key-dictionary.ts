@@ -1,6 +1,6 @@
+import { readVarint } from "../../bytes/varint.ts";
 import type { Block } from "./block.ts";
 import { NativeFormatError } from "./format-error.ts";
-import { readVarint } from "./varint.ts";
 
 const FNV_OFFSET = 0x811c9dc5 | 0;
 const FNV_PRIME = 0x01000193;

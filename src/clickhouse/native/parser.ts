@@ -1,3 +1,4 @@
+import { varintBytes, writeVarint } from "../../bytes/varint.ts";
 import {
   type Block,
   type BlockColumn,
@@ -8,7 +9,6 @@ import {
 } from "./block.ts";
 import { NativeFormatError } from "./format-error.ts";
 import { layoutOf, type Step } from "./layout.ts";
-import { varintBytes, writeVarint } from "./varint.ts";
 
 /** No block may be larger: positions are 32-bit integers, and a server asked for small blocks sends none near it. */
 export const MAX_BLOCK_BYTES = 2 ** 30;

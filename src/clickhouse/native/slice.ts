@@ -1,8 +1,8 @@
+import type { Scratch } from "../../bytes/scratch.ts";
+import { readVarint } from "../../bytes/varint.ts";
 import { type Block, type BlockColumn, type IndexedStep, STRINGS_PER_MARK } from "./block.ts";
 import { NativeFormatError } from "./format-error.ts";
 import { LOW_CARDINALITY_FLAGS } from "./parser.ts";
-import type { Scratch } from "./scratch.ts";
-import { readVarint } from "./varint.ts";
 
 /** The rows `from` to `to` (exclusive) of a block. */
 export interface BlockSlice {
@@ -20,7 +20,7 @@ interface ValueRange {
 /**
  * Appends to `parts` the data of one column, without its header, for the rows of all the slices as one block has them.
  * Bytes are referred to, not copied; only array offsets that no longer begin at 0 and LowCardinality columns whose keys
- * come from several blocks are written anew, into `scratch`. The slices' blocks have one schema; slices of a block ascend.
+ * come from several blocks are written again, into `scratch`. The slices' blocks have one schema; slices of a block ascend.
  * Throws a NativeFormatError for an index that is none of its dictionary's keys, and for dictionaries to be joined whose
  * first key is not the default.
  */

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { BufferPool } from "../../../src/bytes/buffer-pool.ts";
 import type { Compression } from "../../../src/clickhouse/connection.ts";
-import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
 import { selectBlocks } from "../../../src/clickhouse/select-blocks.ts";
 import { type QuerySettings, Server } from "../../../src/clickhouse/server.ts";
 import { readServerSettings } from "../../../src/clickhouse/settings/server-settings.ts";

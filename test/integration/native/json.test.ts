@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { ByteWriter } from "../../../src/clickhouse/native/byte-writer.ts";
+import { ByteWriter } from "../../../src/bytes/byte-writer.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { readServerSettings } from "../../../src/clickhouse/settings/server-settings.ts";
 import { statementSettings } from "../../../src/clickhouse/settings/statement-settings.ts";

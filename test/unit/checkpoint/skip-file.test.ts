@@ -3,8 +3,8 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileS
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSkipFile } from "../../../src/checkpoint/skip-file.ts";
+import type { RejectedRow } from "../../../src/copy/rejected-row.ts";
 import { UsageError } from "../../../src/errors.ts";
-import type { BadRow } from "../../../src/pipeline/bad-row.ts";
 
 const SUBJECT = { partition: "202501", database: "default", sourceTable: "observations" };
 const NOW = (): Date => new Date("2025-02-03T04:05:06.789Z");
@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-function badRow(id: string, hex: string | null = null): BadRow {
+function badRow(id: string, hex: string | null = null): RejectedRow {
   const text = (value: string) => ({ text: value, hex: null });
   return {
     row: {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type WaitNotice, type WaitPolicy, waitForMerges } from "../../../src/clickhouse/merge-wait.ts";
-import { StepError } from "../../../src/clickhouse/retry.ts";
+import { OperationError } from "../../../src/clickhouse/retry.ts";
 import { refusalOf, ServerError, TransportError } from "../../../src/clickhouse/server-errors.ts";
 
 const TOO_MANY_PARTS = new ServerError(252, 500, "Too many parts (301)");
@@ -34,9 +34,9 @@ describe("waitForMerges", () => {
       throw TOO_MANY_PARTS;
     });
     const error: unknown = await failed.catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(StepError);
-    expect((error as StepError).cause).toBe(TOO_MANY_PARTS);
-    expect((error as StepError).message).toMatch(
+    expect(error).toBeInstanceOf(OperationError);
+    expect((error as OperationError).cause).toBe(TOO_MANY_PARTS);
+    expect((error as OperationError).message).toMatch(
       /^Inserting: after .* the table still has too many parts: Too many/,
     );
     expect(notices.length).toBeGreaterThan(0);

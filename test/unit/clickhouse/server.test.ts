@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
+import { BufferPool } from "../../../src/bytes/buffer-pool.ts";
 import { selectBlocks } from "../../../src/clickhouse/select-blocks.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { ServerError } from "../../../src/clickhouse/server-errors.ts";

@@ -1,6 +1,6 @@
 // A core that copies nothing: FAKE says how it behaves. Type imports only, since it is loaded in another place.
-import type { BackfillEvent, BackfillOptions, BackfillReport } from "../../../src/pipeline/backfill.ts";
-import type { PageLedger } from "../../../src/pipeline/ledger.ts";
+import type { BackfillEvent, BackfillOptions, BackfillReport } from "../../../src/run/backfill.ts";
+import type { PageLedger } from "../../../src/run/page-ledger.ts";
 
 const KEY = { projectId: "p", type: "SPAN", date: "2025-01-15", id: "x" };
 

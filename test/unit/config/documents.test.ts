@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { helpText } from "../../../src/commands/help.ts";
 import { parseDotenv } from "../../../src/config/dotenv.ts";
@@ -7,7 +7,8 @@ import { OPTION_LIST } from "../../../src/config/options.ts";
 import { resolveSettings } from "../../../src/config/resolve.ts";
 import { settingsFrom } from "./settings.ts";
 
-const EXAMPLE = readFileSync(join(import.meta.dir, "../../../.env.example"), "utf8");
+const ROOT = join(import.meta.dir, "../../..");
+const EXAMPLE = readFileSync(join(ROOT, ".env.example"), "utf8");
 const HELP = helpText();
 
 describe(".env.example", () => {
@@ -46,3 +47,12 @@ describe("--help", () => {
     expect(flags).toEqual([...known, "help", "version"]);
   });
 });
+
+test.each(["README.md", "ARCHITECTURE.md", ...new Bun.Glob("docs/**/*.md").scanSync({ cwd: ROOT })])(
+  "%s names files that are there",
+  (document) => {
+    const text = readFileSync(join(ROOT, document), "utf8");
+    const named = [...text.matchAll(/\b(?:src|test|scripts)\/[\w./-]+\.(?:ts|py)\b/g)].map(([path]) => path);
+    expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  },
+);

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ByteWriter } from "../../../src/clickhouse/native/byte-writer.ts";
+import { ByteWriter } from "../../../src/bytes/byte-writer.ts";
 import { appendText, unescapeTo } from "../../../src/json/json-text.ts";
 import { withSeed } from "../../support/property.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { ByteWriter } from "../../../src/clickhouse/native/byte-writer.ts";
+import { ByteWriter } from "../../../src/bytes/byte-writer.ts";
 import { embedOf, needsEscape } from "../../../src/json/json-string.ts";
 import { JsonObjectBuilder } from "../../../src/json/object-builder.ts";
 

@@ -25,8 +25,8 @@ function problemsOf(...tables: Parameters<typeof resolve>): readonly string[] {
   return [];
 }
 
-function namesOf({ copied, made }: ResolvedMapping): string[] {
-  return [...copied.map(({ name }) => name), ...made.map(({ column }) => column.name)];
+function namesOf({ copied, derived }: ResolvedMapping): string[] {
+  return [...copied.map(({ name }) => name), ...derived.map(({ column }) => column.name)];
 }
 
 describe("the mapping", () => {

@@ -1,7 +1,7 @@
+import { BufferPool } from "../../../src/bytes/buffer-pool.ts";
+import { Scratch } from "../../../src/bytes/scratch.ts";
 import type { Block } from "../../../src/clickhouse/native/block.ts";
 import { BlockAssembler } from "../../../src/clickhouse/native/block-assembler.ts";
-import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
-import { Scratch } from "../../../src/clickhouse/native/scratch.ts";
 import { appendColumn, type BlockSlice } from "../../../src/clickhouse/native/slice.ts";
 
 /** The blocks of an answer that arrives in the given chunks; throws when it does not end with a whole block. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { BufferPool } from "../../../src/bytes/buffer-pool.ts";
 import { BlockAssembler } from "../../../src/clickhouse/native/block-assembler.ts";
-import { BufferPool } from "../../../src/clickhouse/native/buffer-pool.ts";
 import { NativeFormatError } from "../../../src/clickhouse/native/format-error.ts";
 import { chooseSeed, randomFrom } from "../../support/data/random.ts";
 import { assemble, columnData } from "./assemble.ts";

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import type { BackfillEvent } from "../../../src/pipeline/backfill.ts";
 import {
   advanceProgress,
   INITIAL_PROGRESS,
@@ -7,6 +6,7 @@ import {
   type ProgressState,
   snapshotProgress,
 } from "../../../src/report/progress.ts";
+import type { BackfillEvent } from "../../../src/run/backfill.ts";
 
 type Timed = readonly [atMs: number, event: BackfillEvent];
 

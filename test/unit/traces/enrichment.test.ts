@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Block } from "../../../src/clickhouse/native/block.ts";
+import { Enricher } from "../../../src/copy/enrich/enricher.ts";
+import { EventBlock } from "../../../src/copy/event-block.ts";
 import { type ResolvedMapping, resolveMapping } from "../../../src/mapping/resolve.ts";
-import { Batch } from "../../../src/pipeline/batch.ts";
-import { Enricher } from "../../../src/pipeline/enrich/enricher.ts";
 import type { TraceStore } from "../../../src/traces/store.ts";
 import { chooseSeed, type Random, randomFrom } from "../../support/data/random.ts";
 import { type Columns, EVENTS, OBSERVATIONS, shape, TRACES, without } from "../mapping/shapes.ts";
@@ -73,7 +73,7 @@ function enrich(
 ): { events: Partial<MadeEvent>[]; withoutTrace: number } {
   const mapping = mappingFor(target);
   const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
-  const batch = new Batch(mapping, false);
+  const batch = new EventBlock(mapping, false);
   const events: Partial<MadeEvent>[] = [];
   let withoutTrace = 0;
   const send = (): void => {

@@ -1,0 +1,127 @@
+import { Scratch } from "../bytes/scratch.ts";
+import { varintBytes, writeVarint } from "../bytes/varint.ts";
+import type { Block } from "../clickhouse/native/block.ts";
+import { encodeColumnHeader } from "../clickhouse/native/parser.ts";
+import { appendColumn, type BlockSlice } from "../clickhouse/native/slice.ts";
+import type { ResolvedMapping } from "../mapping/resolve.ts";
+import { DerivedColumns } from "./enrich/derived-columns.ts";
+import type { Enricher } from "./enrich/enricher.ts";
+
+/** Parts smaller than this are joined: each part becomes a write of the request. */
+const SMALL_PART_BYTES = 128 * 1024;
+
+/** Batches of large rows are cut by size, since two of them are in memory per pipeline: at 16 MiB where 10,000 rows are asked for. */
+const MIN_CUT_BYTES = 16 * 2 ** 20;
+const CUT_BYTES_PER_ROW = MIN_CUT_BYTES / 10_000;
+const NEARLY = 0.75;
+
+/** The events of one insert, which are one Native block and so stored all or not at all. Used again after `reset`. */
+export class EventBlock {
+  readonly #copiedColumns: number;
+  readonly #derived: DerivedColumns;
+  readonly #slices: BlockSlice[] = [];
+  readonly #scratch = new Scratch();
+  rows = 0;
+  withoutTrace = 0;
+  /** Size of the rows as they came over the wire, about. */
+  sourceBytes = 0;
+
+  /** `takesJsonPaths`: the server reads JSON columns that come as paths. */
+  constructor(mapping: ResolvedMapping, takesJsonPaths: boolean) {
+    this.#copiedColumns = mapping.copied.length;
+    this.#derived = new DerivedColumns(mapping.derived, takesJsonPaths, mapping.keptJson);
+  }
+
+  /**
+   * Takes in as many rows of a block from row `from` on as it may have, and returns the row up to which it has; for a batch
+   * that is not full. The block must stay as it is until `reset`.
+   */
+  take(block: Block, from: number, maxRows: number, enricher: Enricher): number {
+    const to = Math.min(block.rows, from + maxRows - this.rows);
+    this.add({ block, from, to }, enricher);
+    return to;
+  }
+
+  /** Takes in a slice, whatever its size. */
+  add(slice: BlockSlice, enricher: Enricher): void {
+    const rows = slice.to - slice.from;
+    this.withoutTrace += enricher.append(slice, this.#derived);
+    this.#slices.push(slice);
+    if (!this.#derived.isExact) {
+      this.#derived.restartAsText();
+      for (const again of this.#slices) enricher.append(again, this.#derived);
+    }
+    this.rows += rows;
+    this.sourceBytes += Math.round((blockBytes(slice.block) * rows) / slice.block.rows);
+  }
+
+  /** Whether it takes no more. */
+  isFull(maxRows: number): boolean {
+    const cutBytes = Math.max(MIN_CUT_BYTES, maxRows * CUT_BYTES_PER_ROW);
+    return this.rows >= maxRows || this.sourceBytes >= cutBytes;
+  }
+
+  /** Whether it should be sent where a block ends: a batch that begins and ends with blocks holds fewer of them in memory. */
+  isNearlyFull(maxRows: number): boolean {
+    return this.isFull(NEARLY * maxRows);
+  }
+
+  /** Where the batch has its rows from, in their order. */
+  get slices(): readonly BlockSlice[] {
+    return this.#slices;
+  }
+
+  /** The batch as the body of an insert, which is good until the next call or `reset`. */
+  body(): Buffer[] {
+    const scratch = this.#scratch;
+    scratch.reset();
+    const first = this.#slices[0];
+    if (first === undefined) return [];
+    const columns = this.#copiedColumns + this.#derived.count;
+    const head = scratch.take(varintBytes(columns) + varintBytes(this.rows));
+    writeVarint(head, writeVarint(head, 0, columns), this.rows);
+    const parts: Buffer[] = [head];
+    for (let i = 0; i < this.#copiedColumns; i++) {
+      const { name, type } = first.block.schema.columns[i] as { name: string; type: string };
+      parts.push(encodeColumnHeader(name, type));
+      appendColumn(parts, this.#slices, i, scratch);
+    }
+    this.#derived.appendTo(parts, this.rows);
+    return joinSmall(parts, scratch);
+  }
+
+  reset(): void {
+    this.#slices.length = 0;
+    this.#derived.reset();
+    this.rows = 0;
+    this.withoutTrace = 0;
+    this.sourceBytes = 0;
+  }
+}
+
+function blockBytes({ at }: Block): number {
+  return at.end[at.steps - 1] as number;
+}
+
+/** Joins runs of small parts to larger ones. */
+function joinSmall(parts: readonly Buffer[], scratch: Scratch): Buffer[] {
+  const joined: Buffer[] = [];
+  for (let i = 0; i < parts.length; ) {
+    const part = parts[i] as Buffer;
+    let end = i;
+    let bytes = 0;
+    while (end < parts.length && bytes + (parts[end] as Buffer).length < SMALL_PART_BYTES) {
+      bytes += (parts[end] as Buffer).length;
+      end++;
+    }
+    if (end - i < 2) {
+      if (part.length > 0) joined.push(part);
+      i++;
+      continue;
+    }
+    const run = scratch.take(bytes);
+    for (let at = 0; i < end; i++) at += (parts[i] as Buffer).copy(run, at);
+    if (bytes > 0) joined.push(run);
+  }
+  return joined;
+}

@@ -1,0 +1,267 @@
+import type { BufferPool } from "../bytes/buffer-pool.ts";
+import type { Block } from "../clickhouse/native/block.ts";
+import type { OpenInsert } from "../clickhouse/open-insert.ts";
+import { OperationError } from "../clickhouse/retry.ts";
+import { selectBlocks } from "../clickhouse/select-blocks.ts";
+import { identifier } from "../clickhouse/sql.ts";
+import { describeRange, type KeyRange } from "../plan/key-range.ts";
+import { rangeCondition } from "../plan/source-key.ts";
+import type { TraceStore } from "../traces/store.ts";
+import { CarefulInserter, type InsertContext, insertStatement } from "./careful-insert.ts";
+import { Enricher } from "./enrich/enricher.ts";
+import { EventBlock } from "./event-block.ts";
+import { INSERT_LIMITS, InsertFailure, InsertSequence } from "./insert-sequence.ts";
+import { InsertSize } from "./insert-size.ts";
+import { type PageMode, PageRecovery } from "./page-recovery.ts";
+import type { RejectedRow } from "./rejected-row.ts";
+
+/** What copying pages needs. */
+export interface PageCopying extends InsertContext {
+  /** The quoted table. */
+  readonly source: string;
+  readonly partition: string;
+  readonly dryRun: boolean;
+  /** Rows of an INSERT statement, at most; no more than those of a batch: each batch is an INSERT of its own. */
+  readonly insertRows: number;
+  /** The server reads JSON columns that come as paths. */
+  readonly takesJsonPaths: boolean;
+}
+
+/** What was copied of a page. */
+export interface PageResult {
+  readonly rows: number;
+  readonly withoutTrace: number;
+  /** Size of the page's observations as they came over the wire. */
+  readonly bytes: number;
+}
+
+/** A page that is copied: `rows` counts all of its observations. */
+export interface CopiedPage extends PageResult {
+  /** Rows that are not in the target, since the server rejects them. */
+  readonly skipped: readonly RejectedRow[];
+}
+
+/** What a copier tells of a page. */
+export interface PageListener {
+  /** After each batch: what of the page is done. After a failed attempt it starts again from zero. */
+  onProgress(done: PageResult): void;
+  /** All of the page is read, and all but its last batch are sent: the copier is free to read another page. */
+  onRead(): void;
+}
+
+/** A page while it is copied. */
+interface PageInProgress {
+  readonly range: KeyRange;
+  readonly listener: PageListener;
+  readonly mode: PageMode;
+  readonly done: { rows: number; withoutTrace: number; bytes: number; readonly skipped: RejectedRow[] };
+  /** Rejects when the page's last batch so far could not be sent. */
+  sent: Promise<void>;
+  /** The INSERTs that carry the page's blocks. */
+  readonly inserts: Set<OpenInsert>;
+}
+
+/** Requests go on when a stop is asked for; stopping at once ends the thread. */
+const NEVER = new AbortController().signal;
+
+/**
+ * Copies pages: fetching the next block, enriching and inserting overlap, also across pages. One page is read, and one batch
+ * inserted, at a time.
+ */
+export class PageCopier {
+  readonly #copying: PageCopying;
+  readonly #enricher: Enricher;
+  readonly #buffers: BufferPool;
+  readonly #users = new Map<Block, number>();
+  readonly #sender: CarefulInserter;
+  readonly #inserts: InsertSequence;
+  readonly #insertSize: InsertSize;
+  readonly #recovery: PageRecovery;
+  /** No other page will come: an INSERT ends with the last block of each. */
+  #isDrained = false;
+  #filling: EventBlock;
+  #sending: EventBlock;
+  /** Resolve, never reject, once the current page is read, and once the batch in flight is stored or has failed. */
+  #read: Promise<void> = Promise.resolve();
+  #sent: Promise<void> = Promise.resolve();
+  /** Why a batch could not be stored, for good: the run is about to end. */
+  #failure: OperationError | null = null;
+
+  /** Blocks get their buffers from `buffers`. */
+  constructor(copying: PageCopying, store: TraceStore, buffers: BufferPool) {
+    this.#copying = copying;
+    this.#buffers = buffers;
+    this.#enricher = new Enricher(store, copying.mapping.tagsBecomeMetadata);
+    this.#filling = new EventBlock(copying.mapping, copying.takesJsonPaths);
+    this.#sending = new EventBlock(copying.mapping, copying.takesJsonPaths);
+    this.#sender = new CarefulInserter(copying, store);
+    const { server, target, mapping, retry, insertRows, batchRows } = copying;
+    const insertSql = insertStatement(target, mapping);
+    this.#insertSize = new InsertSize(insertRows);
+    this.#inserts = new InsertSequence({
+      // An INSERT is never cut by a stop: it ends after a block, and is acknowledged.
+      open: () => {
+        const insert = server.openInsert({ sql: insertSql }, NEVER);
+        insert.acknowledged.then(
+          () => this.#insertSize.grow(),
+          // Its pages learn of the failure.
+          () => {},
+        );
+        return insert;
+      },
+      maxRows: () => this.#insertSize.rows,
+      stop: retry.signal,
+      limits: INSERT_LIMITS,
+    });
+    this.#recovery = new PageRecovery({ ...copying, insertSize: this.#insertSize, blockRows: batchRows });
+  }
+
+  /** Says that no page will follow those that were given: INSERTs need not wait for more blocks. */
+  drain(): void {
+    this.#isDrained = true;
+    this.#inserts.endCurrent();
+  }
+
+  /**
+   * Copies a page and returns when the server has acknowledged all of its rows but the skipped ones. May be called while the
+   * page before is copied; the reading begins when that one is read. Rejects with a OperationError that names the step and the
+   * range, or with the reason of the retry policy's signal.
+   */
+  async copy(range: KeyRange, listener: PageListener): Promise<CopiedPage> {
+    const where = describeRange(range);
+    try {
+      return await this.#recovery.run(`Copying ${this.#copying.source}, ${where}`, where, (mode) =>
+        this.#attempt(range, listener, mode),
+      );
+    } catch (error) {
+      // No other page may begin an INSERT once the run is about to end.
+      if (error instanceof OperationError) this.#failure ??= error;
+      throw error;
+    }
+  }
+
+  async #attempt(range: KeyRange, listener: PageListener, mode: PageMode): Promise<CopiedPage> {
+    const done: PageInProgress["done"] = { rows: 0, withoutTrace: 0, bytes: 0, skipped: [] };
+    const page: PageInProgress = {
+      range,
+      listener,
+      mode,
+      done,
+      sent: Promise.resolve(),
+      inserts: new Set(),
+    };
+    const { promise, resolve: endReading } = Promise.withResolvers<void>();
+    const before = this.#read;
+    this.#read = promise;
+    await before;
+    try {
+      await this.#readPage(page);
+    } catch (error) {
+      // Requests in flight finish before anything else is told.
+      await page.sent.catch(() => {});
+      throw error;
+    } finally {
+      endReading();
+    }
+    listener.onRead();
+    await page.sent;
+    if (this.#isDrained) this.#inserts.endCurrent();
+    for (const insert of page.inserts) {
+      await insert.acknowledged.catch((error: unknown) => {
+        throw new InsertFailure(insert, error);
+      });
+    }
+    return done;
+  }
+
+  /** Reads a page and sends its batches; the last one is in flight when it resolves. */
+  async #readPage(page: PageInProgress): Promise<void> {
+    try {
+      for await (const block of this.#blocks(page.range)) {
+        this.#retain(block);
+        try {
+          await this.#take(block, page);
+        } finally {
+          this.#release(block);
+        }
+      }
+      if (this.#filling.rows > 0) await this.#send(page);
+    } finally {
+      // Empty unless something went wrong.
+      this.#empty(this.#filling);
+    }
+  }
+
+  async #take(block: Block, page: PageInProgress): Promise<void> {
+    for (let from = 0; from < block.rows; ) {
+      // More than full, where batches have become smaller since.
+      if (this.#filling.isFull(this.#sender.maxRows)) await this.#send(page);
+      this.#retain(block);
+      from = this.#filling.take(block, from, this.#sender.maxRows, this.#enricher);
+    }
+    if (this.#filling.isNearlyFull(this.#sender.maxRows)) await this.#send(page);
+  }
+
+  #blocks(range: KeyRange): AsyncIterable<Block> {
+    const { server, mapping, source, partition, retry } = this.#copying;
+    const condition = rangeCondition(range);
+    const items = [...mapping.copied, ...mapping.helpers];
+    const sql = `SELECT ${items.map(({ name, sql }) => `${sql} AS ${identifier(name)}`).join(", ")}
+      FROM ${source} AS o FINAL WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
+    const params = { ...condition.params, partition };
+    return selectBlocks(server, { kind: "pageRead", sql, params }, this.#buffers, retry.signal);
+  }
+
+  /** Sends the batch that is filled once the one before is stored. Rejects when that was the page's, or failed for good. */
+  async #send(page: PageInProgress): Promise<void> {
+    await this.#sent;
+    await page.sent;
+    if (this.#failure !== null) throw this.#failure;
+    [this.#filling, this.#sending] = [this.#sending, this.#filling];
+    page.sent = this.#insert(this.#sending, page);
+    this.#sent = page.sent.catch(() => {});
+  }
+
+  async #insert(batch: EventBlock, page: PageInProgress): Promise<void> {
+    const { range, done, listener } = page;
+    try {
+      // A dry run encodes what it does not send: that is where odd data would show.
+      if (this.#copying.dryRun) batch.body();
+      else if (page.mode === "open" && this.#copying.insertRows > this.#copying.batchRows)
+        page.inserts.add(await this.#inserts.write(batch.body(), batch.rows));
+      else done.skipped.push(...(await this.#sender.send(batch, describeRange(range))));
+      done.rows += batch.rows;
+      done.withoutTrace += batch.withoutTrace;
+      done.bytes += batch.sourceBytes;
+    } catch (error) {
+      if (error instanceof OperationError) this.#failure = error;
+      throw error;
+    } finally {
+      this.#empty(batch);
+    }
+    const { rows, withoutTrace, bytes } = done;
+    listener.onProgress({ rows, withoutTrace, bytes });
+  }
+
+  /** Gives back what a batch refers to. */
+  #empty(batch: EventBlock): void {
+    for (const { block } of batch.slices) this.#release(block);
+    batch.reset();
+  }
+
+  #retain(block: Block): void {
+    this.#users.set(block, (this.#users.get(block) ?? 0) + 1);
+  }
+
+  #release(block: Block): void {
+    const users = this.#users.get(block);
+    // Two blocks in one buffer would be rows that are silently wrong.
+    if (users === undefined) throw new Error("A block was given back twice");
+    if (users > 1) {
+      this.#users.set(block, users - 1);
+      return;
+    }
+    this.#users.delete(block);
+    this.#buffers.release(block.bytes);
+  }
+}

@@ -1,0 +1,127 @@
+import type { WaitNotice } from "../clickhouse/merge-wait.ts";
+import type { OpenInsert } from "../clickhouse/open-insert.ts";
+import { backoffMs, OperationError, pause, type RetryPolicy } from "../clickhouse/retry.ts";
+import { awaitsMerges, isServerFailure, isTransient, refusalOf } from "../clickhouse/server-errors.ts";
+import type { SplitNotice } from "./careful-insert.ts";
+import { InsertFailure } from "./insert-sequence.ts";
+import type { InsertSize } from "./insert-size.ts";
+
+/** How a page is copied: within open INSERTs, or block by block, each an INSERT of its own. */
+export type PageMode = "open" | "careful";
+
+/** What a page needs to be copied again. */
+export interface Recovery {
+  readonly retry: RetryPolicy;
+  /** How long inserts wait for merges; 0: they do not. */
+  readonly maxWaitMs: number;
+  readonly onWait: (notice: WaitNotice) => void;
+  readonly onSplit: (notice: SplitNotice) => void;
+  /** The quoted table. */
+  readonly target: string;
+  /** Rows of an INSERT, which shrink where size was the reason of a failure. */
+  readonly insertSize: InsertSize;
+  /** Rows of a block: an INSERT of fewer rows is no longer a matter of its number of blocks. */
+  readonly blockRows: number;
+}
+
+const FIRST_WAIT_MS = 1_000;
+
+/**
+ * Copies pages until they are copied: what passes by itself is tried again with backoff, too many parts are waited for, an
+ * INSERT that was too large is followed by smaller ones, and a page with a value that the server rejects goes the careful way.
+ * One for each pipeline.
+ */
+export class PageRecovery {
+  readonly #recovery: Recovery;
+  /** Failures that one of the pages of the INSERT has dealt with. */
+  readonly #handled = new WeakSet<OpenInsert>();
+
+  constructor(recovery: Recovery) {
+    this.#recovery = recovery;
+  }
+
+  /**
+   * Runs `attempt` until it succeeds. `where` is the key range, for messages. Rejects with a OperationError, or with the reason of
+   * the retry policy's signal.
+   */
+  async run<Result>(
+    step: string,
+    where: string,
+    attempt: (mode: PageMode) => Promise<Result>,
+  ): Promise<Result> {
+    const { retry } = this.#recovery;
+    const state = { retries: 0, waits: 0, waitingSinceMs: null as number | null, halvings: 0 };
+    let mode: PageMode = "open";
+    for (;;) {
+      retry.signal.throwIfAborted();
+      try {
+        return await attempt(mode);
+      } catch (error) {
+        retry.signal.throwIfAborted();
+        if (error instanceof OperationError) throw error;
+        if (!(error instanceof InsertFailure)) {
+          await this.#retry(step, error, state);
+          continue;
+        }
+        const inserting = `Inserting into ${this.#recovery.target}, ${where}`;
+        const { cause, insert } = error;
+        const refusal = refusalOf(cause);
+        if (awaitsMerges(cause) && this.#recovery.maxWaitMs > 0) {
+          await this.#wait(inserting, cause, state);
+        } else if (refusal?.reason === "data") {
+          this.#announce({ reason: "data", step: inserting, message: refusal.error.message }, insert);
+          mode = "careful";
+        } else if (refusal?.reason === "size") {
+          if (insert.rows <= this.#recovery.blockRows) mode = "careful";
+          else this.#shrink(insert);
+          this.#announce({ reason: "size", step: inserting, message: refusal.error.message }, insert);
+          // What used up the memory or the time may be other queries.
+          await pause(backoffMs(state.halvings++, Math.random()), retry.signal);
+        } else {
+          await this.#retry(inserting, cause, state);
+        }
+      }
+    }
+  }
+
+  async #retry(step: string, error: unknown, state: { retries: number }): Promise<void> {
+    const { maxRetries, onRetry, signal } = this.#recovery.retry;
+    // A bug stays one, with its own message and stack.
+    if (!isServerFailure(error)) throw error;
+    if (state.retries >= maxRetries || !isTransient(error)) throw new OperationError(step, error);
+    const delayMs = backoffMs(state.retries++, Math.random());
+    onRetry({ step, attempt: state.retries, maxRetries, delayMs, message: error.message });
+    await pause(delayMs, signal);
+  }
+
+  async #wait(
+    step: string,
+    error: Error,
+    state: { waits: number; waitingSinceMs: number | null },
+  ): Promise<void> {
+    const { maxWaitMs, onWait, retry } = this.#recovery;
+    state.waitingSinceMs ??= performance.now();
+    const leftMs = maxWaitMs - (performance.now() - state.waitingSinceMs);
+    if (leftMs <= 0) {
+      throw new OperationError(
+        `${step}: after ${maxWaitMs / 60_000} minutes the table still has too many parts`,
+        error,
+      );
+    }
+    const delayMs = Math.min(backoffMs(state.waits++, Math.random(), FIRST_WAIT_MS), Math.ceil(leftMs));
+    onWait({ reason: "merges", step, delayMs, message: error.message });
+    await pause(delayMs, retry.signal);
+  }
+
+  #shrink(insert: OpenInsert): void {
+    if (this.#handled.has(insert)) return;
+    this.#recovery.insertSize.shrink(Math.max(this.#recovery.blockRows, Math.floor(insert.rows / 2)));
+  }
+
+  /** Several pages are in one INSERT: what happened to it is said once. */
+  #announce(notice: SplitNotice, insert: OpenInsert): void {
+    if (this.#handled.has(insert)) return;
+    this.#handled.add(insert);
+    this.#recovery.onSplit(notice);
+  }
+}

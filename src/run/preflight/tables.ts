@@ -1,0 +1,121 @@
+import { OperationError, type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
+import type { Server } from "../../clickhouse/server.ts";
+import { ERROR_CODE, ServerError } from "../../clickhouse/server-errors.ts";
+import { qualifiedTable } from "../../clickhouse/sql.ts";
+import {
+  MappingError,
+  type ResolvedMapping,
+  resolveMapping,
+  type TableShape,
+} from "../../mapping/resolve.ts";
+import type { BackfillOptions } from "../backfill.ts";
+import { type EngineFacts, EXPECTATIONS, engineProblems, readEngines } from "./engines.ts";
+
+/** What was found of the three tables. */
+export interface TableFindings {
+  /** Null where the columns do not allow it. */
+  readonly mapping: ResolvedMapping | null;
+  readonly targetColumns: ReadonlySet<string>;
+  /** By the names of those tables that are there. */
+  readonly engines: ReadonlyMap<string, EngineFacts>;
+  /** What stands in the way of a run, each as a line of text. */
+  readonly problems: readonly string[];
+  /** The first line of a message with these problems. */
+  readonly headline: string;
+}
+
+/**
+ * Looks whether the tables are there, with engines and keys that repeated inserts and FINAL can rely on and with the columns and
+ * types that the mapping needs, and applies the mapping to them. Rejects with a OperationError where the server cannot be asked.
+ */
+export async function inspectTables(
+  server: Server,
+  options: BackfillOptions,
+  retry: RetryPolicy,
+): Promise<TableFindings> {
+  const { source, traces, target } = options.tables;
+  const { database, url } = options.connection;
+  const names = [source, traces, target];
+  const answers = await Promise.all(names.map((name) => describe(server, database, name, retry)));
+  const unreadable = answers.filter((answer) => "code" in answer);
+  const problems = unreadable.map(({ problem }) => problem);
+  const readable = answers.filter((answer) => "columns" in answer);
+  const isReadable = (name: string): boolean => readable.some((shape) => shape.name === name);
+  const shapeOf = (name: string): TableShape =>
+    readable.find((shape) => shape.name === name) ?? { name, columns: [] };
+  let mapping: ResolvedMapping | null = null;
+  try {
+    mapping = resolveMapping(shapeOf(source), shapeOf(traces), shapeOf(target));
+  } catch (error) {
+    if (!(error instanceof MappingError)) throw error;
+    // Columns of a missing table would only repeat that it is missing.
+    const isNews = (problem: string): boolean =>
+      !unreadable.some(({ name }) => problem.startsWith(`${name}: `));
+    problems.push(...error.problems.filter(isNews));
+  }
+  const facts = await readEngines(server, database, options.tables, retry);
+  for (const role of ["source", "traces", "target"] as const) {
+    const name = options.tables[role];
+    if (isReadable(name)) problems.push(...engineProblems(name, EXPECTATIONS[role], facts.get(name)));
+  }
+  // Several event columns may lack the same source column, and several tables the same database.
+  return {
+    mapping,
+    targetColumns: new Set(shapeOf(target).columns.map(({ name }) => name)),
+    engines: facts,
+    problems: [...new Set(problems)],
+    headline: firstLine(unreadable, database, url),
+  };
+}
+
+function firstLine(unreadable: readonly UnreadableTable[], database: string, url: string): string {
+  if (unreadable.some(({ code }) => code === ERROR_CODE.unknownDatabase)) {
+    return `Database ${JSON.stringify(database)} is missing at ${url}`;
+  }
+  const missing = unreadable.filter(({ code }) => code === ERROR_CODE.unknownTable);
+  const place = `in database ${JSON.stringify(database)} at ${url}`;
+  return missing.length > 0
+    ? `Table ${missing.map(({ name }) => JSON.stringify(name)).join(", ")} is missing ${place}`
+    : `The tables ${place} cannot be used`;
+}
+
+/** A table whose columns the server does not tell. */
+interface UnreadableTable {
+  readonly name: string;
+  /** ClickHouse's error code. */
+  readonly code: number;
+  readonly problem: string;
+}
+
+/** The columns of a table, or the problem that keeps them from being known. */
+async function describe(
+  server: Server,
+  database: string,
+  table: string,
+  retry: RetryPolicy,
+): Promise<TableShape | UnreadableTable> {
+  const sql = `DESCRIBE TABLE ${qualifiedTable(database, table)}`;
+  try {
+    const rows = await withRetry(`Reading the columns of ${table}`, retry, () =>
+      server.allRows({ sql }, retry.signal),
+    );
+    const columns = rows.map(([name, type, defaultKind]) => ({
+      name: String(name),
+      type: String(type),
+      isComputed: defaultKind === "MATERIALIZED" || defaultKind === "ALIAS",
+    }));
+    return { name: table, columns };
+  } catch (error) {
+    const cause = error instanceof OperationError ? error.cause : null;
+    if (!(cause instanceof ServerError)) throw error;
+    switch (cause.code) {
+      case ERROR_CODE.unknownDatabase:
+        return { name: table, code: cause.code, problem: `${database}: ${cause.words}` };
+      case ERROR_CODE.unknownTable:
+      case ERROR_CODE.accessDenied:
+        return { name: table, code: cause.code, problem: `${table}: ${cause.words}` };
+      default:
+        throw error;
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import type { WaitNotice } from "../clickhouse/merge-wait.ts";
+import type { RetryNotice } from "../clickhouse/retry.ts";
+import type { SplitNotice } from "../copy/careful-insert.ts";
+import type { CopiedPage, PageResult } from "../copy/page-copier.ts";
+import type { Page } from "../plan/pages.ts";
+import type { WorkerEvent } from "../threads/worker-protocol.ts";
+import type { BackfillEvent } from "./backfill.ts";
+
+/** The sums of a run. */
+export interface RunTotals extends PageResult {
+  readonly traces: number;
+  readonly retries: number;
+  /** Rows that are not in the target, since the server rejects them. */
+  readonly skipped: number;
+  /** Batches, and parts of batches, that were sent in halves since they were too large. */
+  readonly halved: number;
+  /** Time in which at least one worker waited for merges. */
+  readonly waitedMs: number;
+}
+
+const NOTHING: PageResult = { rows: 0, withoutTrace: 0, bytes: 0 };
+
+/** Adds up what the workers tell, and tells it on as the run's events. */
+export class RunProgress {
+  readonly #emit: (event: BackfillEvent) => void;
+  /** What is done of the pages that are being copied. */
+  readonly #inFlight = new Map<Page, PageResult>();
+  #finished: PageResult = NOTHING;
+  /** Rows of all runs: those that pages turned out to have, and those planned for the pages to come. */
+  #totalRows = 0;
+  #traces = 0;
+  #traceBytes = 0;
+  #tracesTotal = 0;
+  #retries = 0;
+  #skipped = 0;
+  #halved = 0;
+  #waitedMs = 0;
+  #waitingUntilMs = 0;
+
+  constructor(emit: (event: BackfillEvent) => void) {
+    this.#emit = emit;
+  }
+
+  /** Begins the run: `rows` are left, `doneRows` were copied by earlier runs. */
+  plan(rows: number, doneRows: number): void {
+    this.#totalRows = rows + doneRows;
+    this.#emit({ kind: "planned", totalRows: this.#totalRows, doneRows });
+  }
+
+  planTraces(total: number): void {
+    this.#tracesTotal = total;
+    this.#emitTraces();
+  }
+
+  /** Ends the loading of traces: planned rows include old versions and deletions, which are no traces. */
+  finishTraces(): void {
+    this.#tracesTotal = this.#traces;
+    this.#emitTraces();
+  }
+
+  /** Takes in what a worker tells. */
+  hear(news: WorkerEvent): void {
+    switch (news.kind) {
+      case "traces":
+        this.#traces += news.rows;
+        this.#traceBytes += news.bytes;
+        this.#emitTraces();
+        return;
+      case "retry":
+        this.retry(news.notice);
+        return;
+      case "wait":
+        this.wait(news.notice);
+        return;
+      case "split":
+        this.#split(news.notice);
+        return;
+      case "query":
+        this.#emit({ kind: "query", record: news.record });
+        return;
+      case "quiet":
+        this.#emit({ kind: "quiet", ...news.quiet });
+        return;
+    }
+  }
+
+  retry(notice: RetryNotice): void {
+    this.#retries++;
+    this.#emit({ kind: "retry", ...notice });
+  }
+
+  /** Takes in what is done of a page. */
+  copyPage(page: Page, done: PageResult): void {
+    this.#inFlight.set(page, done);
+    this.#emitRows();
+  }
+
+  finishPage(page: Page, done: CopiedPage): void {
+    this.#inFlight.delete(page);
+    this.#skipped += done.skipped.length;
+    this.#finished = sum(this.#finished, done);
+    // Planned rows include old versions, which no page has.
+    this.#totalRows += done.rows - page.plannedRows;
+    this.#emit({ kind: "replanned", totalRows: this.#totalRows });
+    this.#emitRows();
+  }
+
+  totals(): RunTotals {
+    return {
+      ...this.#finished,
+      traces: this.#traces,
+      retries: this.#retries,
+      skipped: this.#skipped,
+      halved: this.#halved,
+      waitedMs: this.#waitedMs,
+    };
+  }
+
+  /** Takes in that something is waited for. */
+  wait(notice: WaitNotice): void {
+    const nowMs = performance.now();
+    const untilMs = nowMs + notice.delayMs;
+    // Workers wait at the same time; what counts is how much later the run ends.
+    this.#waitedMs += Math.max(0, untilMs - Math.max(nowMs, this.#waitingUntilMs));
+    this.#waitingUntilMs = Math.max(this.#waitingUntilMs, untilMs);
+    this.#emit({ kind: "wait", ...notice });
+  }
+
+  #split(notice: SplitNotice): void {
+    if (notice.reason === "size") this.#halved++;
+    this.#emit({ kind: "split", ...notice });
+  }
+
+  #emitTraces(): void {
+    const total = Math.max(this.#tracesTotal, this.#traces);
+    this.#emit({ kind: "traces", loaded: this.#traces, total, bytes: this.#traceBytes });
+  }
+
+  #emitRows(): void {
+    const { rows, bytes } = [...this.#inFlight.values()].reduce(sum, this.#finished);
+    this.#emit({ kind: "rows", rows, bytes, keptRows: this.#finished.rows });
+  }
+}
+
+function sum(a: PageResult, b: PageResult): PageResult {
+  return {
+    rows: a.rows + b.rows,
+    withoutTrace: a.withoutTrace + b.withoutTrace,
+    bytes: a.bytes + b.bytes,
+  };
+}

@@ -1,0 +1,37 @@
+import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
+import type { Server } from "../clickhouse/server.ts";
+import { TransportError } from "../clickhouse/server-errors.ts";
+import { qualifiedTable } from "../clickhouse/sql.ts";
+import type { BackfillOptions } from "./backfill.ts";
+import { readEngines } from "./preflight/engines.ts";
+import { isAccessDenied } from "./preflight/mutations.ts";
+
+/**
+ * The events of the month that `SELECT … FINAL` shows in the target: what a later run compares with what it finds. Null where there
+ * is nothing to count, as in the engine Null, or where the user may not read the target. It reads the columns of
+ * the sorting key of one month, once at the end of a run and once when a finished month is asked for again.
+ * Rejects with a OperationError.
+ */
+export async function countTargetRows(
+  server: Server,
+  { connection: { database }, tables, partition }: BackfillOptions,
+  retry: RetryPolicy,
+): Promise<number | null> {
+  const engines = await readEngines(server, database, tables, retry);
+  const facts = engines.get(tables.target);
+  if (facts === undefined || facts.sortingKey === "") return null;
+  const isByMonth = facts.partitionKey === "toYYYYMM(start_time)";
+  const month = isByMonth ? "_partition_id = {month:String}" : "toYYYYMM(start_time) = {month:UInt32}";
+  const sql = `SELECT count() FROM ${qualifiedTable(database, tables.target)} FINAL WHERE ${month}`;
+  try {
+    return await withRetry(`Counting the rows of ${tables.target}`, retry, async () => {
+      const [row] = await server.allRows({ kind: "count", sql, params: { month: partition } }, retry.signal);
+      const rows = Number(row?.[0]);
+      if (!Number.isSafeInteger(rows)) throw new TransportError("No number came back");
+      return rows;
+    });
+  } catch (error) {
+    if (isAccessDenied(error)) return null;
+    throw error;
+  }
+}

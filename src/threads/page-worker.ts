@@ -1,0 +1,158 @@
+import { randomUUID } from "node:crypto";
+import { BufferPool } from "../bytes/buffer-pool.ts";
+import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
+import { Server } from "../clickhouse/server.ts";
+import { PageCopier, type PageCopying } from "../copy/page-copier.ts";
+import { applyDeletions, loadTraces, type TraceLoading } from "../traces/loader.ts";
+import { describeTraceRange, type TraceRange } from "../traces/queries.ts";
+import { SegmentWriter } from "../traces/segment-writer.ts";
+import { TraceStore } from "../traces/store.ts";
+import { toThreadError } from "./thread-error.ts";
+import type { WorkerCommands, WorkerMessage, WorkerRequest, WorkerSetup } from "./worker-protocol.ts";
+
+/** A batch that is done gives the buffers of all its blocks back, for those that arrive next in any of the pipelines. */
+const SPARE_BYTES = 32 * 2 ** 20;
+
+/** A worker of a run: loads its share of the traces, then copies pages, and keeps what one command leaves for the next. */
+export class PageWorker {
+  readonly #post: (message: WorkerMessage) => void;
+  readonly #stop = new AbortController();
+  readonly #buffers = new BufferPool(SPARE_BYTES);
+  #setup: WorkerSetup | null = null;
+  #loading: TraceLoading | null = null;
+  #segments: SegmentWriter | null = null;
+  #store: TraceStore | null = null;
+  /** One for each of the thread's pipelines. */
+  readonly #copiers = new Map<number, PageCopier>();
+
+  constructor(post: (message: WorkerMessage) => void) {
+    this.#post = post;
+  }
+
+  /** Carries out a request and posts its result or its error; never rejects. */
+  async handle(request: WorkerRequest): Promise<void> {
+    if (request.command === "stop") {
+      this.#stop.abort(new Error("Stopped"));
+      return;
+    }
+    try {
+      this.#post({ kind: "result", call: request.call, value: await this.#carryOut(request) });
+    } catch (error) {
+      const wasStopped = this.#stop.signal.aborted;
+      this.#post({ kind: "error", call: request.call, error: toThreadError(error), wasStopped });
+    }
+  }
+
+  /** The commands, in the order in which a run gives them; one that comes too early is an error. */
+  async #carryOut(
+    request: Exclude<WorkerRequest, { command: "stop" }>,
+  ): Promise<WorkerCommands[keyof WorkerCommands]["returns"]> {
+    switch (request.command) {
+      case "setUp":
+        this.#setUp(request.argument);
+        return undefined;
+      case "loadTraces": {
+        const loading = need(this.#loading);
+        const writer = need(this.#segments);
+        const step = `Loading traces from ${loading.scope.table}, ${describeTraceRange(request.argument)}`;
+        await withRetry(step, this.#retryPolicy(), () => this.#loadTraces(loading, request.argument, writer));
+        return undefined;
+      }
+      case "takeTraces":
+        return need(this.#segments).written();
+      case "enterTraces": {
+        const { store, places } = request.argument;
+        this.#segments = null;
+        this.#store = new TraceStore(store);
+        for (const { place, records } of places) this.#store.addRecords(place, records);
+        return undefined;
+      }
+      case "applyDeletions": {
+        const loading = need(this.#loading);
+        const store = need(this.#store);
+        await withRetry(`Loading deletions from ${loading.scope.table}`, this.#retryPolicy(), () =>
+          applyDeletions(loading, store),
+        );
+        return undefined;
+      }
+      case "drain":
+        this.#copiers.get(request.argument.pipeline)?.drain();
+        return undefined;
+      case "copyPage": {
+        const { range, pipeline } = request.argument;
+        const copier = this.#copiers.get(pipeline) ?? this.#makeCopier();
+        this.#copiers.set(pipeline, copier);
+        return await copier.copy(range, {
+          onProgress: (done) => this.#post({ kind: "page", call: request.call, done }),
+          onRead: () => this.#post({ kind: "read", call: request.call }),
+        });
+      }
+    }
+  }
+
+  /** Loads a range and tells of it; what a failed attempt told is taken back. */
+  async #loadTraces(loading: TraceLoading, range: TraceRange, writer: SegmentWriter): Promise<void> {
+    const told = { rows: 0, bytes: 0 };
+    const tell = (rows: number, bytes: number): void => {
+      told.rows += rows;
+      told.bytes += bytes;
+      this.#post({ kind: "traces", rows, bytes });
+    };
+    try {
+      await loadTraces(loading, range, writer, tell);
+    } catch (error) {
+      tell(-told.rows, -told.bytes);
+      throw error;
+    }
+  }
+
+  #setUp(setup: WorkerSetup): void {
+    const { connection, mapping, traceScope, settings, runId, recordsQueries } = setup;
+    const withJson = mapping.derived.some(
+      ({ column: { source } }) => source.from === "metadata" && source.part === "json",
+    );
+    this.#setup = setup;
+    this.#segments = new SegmentWriter(withJson, mapping.keptJson);
+    this.#loading = {
+      server: new Server(connection, {
+        settings,
+        queryIdPrefix: `${runId}-${randomUUID().slice(0, 4)}`,
+        observer: {
+          onQuiet: (quiet) => this.#post({ kind: "quiet", quiet }),
+          ...(recordsQueries ? { onQuery: (record) => this.#post({ kind: "query", record }) } : {}),
+        },
+      }),
+      scope: traceScope,
+      columns: mapping.traceColumns,
+      // Of their own: blocks of traces have another size.
+      buffers: new BufferPool(SPARE_BYTES),
+      signal: this.#stop.signal,
+    };
+  }
+
+  #makeCopier(): PageCopier {
+    const setup = need(this.#setup);
+    const { server } = need(this.#loading);
+    const copying: PageCopying = {
+      ...setup,
+      server,
+      retry: this.#retryPolicy(),
+      onWait: (notice) => this.#post({ kind: "wait", notice }),
+      onSplit: (notice) => this.#post({ kind: "split", notice }),
+    };
+    return new PageCopier(copying, need(this.#store), this.#buffers);
+  }
+
+  #retryPolicy(): RetryPolicy {
+    return {
+      maxRetries: need(this.#setup).maxRetries,
+      onRetry: (notice) => this.#post({ kind: "retry", notice }),
+      signal: this.#stop.signal,
+    };
+  }
+}
+
+function need<T>(value: T | null): T {
+  if (value === null) throw new Error("A worker was given its commands in the wrong order");
+  return value;
+}

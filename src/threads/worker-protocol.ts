@@ -1,0 +1,109 @@
+import type { ConnectionSettings } from "../clickhouse/connection.ts";
+import type { WaitNotice } from "../clickhouse/merge-wait.ts";
+import type { QueryRecord, QuietServer } from "../clickhouse/query-observer.ts";
+import type { RetryNotice } from "../clickhouse/retry.ts";
+import type { StatementSettings } from "../clickhouse/settings/statement-settings.ts";
+import type { SplitNotice } from "../copy/careful-insert.ts";
+import type { CopiedPage, PageResult } from "../copy/page-copier.ts";
+import type { ResolvedMapping } from "../mapping/resolve.ts";
+import type { KeyRange } from "../plan/key-range.ts";
+import type { TraceRange, TraceScope } from "../traces/queries.ts";
+import type { SharedTraceStore, WrittenTraces } from "../traces/store.ts";
+import type { ThreadError } from "./thread-error.ts";
+
+/** What every worker of a run is given at its start. */
+export interface WorkerSetup {
+  readonly connection: ConnectionSettings;
+  readonly mapping: ResolvedMapping;
+  /** The server reads JSON columns that come as paths. */
+  readonly takesJsonPaths: boolean;
+  /** The quoted tables. */
+  readonly source: string;
+  readonly target: string;
+  readonly partition: string;
+  readonly traceScope: TraceScope;
+  readonly batchRows: number;
+  readonly insertRows: number;
+  readonly dryRun: boolean;
+  readonly maxRetries: number;
+  /** How long an insert waits for merges; 0: it does not. */
+  readonly maxWaitMs: number;
+  /** Whether the run goes on when a row cannot be inserted. */
+  readonly skipBadRows: boolean;
+  /** The server's. */
+  readonly timeZone: string;
+  /** Sent by each kind of statement. */
+  readonly settings: StatementSettings;
+  /** Begins the ids of the run's queries. */
+  readonly runId: string;
+  /** Whether a record of each query is wanted. */
+  readonly recordsQueries: boolean;
+}
+
+/** The segments that one worker filled: where they are among the store's, and how many records each has. */
+export interface SegmentPlace {
+  readonly place: number;
+  readonly records: number;
+}
+
+/** The commands of a worker, with what each takes and returns. Only pages may be given while others are copied. */
+export interface WorkerCommands {
+  setUp: { takes: WorkerSetup; returns: undefined };
+  /** Loads the traces of a range into segments of the worker. */
+  loadTraces: { takes: TraceRange; returns: undefined };
+  /** Hands out what the worker has loaded. */
+  takeTraces: { takes: undefined; returns: WrittenTraces };
+  /** Attaches to the store and enters the records of the given segments into its index. */
+  enterTraces: { takes: { store: SharedTraceStore; places: readonly SegmentPlace[] }; returns: undefined };
+  /** Hides deleted traces; after all records are entered. */
+  applyDeletions: { takes: undefined; returns: undefined };
+  /** Says that a pipeline gets no more pages. */
+  drain: { takes: { pipeline: number }; returns: undefined };
+  /** Copies a page by one of the worker's pipelines, which are counted from 0. */
+  copyPage: { takes: { range: KeyRange; pipeline: number }; returns: CopiedPage };
+}
+
+export type CommandName = keyof WorkerCommands;
+
+/**
+ * A command on its way to a worker, with the number of the call; `stop` asks the commands at hand to end after the batches in
+ * flight.
+ */
+export type WorkerRequest =
+  | {
+      [Name in CommandName]: {
+        readonly call: number;
+        readonly command: Name;
+        readonly argument: WorkerCommands[Name]["takes"];
+      };
+    }[CommandName]
+  | { readonly command: "stop" };
+
+/** What a worker says of the call that copies a page. */
+export type PageEvent =
+  /** What of the page is done. */
+  | { readonly kind: "page"; readonly call: number; readonly done: PageResult }
+  /** The worker is free to read another page. */
+  | { readonly kind: "read"; readonly call: number };
+
+/** What a worker says of its work as a whole. */
+export type WorkerEvent =
+  | { readonly kind: "traces"; readonly rows: number; readonly bytes: number }
+  | { readonly kind: "retry"; readonly notice: RetryNotice }
+  | { readonly kind: "wait"; readonly notice: WaitNotice }
+  | { readonly kind: "split"; readonly notice: SplitNotice }
+  | { readonly kind: "query"; readonly record: QueryRecord }
+  | { readonly kind: "quiet"; readonly quiet: QuietServer };
+
+/** What a worker says: how its commands go, and how they end. */
+export type WorkerMessage =
+  | WorkerEvent
+  | PageEvent
+  | { readonly kind: "result"; readonly call: number; readonly value: WorkerCommands[CommandName]["returns"] }
+  /** `wasStopped`: by request, not by a fault. */
+  | {
+      readonly kind: "error";
+      readonly call: number;
+      readonly error: ThreadError;
+      readonly wasStopped: boolean;
+    };
