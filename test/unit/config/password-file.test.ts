@@ -40,7 +40,7 @@ describe("of password and password file", () => {
     if (order === 0) {
       expect(() => settingsFrom(given)).toThrow(UsageError);
       expect(messageOf(() => settingsFrom(given))).toMatch(
-        /^(--clickhouse-password-file|CLICKHOUSE_PASSWORD_FILE.*): expected no (--clickhouse-password|CLICKHOUSE_PASSWORD( \(.env:1\))?) beside it/,
+        /^(--clickhouse-password-file|CLICKHOUSE_PASSWORD_FILE.*): set it or (--clickhouse-password|CLICKHOUSE_PASSWORD( \(.env:1\))?), not both$/,
       );
       return;
     }
