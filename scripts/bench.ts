@@ -1,7 +1,8 @@
 /**
- * Measures the tool against what it costs merely to carry the bytes, against what its own requests cost the server, against
- * the server's own join, and against a program as one would write it first. Each runs as a process of its own, several
- * times in turn, on the local ClickHouse.
+ * Measures the tool against what it costs merely to carry the bytes (the floor), against what its own requests cost the
+ * server, against the server's own join, and against a program as one would write it first (naive): into tables that keep
+ * nothing, into the real events and events_full, and with rows of 50 kB. Each runs as a process of its own, several times
+ * in turn, on the local ClickHouse.
  *
  *   bun run bench [--observations 1000000] [--traces 100000] [--seed 1] [--runs 3] [--only floor,requests,tool,join,naive]
  *                 [--binary PATH] [--json PATH]
@@ -16,7 +17,15 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type ArgsDef, defineCommand, runMain } from "citty";
 import { runProcess } from "./bench/child.ts";
-import { type Arena, type Contender, contendersOf, withDirectory } from "./bench/contenders.ts";
+import {
+  type Arena,
+  type Contender,
+  contendersOf,
+  KINDS,
+  type Kind,
+  wideContendersOf,
+  withDirectory,
+} from "./bench/contenders.ts";
 import { BENCH_DIRECTORY, type Dataset, openDataset } from "./bench/dataset.ts";
 import { measureFar } from "./bench/far.ts";
 import { checkFlags, fail, numberFlag } from "./bench/flags.ts";
@@ -26,16 +35,17 @@ import { describeVariant, type JoinVariant } from "./bench/join-variant.ts";
 import { measureLinearity } from "./bench/linear.ts";
 import { describeMachine, type Machine, renderMachine } from "./bench/machine.ts";
 import type { Plan } from "./bench/plan.ts";
-import { renderSummaries, runOnce, runRounds, summarize } from "./bench/rounds.ts";
+import { type Run, renderSummaries, runOnce, runRounds, type Summary, summarize } from "./bench/rounds.ts";
 import { type PeakQuery, watchMemory } from "./bench/server-memory.ts";
 import { spreadOf } from "./bench/statistics.ts";
 import { type Figure, figuresOf, isMet, renderFigures } from "./bench/targets.ts";
-import { allowedStoreBytes } from "./bench/trace-bytes.ts";
 import { measureTraces } from "./bench/traces-load.ts";
 import { buildBinary } from "./build/binary.ts";
 
-const KINDS = ["floor", "requests", "tool", "join", "naive"] as const;
+/** A hundredth of the month's rows, each some forty times as large. */
+const WIDE_SHARE = 0.02;
 const HELP_RUNS = 20;
+const USUAL_JOIN: JoinVariant = { statement: "lean", algorithm: "parallel_hash", insertThreads: 1 };
 
 const ARGS = {
   observations: {
@@ -67,9 +77,7 @@ await runMain(
     args: ARGS,
     async run({ args, rawArgs }) {
       const flags = checkFlags(ARGS, args, rawArgs);
-      const only = args.only.split(",");
-      const unknown = only.find((kind) => !KINDS.some((known) => known === kind));
-      if (unknown !== undefined) fail(`--only ${unknown}: expected ${KINDS.join(", ")}`);
+      const only = kindsOf(args.only);
       const plan: Plan = {
         observations: numberFlag(flags, "observations", 1, usualObservations(args)),
         traces: numberFlag(flags, "traces", 1, usualTraces(args)),
@@ -89,36 +97,87 @@ await runMain(
   }),
 );
 
+function kindsOf(text: string): Kind[] {
+  return text.split(",").map((name) => {
+    const kind = KINDS.find((known) => known === name);
+    return kind ?? fail(`--only ${name}: expected ${KINDS.join(", ")}`);
+  });
+}
+
 /** What was measured, of which every kind has figures. */
 interface Result {
   readonly figures: readonly Figure[];
 }
 
+/** What was measured of a month of usual rows. */
+interface MonthResult {
+  readonly machine: Machine;
+  readonly wireBytes: number;
+  readonly join: { readonly best: JoinVariant; readonly trials: readonly Trial[] };
+  readonly runs: readonly Run[];
+  readonly summaries: readonly Summary[];
+  readonly toolPeak: PeakQuery | null;
+  readonly joinPeak: PeakQuery | null;
+  readonly helpMs: number | null;
+}
+
 /** What is to be measured instead of the contenders. */
-interface Kind {
+interface Mode {
   readonly linear: boolean;
   readonly "traces-load": boolean;
   readonly far: boolean;
 }
 
-function usualObservations({ linear, far }: Kind): number {
+function usualObservations({ linear, far }: Mode): number {
   if (far) return 200_000;
   return linear ? 5_000_000 : 1_000_000;
 }
 
-function usualTraces({ "traces-load": tracesLoad, far }: Kind): number {
+function usualTraces({ "traces-load": tracesLoad, far }: Mode): number {
   if (far) return 20_000;
   return tracesLoad ? 5_000_000 : 100_000;
 }
 
-async function measure(plan: Plan, kind: Kind, only: readonly string[]): Promise<Result> {
-  if (kind.far) return await measureFar(plan, say);
-  if (kind.linear) return await measureLinearity(plan, say);
-  return kind["traces-load"] ? await measureTraces(plan, say) : await compare(plan, only);
+async function measure(plan: Plan, mode: Mode, only: readonly Kind[]): Promise<Result> {
+  if (mode.far) return await measureFar(plan, say);
+  if (mode.linear) return await measureLinearity(plan, say);
+  return mode["traces-load"] ? await measureTraces(plan, say) : await compare(plan, only);
 }
 
-/** Measures the chosen contenders in turn. */
-async function compare(plan: Plan, only: readonly string[]): Promise<Result> {
+/** Measures the chosen contenders in turn, with usual rows and with wide ones. */
+async function compare(
+  plan: Plan,
+  only: readonly Kind[],
+): Promise<MonthResult & Result & { wide: readonly Summary[] }> {
+  const month = await compareMonth(plan, only);
+  const wide = await compareWide(plan, only);
+  return { ...month, wide, figures: figuresOf({ observations: plan.observations, ...month, wide }) };
+}
+
+async function compareWide(plan: Plan, only: readonly Kind[]): Promise<Summary[]> {
+  const { observations, traces, seed, binary } = plan;
+  const dataset = await openDataset(
+    {
+      observations: Math.ceil(observations * WIDE_SHARE),
+      traces: Math.ceil(traces * WIDE_SHARE),
+      seed,
+      shape: "wide",
+    },
+    say,
+  );
+  try {
+    const arena: Arena = { url: dataset.server.url, binary, join: USUAL_JOIN };
+    const contenders = wideContendersOf(arena).filter(({ kind }) => only.includes(kind));
+    const all = await runRounds(dataset, contenders, plan.runs, say);
+    const summaries = contenders.map(({ name }) => summarize(name, all, dataset));
+    if (summaries.length > 0) console.log(`\nRows of 50 kB\n${renderSummaries(summaries)}`);
+    return summaries;
+  } finally {
+    await dataset.stop();
+  }
+}
+
+async function compareMonth(plan: Plan, only: readonly Kind[]): Promise<MonthResult> {
   const { observations, traces, seed, runs } = plan;
   const dataset = await openDataset({ observations, traces, seed, shape: "month" }, say);
   try {
@@ -126,9 +185,7 @@ async function compare(plan: Plan, only: readonly string[]): Promise<Result> {
     tellAbout(machine, dataset);
     const join = await bestJoin(dataset, only);
     const arena: Arena = { url: dataset.server.url, binary: plan.binary, join: join.best };
-    const contenders = contendersOf(arena).filter(({ name }) =>
-      only.some((kind) => name.split(/\W/).includes(kind)),
-    );
+    const contenders = contendersOf(arena).filter(({ kind }) => only.includes(kind));
     if (only.includes("requests")) await noteToolRequests(dataset);
     const all = await runRounds(dataset, contenders, runs, say);
     const summaries = contenders.map(({ name }) => summarize(name, all, dataset));
@@ -136,26 +193,7 @@ async function compare(plan: Plan, only: readonly string[]): Promise<Result> {
     const joinPeak = await peakOf(dataset, contenders, "server join, into Null");
     const helpMs = only.includes("tool") ? await measureHelp(plan.binary) : null;
     console.log(`\n${renderSummaries(summaries)}`);
-    const figures = figuresOf({
-      observations,
-      summaries,
-      toolPeak,
-      joinPeak,
-      helpMs,
-      allowedStoreBytes: await allowedStoreBytes(dataset),
-    });
-    const result = {
-      machine,
-      wireBytes: dataset.wireBytes,
-      join,
-      runs: all,
-      summaries,
-      toolPeak,
-      joinPeak,
-      helpMs,
-      figures,
-    };
-    return result;
+    return { machine, wireBytes: dataset.wireBytes, join, runs: all, summaries, toolPeak, joinPeak, helpMs };
   } finally {
     await dataset.stop();
   }
@@ -163,10 +201,9 @@ async function compare(plan: Plan, only: readonly string[]): Promise<Result> {
 
 async function bestJoin(
   dataset: Dataset,
-  only: readonly string[],
+  only: readonly Kind[],
 ): Promise<{ best: JoinVariant; trials: Trial[] }> {
-  const usual: JoinVariant = { statement: "lean", algorithm: "parallel_hash", insertThreads: 1 };
-  if (!only.includes("join")) return { best: usual, trials: [] };
+  if (!only.includes("join")) return { best: USUAL_JOIN, trials: [] };
   say("looking for the best way to join");
   const join = await findBestJoin(dataset, say);
   say(`best: ${describeVariant(join.best)}`);

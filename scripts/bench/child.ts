@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** What a process took from start to end. */
+/** What a process took from start to end. Where /proc shows it, the peak is the program's own, without its parent's. */
 export interface ProcessCost {
   readonly wallMs: number;
   /** Of all its threads, in user and system mode. */
@@ -22,14 +22,44 @@ export async function runProcess(command: readonly string[]): Promise<FinishedPr
     stdout: "pipe",
     stderr: "pipe",
   });
+  // What the system counts for a child begins with the memory of the process that started it.
+  const peak = watchPeakRss(child.pid);
   const outputs = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   const code = await child.exited;
   const wallMs = performance.now() - startedMs;
+  const peakRssBytes = peak.stop();
   const [stdout, stderr] = await outputs;
   if (code !== 0) throw new Error(`${command.join(" ")} ended with exit code ${code}:\n${stderr}${stdout}`);
   const usage = child.resourceUsage();
   if (usage === undefined) throw new Error("The system does not tell what the process took");
-  return { wallMs, cpuMs: Number(usage.cpuTime.total) / 1000, peakRssBytes: usage.maxRSS, stdout };
+  return {
+    wallMs,
+    cpuMs: Number(usage.cpuTime.total) / 1000,
+    peakRssBytes: peakRssBytes ?? usage.maxRSS,
+    stdout,
+  };
+}
+
+const PEAK_POLL_MS = 20;
+
+/** Watches a process's peak of resident memory; `stop` returns the last value seen, null where there is no /proc. */
+function watchPeakRss(pid: number): { stop(): number | null } {
+  let peak: number | null = null;
+  const look = (): void => {
+    try {
+      const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+      if (line !== undefined) peak = Number(line) * 1024;
+    } catch {
+      // The process has ended, or there is no /proc.
+    }
+  };
+  const timer = setInterval(look, PEAK_POLL_MS);
+  return {
+    stop: () => {
+      clearInterval(timer);
+      return peak;
+    },
+  };
 }
 
 const CLOCK_TICKS_PER_SECOND = 100;

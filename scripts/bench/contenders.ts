@@ -5,8 +5,14 @@ import { PARTITION, TABLES } from "./data.ts";
 import { DATABASE } from "./dataset.ts";
 import type { JoinVariant } from "./join-variant.ts";
 
+/** The kinds of contenders, as `--only` names them. */
+export const KINDS = ["floor", "requests", "tool", "join", "naive"] as const;
+
+export type Kind = (typeof KINDS)[number];
+
 /** One way to get the work done, as a process of its own. */
 export interface Contender {
+  readonly kind: Kind;
   readonly name: string;
   readonly target: string;
   /** The command of one run; `directory` is an empty one of the run's own. */
@@ -21,32 +27,38 @@ export interface Arena {
   readonly join: JoinVariant;
 }
 
+/** Those of a month of usual rows. "At its defaults" is a tool that gets no flag but where to read and to write. */
 export function contendersOf(arena: Arena): Contender[] {
-  const { eventsNull, eventsPlain, events, observationsNull } = TABLES;
+  const { eventsNull, eventsPlain, events, eventsFull } = TABLES;
   return [
+    floor(arena, 1),
+    floor(arena, 2),
     ...[1, 2].map((workers) => ({
-      name: `floor, ${workersText(workers)}`,
-      target: observationsNull,
-      command: () => script("floor.ts", arena.url, String(workers)),
-    })),
-    ...[1, 2].map((workers) => ({
+      kind: "requests" as const,
       name: `requests alone, ${workersText(workers)}, into Null`,
       target: eventsNull,
       command: () => script("requests.ts", arena.url, String(workers), eventsNull),
     })),
-    ...[1, 2].map((workers) => tool(arena, eventsNull, workers, "Null")),
-    ...[1, 2].map((workers) => tool(arena, eventsPlain, workers, "Null without computed columns")),
-    ...[1, 2].map((workers) => tool(arena, events, workers, "events")),
-    tool(arena, events, 2, "events, large batches", [
-      "--batch-size",
-      "100000",
-      "--stream-block-size",
-      "100000",
-    ]),
+    ...[1, 2].map((workers) => tool(arena, eventsNull, "Null", workers)),
+    ...[1, 2].map((workers) => tool(arena, eventsPlain, "Null without computed columns", workers)),
+    tool(arena, events, "events", 1),
+    tool(arena, events, "events"),
+    tool(arena, eventsFull, "events_full"),
     serverJoin(arena, eventsNull, "Null"),
     serverJoin(arena, events, "events"),
-    { name: "naive", target: eventsNull, command: () => script("naive.ts", arena.url, eventsNull) },
+    serverJoin(arena, eventsFull, "events_full"),
+    {
+      kind: "naive",
+      name: "naive, into Null",
+      target: eventsNull,
+      command: () => script("naive.ts", arena.url, eventsNull),
+    },
   ];
+}
+
+/** Those of rows of 50 kB. */
+export function wideContendersOf(arena: Arena): Contender[] {
+  return [floor(arena, 2), tool(arena, TABLES.eventsPlain, "Null without computed columns", 2)];
 }
 
 /** Does `work` with a directory that is removed afterwards. */
@@ -60,9 +72,9 @@ export async function withDirectory<T>(work: (directory: string) => Promise<T>):
 }
 
 /** The flags by which the tool copies the month into `target`. */
-export function toolCommand(arena: Pick<Arena, "url" | "binary">, target: string, workers: number): string[] {
+export function toolCommand(arena: Pick<Arena, "url" | "binary">, target: string): string[] {
   const source = ["--partition", PARTITION, "--clickhouse-url", arena.url, "--clickhouse-db", DATABASE];
-  return [arena.binary, ...source, "--target-table", target, "--parallel-workers", String(workers)];
+  return [arena.binary, ...source, "--target-table", target];
 }
 
 /** The command of a join, for which `variant` need not be the best. */
@@ -75,27 +87,29 @@ export function script(name: string, ...args: string[]): string[] {
   return [process.execPath, join(import.meta.dir, name), ...args];
 }
 
-function tool(
-  arena: Arena,
-  target: string,
-  workers: number,
-  into: string,
-  flags: readonly string[] = [],
-): Contender {
+function floor(arena: Arena, workers: number): Contender {
   return {
-    name: `tool, ${workersText(workers)}, into ${into}`,
+    kind: "floor",
+    name: `floor, ${workersText(workers)}`,
+    target: TABLES.observationsNull,
+    command: () => script("floor.ts", arena.url, String(workers)),
+  };
+}
+
+function tool(arena: Arena, target: string, into: string, workers?: number): Contender {
+  const flags = workers === undefined ? [] : ["--parallel-workers", String(workers)];
+  const how = workers === undefined ? "at its defaults" : workersText(workers);
+  return {
+    kind: "tool",
+    name: `tool, ${how}, into ${into}`,
     target,
-    command: (directory) => [
-      ...toolCommand(arena, target, workers),
-      "--cursor-state-dir",
-      directory,
-      ...flags,
-    ],
+    command: (directory) => [...toolCommand(arena, target), "--cursor-state-dir", directory, ...flags],
   };
 }
 
 function serverJoin(arena: Arena, target: string, into: string): Contender {
   return {
+    kind: "join",
     name: `server join, into ${into}`,
     target,
     command: () => joinCommand(arena.url, target, arena.join),

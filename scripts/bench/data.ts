@@ -1,22 +1,29 @@
 /** Statements that make a month of data to measure with, on the server itself, from numbers and hashes. */
-import { eventsTable, observationsTable, tracesTable } from "../../test/support/schema.ts";
+import {
+  eventsCoreTables,
+  eventsFullTable,
+  eventsTable,
+  observationsTable,
+  tracesTable,
+} from "../../test/support/schema.ts";
 
 export interface DataSize {
   readonly observations: number;
   readonly traces: number;
   /** Other seeds, other data. */
   readonly seed: number;
-  /** "group": all observations are of one (project, type, day). */
-  readonly shape: "month" | "group";
+  /** "group": all observations are of one (project, type, day). "wide": each has an input of 50 kB. */
+  readonly shape: "month" | "group" | "wide";
 }
 
 export const PARTITION = "202511";
 /** Raised when the statements below change, so that old data is made anew. */
-export const DATA_VERSION = 3;
+export const DATA_VERSION = 4;
 
 const MONTH_START = "toDateTime64('2025-11-01 00:00:00', 3)";
 const MONTH_MS = 30 * 86_400_000;
 const DAY_MS = 86_400_000;
+const WIDE_INPUT_BYTES = 50_000;
 
 /** Of every 64 traces, so many are of each project. */
 const PROJECT_SHARES = {
@@ -57,6 +64,8 @@ const METADATA_ENTRIES = [
 export const TABLES = {
   source: "observations",
   events: "events",
+  eventsFull: "events_full",
+  eventsCore: "events_core",
   eventsNull: "events_null",
   eventsPlain: "events_plain",
   observationsNull: "observations_null",
@@ -68,6 +77,12 @@ export function tableStatements(): string[] {
     tracesTable("traces"),
     observationsTable("observations"),
     eventsTable(TABLES.events),
+    eventsFullTable(TABLES.eventsFull),
+    ...eventsCoreTables({
+      full: TABLES.eventsFull,
+      core: TABLES.eventsCore,
+      view: `${TABLES.eventsCore}_mv`,
+    }),
     eventsTable(TABLES.eventsNull, { engine: "Null" }),
     plainEventsTable(),
     observationsTable(TABLES.observationsNull, { engine: "Null" }),
@@ -138,7 +153,7 @@ SELECT lower(hex(H('id'))), ${traceId("trace")}, ${projectId("trace", shape)}, [
   ['ChatOpenAI', 'retrieve documents', 'plan', 'rank results', 'tool call', 'LangGraph'][1 + H('name') % 6],
   CAST(${metadata} AS Map(String, String)), ['DEFAULT', 'DEFAULT', 'DEFAULT', 'DEBUG', 'WARNING', 'ERROR'][1 + H('level') % 6],
   if(H('status') % 12 = 0, 'rate limited, retried', NULL), if(H('version') % 2 = 0, NULL, '1.4.0'),
-  concat('[{"role":"user","content":"', ${text("input", seed, 26)}, '"}]'), ${text("output", seed, 15)},
+  ${input(size)}, ${text("output", seed, 15)},
   if(is_generation, ['gpt-4o', 'gpt-4o-mini', 'claude-sonnet-4-5', 'mistral-large-2411'][1 + H('model') % 4], NULL),
   if(is_generation, 'clxmodel0000a1b2c3d4e5f6', NULL), if(is_generation, '{"temperature":0.7,"max_tokens":1024}', NULL),
   usage, usage, map(), costs, if(is_generation, costs['input'] + costs['output'], NULL),
@@ -148,6 +163,13 @@ SELECT lower(hex(H('id'))), ${traceId("trace")}, ${projectId("trace", shape)}, [
 FROM numbers(${count})
 SETTINGS max_block_size = 16384, max_insert_threads = 2, min_insert_block_size_bytes = 268435456`,
   );
+}
+
+/** Of a wide row, the same text over and over: what crosses the network counts, not how well it compresses. */
+function input({ seed, shape }: DataSize): string {
+  const words = text("input", seed, 26);
+  const content = shape === "wide" ? `substring(repeat(${words}, 500), 1, ${WIDE_INPUT_BYTES})` : words;
+  return `concat('[{"role":"user","content":"', ${content}, '"}]')`;
 }
 
 /** Words of the vocabulary, many texts short and few long: `scale` words at least, twelve times as many at most. */

@@ -79,11 +79,19 @@ async function runOver(
   const network = await SimulatedNetwork.start(dataset.server.url, link);
   const { compression, workers, batchRows, pageRows } = choice;
   const contender: Contender = {
+    kind: "tool",
     name: `${link.name}, ${describe(choice)}`,
     target: TABLES.eventsPlain,
     command: (directory) => [
-      ...toolCommand({ url: network.url, binary }, TABLES.eventsPlain, workers),
-      ...["--compression", compression, "--batch-size", String(batchRows)],
+      ...toolCommand({ url: network.url, binary }, TABLES.eventsPlain),
+      ...[
+        "--parallel-workers",
+        String(workers),
+        "--compression",
+        compression,
+        "--batch-size",
+        String(batchRows),
+      ],
       ...["--stream-block-size", String(pageRows), "--cursor-state-dir", directory],
     ],
   };

@@ -21,7 +21,9 @@ import type { JoinVariant } from "./join-variant.ts";
 const [url = "", table = "", variantText = ""] = process.argv.slice(2);
 const variant = JSON.parse(variantText) as JoinVariant;
 const signal = new AbortController().signal;
-const options = runOptions(connectTo(url), DATABASE, PARTITION);
+const options = runOptions(connectTo(url), DATABASE, PARTITION, {
+  tables: { source: TABLES.source, traces: "traces", target: table },
+});
 const server = new Server(options.connection);
 server.settings = statementSettings(await readServerSettings(server, signal));
 const { mapping } = await checkTables(server, options, { maxRetries: 0, onRetry: () => {}, signal });
@@ -63,6 +65,7 @@ function leanStatement(mapping: ResolvedMapping): {
     metadata: "toJSONString(merged)",
     metadata_names: "mapKeys(merged)",
     metadata_raw_values: "mapValues(merged)",
+    metadata_values: "mapValues(merged)",
     source: "if(mapContains(merged, 'resourceAttributes'), 'otel', 'ingestion-api')",
   };
   const items = [

@@ -63,11 +63,12 @@ async function costPerRow(plan: Plan, rows: number, tell: Tell): Promise<RowCost
   try {
     const arena = { url: dataset.server.url, binary: plan.binary };
     const contender: Contender = {
+      kind: "tool",
       name: `tool, ${WORKERS} workers, ${rows.toLocaleString("en-US")} observations`,
       target: TABLES.eventsNull,
       command: (directory) => [
-        ...toolCommand(arena, TABLES.eventsNull, WORKERS),
-        ...["--cursor-state-dir", directory],
+        ...toolCommand(arena, TABLES.eventsNull),
+        ...["--parallel-workers", String(WORKERS), "--cursor-state-dir", directory],
       ],
     };
     const runs = await runRounds(dataset, [contender], plan.runs, tell);

@@ -1,14 +1,17 @@
-import { identifier } from "../../src/clickhouse/sql.ts";
 import { cpuMsOf, findServerPid, type ProcessCost, runProcess } from "./child.ts";
 import { type Contender, withDirectory } from "./contenders.ts";
-import { TABLES } from "./data.ts";
-import { DATABASE, type Dataset } from "./dataset.ts";
+import type { Dataset } from "./dataset.ts";
 import { renderColumns, type Spread, spreadOf } from "./statistics.ts";
+import { emptyStored, insertedParts, isStored, mergesDone } from "./stored.ts";
 
-/** What one run of a contender took; `serverCpuMs` is null where the system does not tell. */
+/** What one run of a contender took; null where the system does not show it, or the target keeps nothing. */
 export interface Run extends ProcessCost {
   readonly contender: string;
   readonly serverCpuMs: number | null;
+  /** The same, and the merges that follow. */
+  readonly mergedCpuMs: number | null;
+  /** Parts that were inserted into the target. */
+  readonly parts: number | null;
 }
 
 /** What several runs of a contender took. */
@@ -17,37 +20,38 @@ export interface Summary {
   readonly wallMs: Spread;
   readonly cpuMs: Spread;
   readonly serverCpuMs: Spread;
+  readonly mergedCpuMs: Spread;
+  readonly parts: Spread;
   readonly peakRssBytes: Spread;
   readonly rowsPerSecond: number;
   readonly bytesPerSecond: number;
 }
 
-/**
- * Runs the contender once on empty tables, and empties what it has filled: the merges would take the processor from the next
- * one. Rejects when it fails or when rows are missing.
- */
-export async function runOnce({ server, size }: Dataset, contender: Contender): Promise<Run> {
-  const table = { database: DATABASE };
-  const empty = (): Promise<void> =>
-    server.command(`TRUNCATE TABLE ${identifier(TABLES.events)} SYNC`, table);
-  await empty();
+/** Runs the contender once on empty tables, and empties what it has filled. Rejects when it fails or when rows are missing. */
+export async function runOnce(dataset: Dataset, contender: Contender): Promise<Run> {
+  const { observations } = dataset.size;
+  await emptyStored(dataset);
   const pid = findServerPid();
-  const serverCpu = (): number | null => (pid === null ? null : cpuMsOf(pid));
+  const serverCpu = (): number => (pid === null ? null : cpuMsOf(pid)) ?? Number.NaN;
   const before = serverCpu();
   const { stdout, ...cost } = await withDirectory((directory) => runProcess(contender.command(directory)));
-  const after = serverCpu();
+  const serverCpuMs = known(serverCpu() - before);
   const reported = rowsOf(stdout);
-  if (reported !== null && reported !== size.observations) {
-    throw new Error(`${contender.name} tells of ${reported} rows, expected ${size.observations}:\n${stdout}`);
+  // Rows that views write count for the server; of a table that keeps its rows, those are counted below.
+  if (!isStored(contender.target) && reported !== null && reported !== observations) {
+    throw new Error(`${contender.name} reports ${reported} rows, expected ${observations}:\n${stdout}`);
   }
-  if (contender.target === TABLES.events) {
-    const [row] = await server.queryJson<{ rows: number }>("SELECT count() AS rows FROM events", table);
-    if (row?.rows !== size.observations)
-      throw new Error(`${contender.name} left ${row?.rows} rows in events`);
-    await empty();
-  }
-  const serverCpuMs = before === null || after === null ? null : after - before;
-  return { contender: contender.name, ...cost, serverCpuMs };
+  const run = { contender: contender.name, ...cost, serverCpuMs };
+  if (!isStored(contender.target)) return { ...run, mergedCpuMs: null, parts: null };
+  await mergesDone(dataset);
+  const mergedCpuMs = known(serverCpu() - before);
+  const parts = await insertedParts(dataset, contender.target);
+  await emptyStored(dataset);
+  return { ...run, mergedCpuMs, parts };
+}
+
+function known(value: number): number | null {
+  return Number.isNaN(value) ? null : value;
 }
 
 /** The rows that the tool's report or a script's JSON tells of; null when it tells nothing. */
@@ -82,11 +86,17 @@ export function summarize(contender: string, all: readonly Run[], { size, wireBy
     contender,
     wallMs,
     cpuMs: spreadOf(runs.map(({ cpuMs }) => cpuMs)),
-    serverCpuMs: spreadOf(runs.flatMap(({ serverCpuMs }) => (serverCpuMs === null ? [] : [serverCpuMs]))),
+    serverCpuMs: spreadOfKnown(runs.map(({ serverCpuMs }) => serverCpuMs)),
+    mergedCpuMs: spreadOfKnown(runs.map(({ mergedCpuMs }) => mergedCpuMs)),
+    parts: spreadOfKnown(runs.map(({ parts }) => parts)),
     peakRssBytes: spreadOf(runs.map(({ peakRssBytes }) => peakRssBytes)),
     rowsPerSecond: (size.observations / wallMs.median) * 1000,
     bytesPerSecond: (wireBytes / wallMs.median) * 1000,
   };
+}
+
+function spreadOfKnown(values: readonly (number | null)[]): Spread {
+  return spreadOf(values.filter((value) => value !== null));
 }
 
 export function renderSummaries(summaries: readonly Summary[]): string {
@@ -102,6 +112,8 @@ export function renderSummaries(summaries: readonly Summary[]): string {
     "",
     "server CPU s",
     "",
+    "with merges s",
+    "parts",
     "peak RSS MB",
     "",
     "rows/s",
@@ -115,6 +127,8 @@ export function renderSummaries(summaries: readonly Summary[]): string {
       ...seconds(summary.wallMs),
       ...seconds(summary.cpuMs),
       ...seconds(summary.serverCpuMs),
+      seconds(summary.mergedCpuMs)[0] ?? "",
+      Number.isNaN(summary.parts.median) ? "-" : String(summary.parts.median),
       megabytes(median),
       `${megabytes(min)}–${megabytes(max)}`,
       Math.round(summary.rowsPerSecond).toLocaleString("en-US"),

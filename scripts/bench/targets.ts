@@ -1,6 +1,6 @@
 import type { Summary } from "./rounds.ts";
 import type { PeakQuery } from "./server-memory.ts";
-import { renderColumns } from "./statistics.ts";
+import { renderColumns, type Spread } from "./statistics.ts";
 
 /** A figure that has a limit. */
 export interface Figure {
@@ -10,61 +10,89 @@ export interface Figure {
   readonly limit: number;
 }
 
-/** What the figures are made of. */
+/** What the figures are derived from. */
 export interface Measurements {
   readonly observations: number;
   readonly summaries: readonly Summary[];
+  /** Of rows of 50 kB. */
+  readonly wide: readonly Summary[];
   readonly toolPeak: PeakQuery | null;
   readonly joinPeak: PeakQuery | null;
   readonly helpMs: number | null;
-  /** What the trace store may take. */
-  readonly allowedStoreBytes: number;
 }
 
-/** What the tool's process may take besides the trace store. */
-export function allowedRssBytes(workers: number): number {
-  return 150e6 + workers * 64e6;
-}
+const MAX_OF_THE_JOIN = 1.15;
+const MAX_OF_THE_FLOOR = 1.15;
 
 /** The figures that the measurements allow for; those of contenders that did not run are left out. */
 export function figuresOf(measurements: Measurements): Figure[] {
-  const { observations, summaries, toolPeak, joinPeak, helpMs, allowedStoreBytes } = measurements;
-  const wall = (name: string): number | undefined => find(summaries, name)?.wallMs.median;
-  const cpu = (name: string): number | undefined => find(summaries, name)?.cpuMs.median;
+  const { observations, summaries, wide, toolPeak, joinPeak, helpMs } = measurements;
+  const find = (name: string): Summary | undefined => summaries.find(({ contender }) => contender === name);
   const figures: Figure[] = [];
   const add = (name: string, value: number | undefined, limit: number, unit = ""): void => {
     if (value !== undefined && !Number.isNaN(value)) figures.push({ name, value, unit, limit });
   };
-  for (const into of ["Null", "Null without computed columns"]) {
-    for (const workers of ["1 worker", "2 workers"]) {
-      const name = `tool, ${workers}, into ${into}`;
-      add(`wall: ${name} ÷ floor`, over(wall(name), wall(`floor, ${workers}`)), 1.15);
-      add(`client CPU: ${name} ÷ floor`, over(cpu(name), cpu(`floor, ${workers}`)), 1.6);
-    }
-  }
-  const one = "tool, 1 worker, into Null";
-  const two = "tool, 2 workers, into Null";
-  add("wall: tool, 1 worker ÷ naive, into Null", over(wall(one), wall("naive")), 0.2);
-  add("wall: tool, 2 workers ÷ naive, into Null", over(wall(two), wall("naive")), 0.2);
-  add("wall: tool, 2 workers ÷ server join, into Null", over(wall(two), wall("server join, into Null")), 2);
-  for (const name of ["tool, 2 workers, into events", "tool, 2 workers, into events, large batches"]) {
-    add(`wall: ${name} ÷ server join`, over(wall(name), wall("server join, into events")), 1.1);
-  }
-  add("server's peak memory: tool's queries ÷ join", over(toolPeak?.bytes, joinPeak?.bytes), 0.2);
-  for (const name of [one, two]) {
-    const ms = cpu(name);
+  for (const table of ["events", "events_full"]) {
+    const tool = find(`tool, at its defaults, into ${table}`);
+    const join = find(`server join, into ${table}`);
+    const ratio = (of: (summary: Summary) => Spread): number | undefined =>
+      over(tool && of(tool).median, join && of(join).median);
     add(
-      `client CPU: ${name}`,
-      ms === undefined ? undefined : ms / 1000 / (observations / 1e6),
-      2.5,
-      "s per million rows",
+      `${table}, at the defaults: wall ÷ join`,
+      ratio(({ wallMs }) => wallMs),
+      MAX_OF_THE_JOIN,
     );
+    add(
+      `${table}, at the defaults: server CPU ÷ join`,
+      ratio(({ serverCpuMs }) => serverCpuMs),
+      MAX_OF_THE_JOIN,
+    );
+    add(
+      `${table}, at the defaults: server CPU, merges included ÷ join`,
+      ratio(({ mergedCpuMs }) => mergedCpuMs),
+      MAX_OF_THE_JOIN,
+    );
+    add(`${table}, at the defaults: parts per million rows`, over(tool?.parts.median, observations / 1e6), 8);
   }
-  [one, two].forEach((name, i) => {
-    const bytes = find(summaries, name)?.peakRssBytes.median;
-    const limit = (allowedRssBytes(i + 1) + allowedStoreBytes) / 1e6;
-    add(`peak RSS: ${name}`, over(bytes, 1e6), limit, "MB");
-  });
+  const one = find("tool, 1 worker, into Null without computed columns");
+  const two = find("tool, 2 workers, into Null without computed columns");
+  const [floorOne, floorTwo] = [find("floor, 1 worker"), find("floor, 2 workers")];
+  add(
+    "Null, 1 worker: wall ÷ byte pipe",
+    over(one?.wallMs.median, floorOne?.wallMs.median),
+    MAX_OF_THE_FLOOR,
+  );
+  add(
+    "Null, 2 workers: wall ÷ byte pipe",
+    over(two?.wallMs.median, floorTwo?.wallMs.median),
+    MAX_OF_THE_FLOOR,
+  );
+  add("Null, 2 workers: client CPU", over(two?.cpuMs.median, observations / 1000), 3.5, "s per million rows");
+  add(
+    "events, at the defaults: peak RSS",
+    over(find("tool, at its defaults, into events")?.peakRssBytes.median, 1e6),
+    280,
+    "MB",
+  );
+  add(
+    "events_full, at the defaults: peak RSS",
+    over(find("tool, at its defaults, into events_full")?.peakRssBytes.median, 1e6),
+    280,
+    "MB",
+  );
+  add(
+    "events, 1 worker: peak RSS",
+    over(find("tool, 1 worker, into events")?.peakRssBytes.median, 1e6),
+    200,
+    "MB",
+  );
+  const [widePipe, wideTool] = ["floor", "tool"].map((kind) =>
+    wide.find(({ contender }) => contender.startsWith(kind)),
+  );
+  add("rows of 50 kB: wall ÷ byte pipe", over(wideTool?.wallMs.median, widePipe?.wallMs.median), 1 / 0.8);
+  const naive = find("naive, into Null")?.wallMs.median;
+  add("Null, 2 workers: wall ÷ naive", over(find("tool, 2 workers, into Null")?.wallMs.median, naive), 0.2);
+  add("server's peak memory: tool's queries ÷ join", over(toolPeak?.bytes, joinPeak?.bytes), 0.2);
   add("start: --help", helpMs ?? undefined, 25, "ms");
   return figures;
 }
@@ -81,10 +109,6 @@ export function renderFigures(figures: readonly Figure[]): string {
 
 export function isMet({ value, limit }: Figure): boolean {
   return value <= limit;
-}
-
-function find(summaries: readonly Summary[], name: string): Summary | undefined {
-  return summaries.find(({ contender }) => contender === name);
 }
 
 function over(a: number | undefined, b: number | undefined): number | undefined {

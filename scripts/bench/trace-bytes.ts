@@ -3,11 +3,6 @@ import { DATABASE, type Dataset } from "./dataset.ts";
 /** What the trace store may take for a trace besides its values: key, versions, lengths, index. */
 export const ALLOWED_BYTES_PER_TRACE = 40;
 
-/** What the trace store may take for all traces. */
-export async function allowedStoreBytes(dataset: Dataset): Promise<number> {
-  return (await ownBytesOf(dataset)) + dataset.size.traces * ALLOWED_BYTES_PER_TRACE;
-}
-
 /** The bytes of the values that the store must hold. */
 export async function ownBytesOf({ server }: Dataset): Promise<number> {
   const lengths = ["user_id", "session_id", "release", "version", "name"].map(
