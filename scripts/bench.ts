@@ -189,8 +189,8 @@ async function compareMonth(plan: Plan, only: readonly Kind[]): Promise<MonthRes
     if (only.includes("requests")) await noteToolRequests(dataset);
     const all = await runRounds(dataset, contenders, runs, say);
     const summaries = contenders.map(({ name }) => summarize(name, all, dataset));
-    const toolPeak = await peakOf(dataset, contenders, "tool, 2 workers, into Null");
-    const joinPeak = await peakOf(dataset, contenders, "server join, into Null");
+    const toolPeak = await peakOf(dataset, contenders, "tool, at its defaults, into events");
+    const joinPeak = await peakOf(dataset, contenders, "server join, into events");
     const helpMs = only.includes("tool") ? await measureHelp(plan.binary) : null;
     console.log(`\n${renderSummaries(summaries)}`);
     return { machine, wireBytes: dataset.wireBytes, join, runs: all, summaries, toolPeak, joinPeak, helpMs };

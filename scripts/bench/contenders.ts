@@ -49,9 +49,9 @@ export function contendersOf(arena: Arena): Contender[] {
     serverJoin(arena, eventsFull, "events_full"),
     {
       kind: "naive",
-      name: "naive, into Null",
-      target: eventsNull,
-      command: () => script("naive.ts", arena.url, eventsNull),
+      name: "naive, into events",
+      target: events,
+      command: () => script("naive.ts", arena.url, events),
     },
   ];
 }

@@ -10,9 +10,6 @@ export interface Trial {
   readonly wallMs: number | null;
 }
 
-/** The quickest of several attempts counts: what disturbs a run only makes it slower. */
-const ATTEMPTS = 2;
-
 /**
  * Looks for the fastest way to have the server do the join: first among the algorithms, then among the statements and
  * numbers of insert threads with the best of them.
@@ -26,10 +23,7 @@ export async function findBestJoin(
     let wallMs: number | null = null;
     let reason = "";
     try {
-      for (let i = 0; i < ATTEMPTS; i++) {
-        const run = await runProcess(joinCommand(url, TABLES.eventsNull, variant));
-        wallMs = Math.min(wallMs ?? run.wallMs, run.wallMs);
-      }
+      ({ wallMs } = await runProcess(joinCommand(url, TABLES.eventsNull, variant)));
     } catch (error) {
       const refusal = /Code: \d+\. DB::Exception[^\n]*/.exec(String(error))?.[0];
       if (refusal === undefined) throw error;

@@ -90,8 +90,6 @@ export function figuresOf(measurements: Measurements): Figure[] {
     wide.find(({ contender }) => contender.startsWith(kind)),
   );
   add("rows of 50 kB: wall ÷ byte pipe", over(wideTool?.wallMs.median, widePipe?.wallMs.median), 1 / 0.8);
-  const naive = find("naive, into Null")?.wallMs.median;
-  add("Null, 2 workers: wall ÷ naive", over(find("tool, 2 workers, into Null")?.wallMs.median, naive), 0.2);
   add("server's peak memory: tool's queries ÷ join", over(toolPeak?.bytes, joinPeak?.bytes), 0.2);
   add("start: --help", helpMs ?? undefined, 25, "ms");
   return figures;
