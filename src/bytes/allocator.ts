@@ -1,10 +1,10 @@
 /** What the allocator of the runtime (mimalloc) reads, once, when the process starts. */
 const SETTING = "MIMALLOC_PURGE_DELAY";
 /** Longer than a batch takes, and short enough that what is not needed again goes back. */
-const DELAY_MS = 500;
+const DELAY_MS = 250;
 
 /**
- * Has the allocator keep the memory that is freed for half a second, as buffers of the same sizes are needed again at once: by
+ * Has the allocator keep the memory that is freed for a quarter of a second, as buffers of the same sizes are needed again at once: by
  * default it gives them back to the system after 10 ms, and fetching them again takes a sixth of all the processor's time. The process
  * restarts itself for that, under its id and with its arguments; where that fails, it goes on as it is. What the user has
  * set stays. For compiled programs.

@@ -13,21 +13,25 @@ const SMALL_PART_BYTES = 128 * 1024;
 /** Batches of large rows are cut by size, since two of them are in memory per pipeline: at 16 MiB where 10,000 rows are asked for. */
 const MIN_CUT_BYTES = 16 * 2 ** 20;
 const CUT_BYTES_PER_ROW = MIN_CUT_BYTES / 10_000;
-const NEARLY = 0.75;
+const NEARLY = 0.5;
 
 /** The events of one insert, which are one Native block and so stored all or not at all. Used again after `reset`. */
 export class EventBlock {
   readonly #copiedColumns: number;
   readonly #derived: DerivedColumns;
   readonly #slices: BlockSlice[] = [];
-  readonly #scratch = new Scratch();
+  readonly #scratch: Scratch;
   rows = 0;
   withoutTrace = 0;
   /** Size of the rows as they came over the wire, about. */
   sourceBytes = 0;
 
-  /** `takesJsonPaths`: the server reads JSON columns that come as paths. */
-  constructor(mapping: ResolvedMapping, takesJsonPaths: boolean) {
+  /**
+   * `takesJsonPaths`: the server reads JSON columns that come as paths. Event blocks may share a `scratch` where only one of them
+   * has a body at a time.
+   */
+  constructor(mapping: ResolvedMapping, takesJsonPaths: boolean, scratch = new Scratch()) {
+    this.#scratch = scratch;
     this.#copiedColumns = mapping.copied.length;
     this.#derived = new DerivedColumns(mapping.derived, takesJsonPaths, mapping.keptJson);
   }
@@ -71,7 +75,7 @@ export class EventBlock {
     return this.#slices;
   }
 
-  /** The batch as the body of an insert, which is good until the next call or `reset`. */
+  /** The batch as the body of an insert, which is valid until the next call, of any event block that shares the scratch, or `reset`. */
   body(): Buffer[] {
     const scratch = this.#scratch;
     scratch.reset();

@@ -1,4 +1,5 @@
 import type { BufferPool } from "../bytes/buffer-pool.ts";
+import { Scratch } from "../bytes/scratch.ts";
 import type { Block } from "../clickhouse/native/block.ts";
 import type { OpenInsert } from "../clickhouse/open-insert.ts";
 import { OperationError } from "../clickhouse/retry.ts";
@@ -92,8 +93,10 @@ export class PageCopier {
     this.#copying = copying;
     this.#buffers = buffers;
     this.#enricher = new Enricher(store, copying.mapping.tagsBecomeMetadata);
-    this.#filling = new EventBlock(copying.mapping, copying.takesJsonPaths);
-    this.#sending = new EventBlock(copying.mapping, copying.takesJsonPaths);
+    // One batch is sent at a time.
+    const bodies = new Scratch();
+    this.#filling = new EventBlock(copying.mapping, copying.takesJsonPaths, bodies);
+    this.#sending = new EventBlock(copying.mapping, copying.takesJsonPaths, bodies);
     this.#sender = new CarefulInserter(copying, store);
     const { server, target, mapping, retry, insertRows, batchRows } = copying;
     const insertSql = insertStatement(target, mapping);

@@ -10,8 +10,8 @@ import { TraceStore } from "../traces/store.ts";
 import { toThreadError } from "./thread-error.ts";
 import type { WorkerCommands, WorkerMessage, WorkerRequest, WorkerSetup } from "./worker-protocol.ts";
 
-/** A batch that is done gives the buffers of all its blocks back, for those that arrive next in any of the pipelines. */
-const SPARE_BYTES = 32 * 2 ** 20;
+/** A batch that is done gives the buffers of its blocks back, for those that arrive next in any of the pipelines. */
+const SPARE_BYTES = 12 * 2 ** 20;
 
 /** A worker of a run: loads its share of the traces, then copies pages, and keeps what one command leaves for the next. */
 export class PageWorker {
@@ -124,8 +124,7 @@ export class PageWorker {
       }),
       scope: traceScope,
       columns: mapping.traceColumns,
-      // Of their own: blocks of traces have another size.
-      buffers: new BufferPool(SPARE_BYTES),
+      buffers: this.#buffers,
       signal: this.#stop.signal,
     };
   }

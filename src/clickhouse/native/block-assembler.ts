@@ -27,7 +27,7 @@ export class BlockAssembler {
 
   constructor(buffers: BufferPool) {
     this.#buffers = buffers;
-    this.#cursor = { bytes: buffers.acquire(buffers.usualBytes), end: 0, position: 0 };
+    this.#cursor = { bytes: buffers.acquire(1), end: 0, position: 0 };
     this.#parse = parseBlock(this.#cursor, null);
   }
 
@@ -83,13 +83,16 @@ export class BlockAssembler {
     this.#buffers.release(this.#cursor.bytes);
   }
 
-  /** Begins the next block in a buffer of its own with what has been copied beyond `finished`. */
+  /**
+   * Begins the next block with what has been copied beyond `finished`, in a buffer no larger than that: whoever takes the
+   * finished block may be busy with it for long.
+   */
   #begin(finished: Block): void {
     const { bytes, end, position } = this.#cursor;
     this.#schema = finished.schema;
     const buffers = this.#buffers;
     buffers.noteNeed(Math.ceil(position * (1 + SPARE)));
-    const next = buffers.acquire(Math.max(buffers.usualBytes, end - position));
+    const next = buffers.acquire(end - position);
     bytes.copy(next, 0, position, end);
     this.#cursor = { bytes: next, end: end - position, position: 0 };
     this.#parse = parseBlock(this.#cursor, this.#schema);
@@ -129,9 +132,12 @@ export class BlockAssembler {
   #reserve(bytes: number): void {
     const cursor = this.#cursor;
     if (bytes <= cursor.bytes.length) return;
-    const larger = this.#buffers.acquire(Math.max(bytes, Math.ceil(cursor.bytes.length * GROWTH)));
+    const buffers = this.#buffers;
+    const larger = buffers.acquire(
+      Math.max(bytes, buffers.usualBytes, Math.ceil(cursor.bytes.length * GROWTH)),
+    );
     cursor.bytes.copy(larger, 0, 0, cursor.end);
-    this.#buffers.release(cursor.bytes);
+    buffers.release(cursor.bytes);
     cursor.bytes = larger;
   }
 }

@@ -28,8 +28,8 @@ test("a batch ends at its rows", () => {
 });
 
 test("a batch ends where a block does when it is nearly full", () => {
-  expect(isNearlyFull(7_499, 10_000)).toBe(false);
-  expect(isNearlyFull(7_500, 10_000)).toBe(true);
+  expect(isNearlyFull(4_999, 10_000)).toBe(false);
+  expect(isNearlyFull(5_000, 10_000)).toBe(true);
   expect(isNearlyFull(1, 1)).toBe(true);
 });
 
