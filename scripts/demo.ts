@@ -12,11 +12,11 @@ import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { type ArgsDef, defineCommand, runMain } from "citty";
-import { eventsTable, observationsTable, tracesTable } from "../test/support/schema.ts";
-import { connectTo, type TestServer } from "../test/support/server.ts";
 import { type DemoSize, dataStatements } from "./demo/data.ts";
 import { startLocalServer } from "./demo/server.ts";
 import { verifyEvents } from "./demo/verify.ts";
+import { eventsTable, observationsTable, tracesTable } from "./testbed/schema.ts";
+import { connectTo, type TestServer } from "./testbed/server.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const DIRECTORY = join(ROOT, ".local/demo");

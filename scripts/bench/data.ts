@@ -5,7 +5,7 @@ import {
   eventsTable,
   observationsTable,
   tracesTable,
-} from "../../test/support/schema.ts";
+} from "../testbed/schema.ts";
 
 export interface DataSize {
   readonly observations: number;

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { connectTo, type TestServer } from "../../test/support/server.ts";
 import { startLocalServer } from "../demo/server.ts";
+import { connectTo, type TestServer } from "../testbed/server.ts";
 import { DATA_VERSION, type DataSize, dataStatements, tableStatements } from "./data.ts";
 
 export const BENCH_DIRECTORY = resolve(import.meta.dir, "../../.local/bench");

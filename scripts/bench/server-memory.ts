@@ -1,4 +1,4 @@
-import type { TestServer } from "../../test/support/server.ts";
+import type { TestServer } from "../testbed/server.ts";
 
 /** The query that took the most memory while somebody watched. */
 export interface PeakQuery {

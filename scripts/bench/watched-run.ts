@@ -7,8 +7,8 @@
 import { WHOLE_KEY_SPACE } from "../../src/plan/key-range.ts";
 import { runBackfill } from "../../src/run/backfill.ts";
 import type { PageLedger } from "../../src/run/page-ledger.ts";
-import { runOptions } from "../../test/support/backfill.ts";
-import { connectTo } from "../../test/support/server.ts";
+import { runOptions } from "../testbed/run-options.ts";
+import { connectTo } from "../testbed/server.ts";
 import { PARTITION } from "./data.ts";
 import { DATABASE } from "./dataset.ts";
 

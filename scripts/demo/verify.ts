@@ -2,9 +2,9 @@ import { qualifiedTable } from "../../src/clickhouse/sql.ts";
 import { referenceStatement } from "../../src/mapping/reference-sql.ts";
 import { resolveMapping, type TableShape } from "../../src/mapping/resolve.ts";
 import { windowDates } from "../../src/traces/queries.ts";
-import { type Comparison, compareTables, describeComparison } from "../../test/support/compare.ts";
-import { JSON_SETTINGS } from "../../test/support/reference.ts";
-import type { TestServer } from "../../test/support/server.ts";
+import { type Comparison, compareTables, describeComparison } from "../testbed/compare.ts";
+import { JSON_SETTINGS } from "../testbed/schema.ts";
+import type { TestServer } from "../testbed/server.ts";
 
 /** Days around the month in which traces are looked for, as a run has it by default. */
 const TRACE_WINDOW_DAYS = 2;

@@ -2,10 +2,10 @@ import { qualifiedTable } from "../../src/clickhouse/sql.ts";
 import { referenceStatement } from "../../src/mapping/reference-sql.ts";
 import { resolveMapping, type TableShape } from "../../src/mapping/resolve.ts";
 import { windowDates } from "../../src/traces/queries.ts";
-import { compareTables, describeComparison } from "../../test/support/compare.ts";
-import { observationsTable, tracesTable } from "../../test/support/schema.ts";
-import type { TestServer } from "../../test/support/server.ts";
 import { dataStatements } from "../demo/data.ts";
+import { compareTables, describeComparison } from "../testbed/compare.ts";
+import { observationsTable, tracesTable } from "../testbed/schema.ts";
+import type { TestServer } from "../testbed/server.ts";
 
 /** The month that has data. */
 export const PARTITION = "202511";

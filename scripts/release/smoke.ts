@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { version } from "../../package.json";
-import { connectToUrl } from "../../test/support/server.ts";
+import { connectToUrl } from "../testbed/server.ts";
 import { makeMonth, PARTITION, verifyMonth } from "./smoke-data.ts";
 
 /** The discard service's port, on which nothing listens. */

@@ -11,8 +11,8 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { eventsFullTable, eventsTable } from "../../test/support/schema.ts";
-import { connectToUrl } from "../../test/support/server.ts";
+import { eventsFullTable, eventsTable } from "../testbed/schema.ts";
+import { connectToUrl } from "../testbed/server.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
+import { compareTables, describeComparison, rowHashOf } from "../../scripts/testbed/compare.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
-import { compareTables, describeComparison, rowHashOf } from "../support/compare.ts";
 import { BrokenPromise } from "./judge.ts";
 import type { World } from "./world.ts";
 

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { TestServer } from "../support/server.ts";
+import type { TestServer } from "../../scripts/testbed/server.ts";
 import { planStory } from "./plan.ts";
 import { playStory } from "./story.ts";
 import { Tally } from "./tally.ts";

@@ -1,9 +1,9 @@
+import { eventsFullTable, eventsTable } from "../../scripts/testbed/schema.ts";
+import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier, literal } from "../../src/clickhouse/sql.ts";
 import { randomFrom } from "../support/data/random.ts";
 import { generateDataset } from "../support/generate.ts";
 import { writeReference } from "../support/reference.ts";
-import { eventsFullTable, eventsTable } from "../support/schema.ts";
-import type { TestServer } from "../support/server.ts";
 
 /** Stories of consecutive seeds that share their data. */
 const STORIES_PER_WORLD = 25;

@@ -2,13 +2,13 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { testServer } from "../../scripts/testbed/server.ts";
 import { describeFailure, playStories } from "../chaos/runner.ts";
 import { reportedCount } from "../support/cli.ts";
 import { Scenario } from "../support/cli-scenario.ts";
 import { exceptionText, type Fault, gatewayError, serverError } from "../support/fault-proxy-faults.ts";
 import { randomFaults } from "../support/fault-proxy-rules.ts";
 import { chooseSeed } from "../support/generate.ts";
-import { testServer } from "../support/server.ts";
 
 const MEMORY_LIMIT = exceptionText(241, "Memory limit (total) exceeded", "MEMORY_LIMIT_EXCEEDED");
 

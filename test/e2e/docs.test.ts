@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { compiledBinary } from "../support/binary.ts";
-import { type CliOutcome, startCommand } from "../support/cli.ts";
-import { temporaryDirectory } from "../support/cli-directory.ts";
-import { type Block, blocksOf, documents } from "../support/documents.ts";
-import { chooseSeed, generateDataset } from "../support/generate.ts";
-import { INSTALL_SCRIPT, ReleaseServer } from "../support/install.ts";
-import { eventsTable } from "../support/schema.ts";
+import { eventsTable } from "../../scripts/testbed/schema.ts";
 import {
   connectTo,
   type DevServerProcess,
   startDevServer,
   type TestServer,
   testServer,
-} from "../support/server.ts";
+} from "../../scripts/testbed/server.ts";
+import { compiledBinary } from "../support/binary.ts";
+import { type CliOutcome, startCommand } from "../support/cli.ts";
+import { temporaryDirectory } from "../support/cli-directory.ts";
+import { type Block, blocksOf, documents } from "../support/documents.ts";
+import { chooseSeed, generateDataset } from "../support/generate.ts";
+import { INSTALL_SCRIPT, ReleaseServer } from "../support/install.ts";
 
 const NOT_RUN = /^not run: \S/;
 const OBSERVATIONS = 60;

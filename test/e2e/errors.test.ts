@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
+import { eventsTable, observationsTable, tracesTable } from "../../scripts/testbed/schema.ts";
+import { type TestServer, testServer } from "../../scripts/testbed/server.ts";
 import { type CliOutcome, readStderr, runCli } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/cli-directory.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { serverError } from "../support/fault-proxy-faults.ts";
-import { eventsTable, observationsTable, tracesTable } from "../support/schema.ts";
-import { type TestServer, testServer } from "../support/server.ts";
 
 let server: TestServer;
 let proxy: FaultProxy;

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { eventsFullTable } from "../../scripts/testbed/schema.ts";
 import { identifier, literal } from "../../src/clickhouse/sql.ts";
 import { readStderr, reportedCount } from "../support/cli.ts";
 import { OTHER_SIZES, Scenario } from "../support/cli-scenario.ts";
 import { type Fault, serverError } from "../support/fault-proxy-faults.ts";
-import { eventsFullTable } from "../support/schema.ts";
 
 /** Some ten pages of some four blocks each, all in one INSERT while nothing happens. */
 const OPEN: readonly string[] = [

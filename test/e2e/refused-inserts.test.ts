@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { eventsFullTable } from "../../scripts/testbed/schema.ts";
 import { readVarint } from "../../src/bytes/varint.ts";
 import { identifier, literal } from "../../src/clickhouse/sql.ts";
 import { type CliOutcome, readStderr, reportedCount } from "../support/cli.ts";
 import { type Fixture, ONE_BY_ONE, OTHER_SIZES, Scenario } from "../support/cli-scenario.ts";
 import { type Fault, serverError } from "../support/fault-proxy-faults.ts";
-import { eventsFullTable } from "../support/schema.ts";
 
 const OUT_OF_MEMORY = serverError(500, 241, "Memory limit (for query) exceeded", "MEMORY_LIMIT_EXCEEDED");
 const TOO_MANY_PARTS = serverError(500, 252, "Too many parts (3001)", "TOO_MANY_PARTS");

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
+import { eventsFullTable } from "../../scripts/testbed/schema.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
 import { type CliOutcome, readStderr, runCli } from "../support/cli.ts";
 import { ONE_BY_ONE, Scenario } from "../support/cli-scenario.ts";
-import { eventsFullTable } from "../support/schema.ts";
 
 /** A scenario whose target keeps its events, as those of installations do. */
 class Keeping implements AsyncDisposable {

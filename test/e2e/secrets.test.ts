@@ -2,14 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
+import { eventsTable } from "../../scripts/testbed/schema.ts";
+import { connectTo, type DevServerProcess, startDevServer } from "../../scripts/testbed/server.ts";
 import { type CliOutcome, type RunningCli, readStderr, runCli, startCli } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/cli-directory.ts";
 import { reached, Scenario } from "../support/cli-scenario.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { gatewayError } from "../support/fault-proxy-faults.ts";
 import { generateDataset } from "../support/generate.ts";
-import { eventsTable } from "../support/schema.ts";
-import { connectTo, type DevServerProcess, startDevServer } from "../support/server.ts";
 
 const USER = "default";
 /** What URLs, JSON, HTML and base64 spell in another way than it is. */

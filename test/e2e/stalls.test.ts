@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { runOptions } from "../../scripts/testbed/run-options.ts";
 import type { BackfillOptions } from "../../src/run/backfill.ts";
-import { backfill, runOptions } from "../support/backfill.ts";
+import { backfill } from "../support/backfill.ts";
 import { Scenario } from "../support/cli-scenario.ts";
 import type { Match } from "../support/fault-proxy-rules.ts";
 

@@ -1,9 +1,9 @@
 /** A short form of `bun run test:engines`: the oldest engine that comes as a wheel, and the newest. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { EngineUnavailable, installEngine } from "../../scripts/engines/install.ts";
-import { ENGINES, type EngineVersion } from "../../scripts/engines/versions.ts";
 import { chooseSeed } from "../support/generate.ts";
+import { EngineUnavailable, installEngine } from "./install.ts";
 import { type PreparedEngine, prepareEngine } from "./run-engine.ts";
+import { ENGINES, type EngineVersion } from "./versions.ts";
 
 const TIMEOUT_MS = 180_000;
 

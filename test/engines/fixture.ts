@@ -1,3 +1,5 @@
+import { eventsFullTable, eventsTable } from "../../scripts/testbed/schema.ts";
+import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
 import { makeObservations } from "../support/data/observations.ts";
 import { METADATA_VALUES } from "../support/data/oddities.ts";
@@ -7,8 +9,6 @@ import { NEWER_OBSERVATION_ENCODERS } from "../support/data/rows.ts";
 import { PARTITION } from "../support/data/values.ts";
 import { generateDataset, insertInParts } from "../support/generate.ts";
 import { writeReference } from "../support/reference.ts";
-import { eventsFullTable, eventsTable } from "../support/schema.ts";
-import type { TestServer } from "../support/server.ts";
 
 /** The kinds of targets. */
 export const TARGETS = ["events, JSON", "events, String", "events_full"] as const;

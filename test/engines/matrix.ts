@@ -3,10 +3,10 @@
  * show goes to the file that ENGINE_REPORT names, as JSON by scenario.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { ENGINES } from "../../scripts/engines/versions.ts";
 import { chooseSeed } from "../support/generate.ts";
 import { type PreparedEngine, prepareEngine } from "./run-engine.ts";
 import { type Result, SCENARIOS } from "./scenarios.ts";
+import { ENGINES } from "./versions.ts";
 
 const TIMEOUT_MS = 240_000;
 const name = process.env["ENGINE"] ?? "";

@@ -1,8 +1,8 @@
-import { startEngine } from "../../scripts/engines/server.ts";
-import type { EngineVersion } from "../../scripts/engines/versions.ts";
-import { connectTo } from "../support/server.ts";
+import { connectTo } from "../../scripts/testbed/server.ts";
 import { type EngineFixture, makeFixture } from "./fixture.ts";
 import { type Result, SCENARIOS } from "./scenarios.ts";
+import { startEngine } from "./server.ts";
+import type { EngineVersion } from "./versions.ts";
 
 /** An engine with its month, ready for scenarios. */
 export interface PreparedEngine extends AsyncDisposable {

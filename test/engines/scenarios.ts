@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expectSameRows } from "../../scripts/testbed/compare.ts";
 import { BufferPool } from "../../src/bytes/buffer-pool.ts";
 import { selectBlocks } from "../../src/clickhouse/select-blocks.ts";
 import { Server } from "../../src/clickhouse/server.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
 import { type CliOutcome, type RunningCli, startCommand } from "../support/cli.ts";
-import { expectSameRows } from "../support/compare.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import type { EngineFixture, TargetName } from "./fixture.ts";
 

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { testServer } from "../../scripts/testbed/server.ts";
 import { Server } from "../../src/clickhouse/server.ts";
 import { TransportError } from "../../src/clickhouse/server-errors.ts";
 import { HttpProxy } from "../support/http-proxy.ts";
-import { testServer } from "../support/server.ts";
 
 const NEVER = new AbortController().signal;
 const CERTIFICATES = join(import.meta.dir, "../support/tls");

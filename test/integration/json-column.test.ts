@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { type TestServer, testServer } from "../../scripts/testbed/server.ts";
 import { ByteWriter } from "../../src/bytes/byte-writer.ts";
 import { encodeColumnHeader } from "../../src/clickhouse/native/parser.ts";
 import { type QuerySettings, Server } from "../../src/clickhouse/server.ts";
@@ -17,7 +18,6 @@ import {
   wildRows,
 } from "../support/data/metadata-rows.ts";
 import { chooseSeed, randomFrom } from "../support/data/random.ts";
-import { type TestServer, testServer } from "../support/server.ts";
 
 const random = randomFrom(chooseSeed());
 const column = new JsonColumn();

@@ -1,6 +1,6 @@
+import { columnText } from "../../scripts/testbed/compare.ts";
+import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
-import { columnText } from "../support/compare.ts";
-import type { TestServer } from "../support/server.ts";
 
 /** How many rows a table holds, and sums that tell apart tables whose rows differ in any column. */
 export interface Digest {

@@ -1,5 +1,6 @@
+import { runOptions } from "../../scripts/testbed/run-options.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
-import { backfill, runOptions } from "../support/backfill.ts";
+import { backfill } from "../support/backfill.ts";
 import { differingColumns } from "./digest.ts";
 import type { Trial } from "./trial.ts";
 import {

@@ -1,5 +1,5 @@
+import type { TestServer } from "../../scripts/testbed/server.ts";
 import { literal } from "../../src/clickhouse/sql.ts";
-import type { TestServer } from "../support/server.ts";
 import { COMBINATIONS, LEFT_OUT, TEXT_VALUES, THROTTLES } from "./adverse-values.ts";
 import { type Trial, trialOf } from "./trial.ts";
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connectTo, startDevServer } from "../support/server.ts";
+import { connectTo, startDevServer } from "../../scripts/testbed/server.ts";
 import { type Group, groupTrials, withHalves } from "./group.ts";
 import { judge, type Verdict, withTypesOfRun } from "./judge.ts";
 import type { Trial } from "./trial.ts";

@@ -1,5 +1,5 @@
+import { connectTo, startDevServer } from "../../scripts/testbed/server.ts";
 import { randomFrom } from "../support/data/random.ts";
-import { connectTo, startDevServer } from "../support/server.ts";
 import { KNOWN_TROUBLE } from "./adverse-values.ts";
 import { planTrials } from "./plan.ts";
 import { planTableTrials, possibleTableTrials } from "./table-plan.ts";

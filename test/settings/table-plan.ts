@@ -1,5 +1,5 @@
+import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
-import type { TestServer } from "../support/server.ts";
 import type { Trial } from "./trial.ts";
 
 const NUMBERS = ["0", "1", "3", "9223372036854775807"];

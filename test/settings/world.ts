@@ -1,8 +1,8 @@
+import { eventsTable } from "../../scripts/testbed/schema.ts";
+import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier, literal } from "../../src/clickhouse/sql.ts";
 import { generateDataset } from "../support/generate.ts";
 import { writeReference } from "../support/reference.ts";
-import { eventsTable } from "../support/schema.ts";
-import type { TestServer } from "../support/server.ts";
 import { type Digest, tableDigest } from "./digest.ts";
 
 /** A small month with every oddity, and the events that it must yield. Trials in it run one after another. */

@@ -1,15 +1,15 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type CompareMode, expectSameRows } from "../../scripts/testbed/compare.ts";
+import { eventsFullTable } from "../../scripts/testbed/schema.ts";
+import { type TestServer, testServer } from "../../scripts/testbed/server.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
 import { type CliOutcome, type RunningCli, startCli } from "./cli.ts";
 import { temporaryDirectory } from "./cli-directory.ts";
-import { type CompareMode, expectSameRows } from "./compare.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import type { Rule } from "./fault-proxy-rules.ts";
 import { chooseSeed, generateDataset } from "./generate.ts";
 import { writeReference } from "./reference.ts";
-import { eventsFullTable } from "./schema.ts";
-import { type TestServer, testServer } from "./server.ts";
 
 /** A month of observations and the events that copying them must yield, for any number of runs. */
 export interface Fixture {

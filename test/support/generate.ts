@@ -1,3 +1,5 @@
+import { type ObservationsGeneration, observationsTable, tracesTable } from "../../scripts/testbed/schema.ts";
+import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
 import { makeObservations } from "./data/observations.ts";
 import { type Random, randomFrom } from "./data/random.ts";
@@ -10,8 +12,6 @@ import {
 } from "./data/rows.ts";
 import { makeTraces } from "./data/traces.ts";
 import { PARTITION } from "./data/values.ts";
-import { type ObservationsGeneration, observationsTable, tracesTable } from "./schema.ts";
-import type { TestServer } from "./server.ts";
 
 export { chooseSeed } from "./data/random.ts";
 

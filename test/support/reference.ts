@@ -1,6 +1,7 @@
+import { JSON_SETTINGS } from "../../scripts/testbed/schema.ts";
+import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
 import { castsUnderSettings, KEPT_AS_TEXT, keptByVersion, metadataJson } from "./reference-json.ts";
-import type { TestServer } from "./server.ts";
 
 /** What to compute: the events of one month. */
 export interface ReferenceScope {
@@ -12,15 +13,6 @@ export interface ReferenceScope {
   readonly target: string;
   readonly traceWindowDays?: number;
 }
-
-/** Settings under which JSON columns store values as they are. */
-export const JSON_SETTINGS = {
-  input_format_try_infer_dates: 0,
-  input_format_try_infer_datetimes: 0,
-  input_format_json_read_bools_as_numbers: 0,
-  input_format_json_read_bools_as_strings: 0,
-  type_json_skip_duplicated_paths: 1,
-} as const;
 
 /**
  * The SQL of every event column, written by hand from the specification. `o` is the observation, `t` its trace (columns

@@ -1,12 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { eventsFullTable, eventsTable, observationsTable } from "../../scripts/testbed/schema.ts";
 import { identifier, literal } from "../../src/clickhouse/sql.ts";
 import type { CliOutcome } from "./cli.ts";
 import { runCli } from "./cli.ts";
 import { ONE_BY_ONE, reached, type Scenario } from "./cli-scenario.ts";
 import { serverError } from "./fault-proxy-faults.ts";
 import { generateDataset } from "./generate.ts";
-import { eventsFullTable, eventsTable, observationsTable } from "./schema.ts";
 
 /** Makes the program show a symptom, with a server, a month and a directory of its own. */
 export type Symptom = (scenario: Scenario) => Promise<CliOutcome>;

@@ -6,7 +6,7 @@ import { identifier, qualifiedTable } from "../../../src/clickhouse/sql.ts";
 import type { ResolvedMapping } from "../../../src/mapping/resolve.ts";
 import { checkTables } from "../../../src/run/preflight/preflight.ts";
 import { tracesStatement } from "../../../src/traces/queries.ts";
-import { runOptions } from "../../../test/support/backfill.ts";
+import { runOptions } from "../../testbed/run-options.ts";
 import { PARTITION, TABLES } from "../data.ts";
 import { DATABASE, type Dataset } from "../dataset.ts";
 

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { deflateSync } from "node:zlib";
 import { createClient } from "@clickhouse/client";
 import { MAX_CONCURRENT_QUERIES } from "../../../scripts/dev-clickhouse/threads.ts";
-import { type TestServer, testServer } from "../../support/server.ts";
+import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 
 const isRealServer = Boolean(process.env["CLICKHOUSE_TEST_URL"]);
 

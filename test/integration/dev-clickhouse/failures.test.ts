@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { type IncomingHttpHeaders, request } from "node:http";
 import { connect } from "node:net";
 import { ClickHouseLogLevel, createClient } from "@clickhouse/client";
-import { startDevServer, type TestServer, testServer } from "../../support/server.ts";
+import { startDevServer, type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 
 let server: TestServer;
 beforeAll(async () => {

@@ -2,7 +2,7 @@ import { beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { createClient } from "@clickhouse/client";
-import { type TestServer, testServer } from "../../support/server.ts";
+import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 
 let server: TestServer;
 let database: string;

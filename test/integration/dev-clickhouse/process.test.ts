@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connectTo, startDevServer } from "../../support/server.ts";
+import { connectTo, startDevServer } from "../../../scripts/testbed/server.ts";
 
 const script = join(import.meta.dir, "../../../scripts/dev-clickhouse.ts");
 const directories: string[] = [];

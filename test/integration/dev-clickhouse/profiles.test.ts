@@ -3,7 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseUsers } from "../../../scripts/dev-clickhouse/users.ts";
-import { connectTo, type DevServerProcess, type QueryOptions, startDevServer } from "../../support/server.ts";
+import {
+  connectTo,
+  type DevServerProcess,
+  type QueryOptions,
+  startDevServer,
+} from "../../../scripts/testbed/server.ts";
 
 const USERS = {
   analyst: { password: "p&ss", settings: { final: "1", max_block_size: 77 } },

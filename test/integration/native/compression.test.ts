@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 import { BufferPool } from "../../../src/bytes/buffer-pool.ts";
 import type { Compression } from "../../../src/clickhouse/connection.ts";
 import { selectBlocks } from "../../../src/clickhouse/select-blocks.ts";
 import { type QuerySettings, Server } from "../../../src/clickhouse/server.ts";
 import { readServerSettings } from "../../../src/clickhouse/settings/server-settings.ts";
 import { statementSettings, withPreferred } from "../../../src/clickhouse/settings/statement-settings.ts";
-import { type TestServer, testServer } from "../../support/server.ts";
 
 const NEVER = new AbortController().signal;
 

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
+import { testServer } from "../../../scripts/testbed/server.ts";
 import { nativeTarget } from "../../fuzz/native.ts";
 import { answerOf } from "../../fuzz/native-blocks.ts";
 import { runCases } from "../../fuzz/run-cases.ts";
 import { chooseSeed } from "../../support/data/random.ts";
-import { testServer } from "../../support/server.ts";
 
 const CASES = 4_000;
 

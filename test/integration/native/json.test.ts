@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 import { ByteWriter } from "../../../src/bytes/byte-writer.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { readServerSettings } from "../../../src/clickhouse/settings/server-settings.ts";
@@ -7,7 +8,6 @@ import { EMBED, type Embed, embedOf, needsEscape, writeJsonString } from "../../
 import { JsonObjectBuilder } from "../../../src/json/object-builder.ts";
 import { METADATA_KEYS, METADATA_VALUES } from "../../support/data/oddities.ts";
 import { chooseSeed, type Random, randomFrom } from "../../support/data/random.ts";
-import { type TestServer, testServer } from "../../support/server.ts";
 import { isWithinLimits } from "../../unit/json/limits.ts";
 import { repeatsPaths, storedPaths } from "../../unit/json/stored-paths.ts";
 import { randomValue } from "../../unit/json/values.ts";

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 import type { Block } from "../../../src/clickhouse/native/block.ts";
 import { identifier } from "../../../src/clickhouse/sql.ts";
 import { chooseSeed, type Random, randomFrom } from "../../support/data/random.ts";
-import { type TestServer, testServer } from "../../support/server.ts";
 import { assemble, blockOf, columnData } from "../../unit/native/assemble.ts";
 import { decodeBlocks } from "../../unit/native/slow-codec.ts";
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { identifier, literal, qualifiedTable } from "../../../src/clickhouse/sql.ts";
 import { ODD_IDS } from "../../support/data/oddities.ts";
 import { chooseSeed, type Random, randomFrom } from "../../support/data/random.ts";
-import { type TestServer, testServer } from "../../support/server.ts";
 
 const PIECES = [
   "'",

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { qualifiedTable } from "../../../src/clickhouse/sql.ts";
 import { compareKeys, describeRange, type KeyRange, type SortingKey } from "../../../src/plan/key-range.ts";
@@ -7,7 +8,6 @@ import { rangeCondition } from "../../../src/plan/source-key.ts";
 import { ODD_IDS, PROJECT_IDS, TYPES } from "../../support/data/oddities.ts";
 import { chooseSeed, type Random, randomFrom } from "../../support/data/random.ts";
 import type { Text } from "../../support/data/row-binary.ts";
-import { type TestServer, testServer } from "../../support/server.ts";
 import { encodeBlock, fixed } from "../../unit/native/slow-codec.ts";
 
 const PARTITION = "202503";

@@ -4,11 +4,11 @@ import {
   compareTables,
   describeComparison,
   expectSameRows,
-} from "../../support/compare.ts";
+} from "../../../scripts/testbed/compare.ts";
+import { eventsTable } from "../../../scripts/testbed/schema.ts";
+import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 import { chooseSeed, generateDataset } from "../../support/generate.ts";
 import { writeReference } from "../../support/reference.ts";
-import { eventsTable } from "../../support/schema.ts";
-import { type TestServer, testServer } from "../../support/server.ts";
 
 const ALL_MODES: readonly CompareMode[] = ["multiset", "set", "final"];
 

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { eventsTable, observationsTable, tracesTable } from "../../../scripts/testbed/schema.ts";
+import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 import { writeReference } from "../../support/reference.ts";
 import { keptByVersion } from "../../support/reference-json.ts";
-import { eventsTable, observationsTable, tracesTable } from "../../support/schema.ts";
-import { type TestServer, testServer } from "../../support/server.ts";
 
 /** The reference decides all comparisons, so its answers to the hard questions are checked by hand here. */
 let server: TestServer;

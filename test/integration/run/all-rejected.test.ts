@@ -2,14 +2,14 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runOptions } from "../../../scripts/testbed/run-options.ts";
+import { eventsFullTable } from "../../../scripts/testbed/schema.ts";
+import { testServer } from "../../../scripts/testbed/server.ts";
 import { fingerprintOf } from "../../../src/checkpoint/fingerprint.ts";
 import { openLedger } from "../../../src/checkpoint/ledger.ts";
 import type { RejectedRow } from "../../../src/copy/rejected-row.ts";
 import { runBackfill } from "../../../src/run/backfill.ts";
-import { runOptions } from "../../support/backfill.ts";
 import { chooseSeed, generateDataset } from "../../support/generate.ts";
-import { eventsFullTable } from "../../support/schema.ts";
-import { testServer } from "../../support/server.ts";
 
 test("a month of which the server rejects every row is not done, however few they are", async () => {
   const server = await testServer();

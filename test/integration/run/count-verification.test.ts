@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { observationsTable } from "../../../scripts/testbed/schema.ts";
+import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { qualifiedTable } from "../../../src/clickhouse/sql.ts";
 import { type KeyRange, WHOLE_KEY_SPACE } from "../../../src/plan/key-range.ts";
@@ -9,8 +11,6 @@ import {
   verifyCounts,
 } from "../../../src/run/count-verification.ts";
 import { chooseSeed, randomFrom } from "../../support/data/random.ts";
-import { observationsTable } from "../../support/schema.ts";
-import { type TestServer, testServer } from "../../support/server.ts";
 
 const PARTITION = "202511";
 const ROWS = 3_000;

@@ -1,10 +1,16 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { backfill, runOptions } from "../../support/backfill.ts";
-import { expectSameRows } from "../../support/compare.ts";
+import { expectSameRows } from "../../../scripts/testbed/compare.ts";
+import { runOptions } from "../../../scripts/testbed/run-options.ts";
+import {
+  eventsFullTable,
+  eventsTable,
+  observationsTable,
+  tracesTable,
+} from "../../../scripts/testbed/schema.ts";
+import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
+import { backfill } from "../../support/backfill.ts";
 import { chooseSeed, generateDataset } from "../../support/generate.ts";
 import { writeReference } from "../../support/reference.ts";
-import { eventsFullTable, eventsTable, observationsTable, tracesTable } from "../../support/schema.ts";
-import { type TestServer, testServer } from "../../support/server.ts";
 
 const seed = chooseSeed();
 const OBSERVATIONS = 2_500;

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
-import { backfill, runOptions } from "../../support/backfill.ts";
-import { eventsTable, observationsTable, tracesTable } from "../../support/schema.ts";
-import { testServer } from "../../support/server.ts";
+import { runOptions } from "../../../scripts/testbed/run-options.ts";
+import { eventsTable, observationsTable, tracesTable } from "../../../scripts/testbed/schema.ts";
+import { testServer } from "../../../scripts/testbed/server.ts";
+import { backfill } from "../../support/backfill.ts";
 
 test("rows of 400 kB come in small blocks, whatever the batch size", async () => {
   const server = await testServer();

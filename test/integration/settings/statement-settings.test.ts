@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { testServer } from "../../../scripts/testbed/server.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { parsesJsonByDefault } from "../../../src/clickhouse/settings/json-parsing.ts";
 import {
@@ -17,7 +18,6 @@ import {
   statementSettings,
   withPreferred,
 } from "../../../src/clickhouse/settings/statement-settings.ts";
-import { testServer } from "../../support/server.ts";
 
 const NEVER = new AbortController().signal;
 const BLOCKS = { pageRead: 100, traceRead: 200, insert: 300, compression: "none" } as const;

@@ -2,13 +2,19 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expectSameRows } from "../../../scripts/testbed/compare.ts";
+import { runOptions } from "../../../scripts/testbed/run-options.ts";
+import { eventsFullTable } from "../../../scripts/testbed/schema.ts";
+import {
+  connectTo,
+  type DevServerProcess,
+  startDevServer,
+  type TestServer,
+} from "../../../scripts/testbed/server.ts";
 import { RunError } from "../../../src/errors.ts";
-import { backfill, type RunOutcome, runOptions } from "../../support/backfill.ts";
-import { expectSameRows } from "../../support/compare.ts";
+import { backfill, type RunOutcome } from "../../support/backfill.ts";
 import { chooseSeed, generateDataset } from "../../support/generate.ts";
 import { writeReference } from "../../support/reference.ts";
-import { eventsFullTable } from "../../support/schema.ts";
-import { connectTo, type DevServerProcess, startDevServer, type TestServer } from "../../support/server.ts";
 
 const PARTITION = "202511";
 const USERS = {

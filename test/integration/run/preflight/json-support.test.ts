@@ -1,18 +1,19 @@
 import { describe, expect, test } from "bun:test";
+import { expectSameRows } from "../../../../scripts/testbed/compare.ts";
+import { runOptions } from "../../../../scripts/testbed/run-options.ts";
+import { eventsTable } from "../../../../scripts/testbed/schema.ts";
+import { testServer } from "../../../../scripts/testbed/server.ts";
 import type { RetryPolicy } from "../../../../src/clickhouse/retry.ts";
 import { Server } from "../../../../src/clickhouse/server.ts";
 import { readServerSettings } from "../../../../src/clickhouse/settings/server-settings.ts";
 import { statementSettings } from "../../../../src/clickhouse/settings/statement-settings.ts";
 import { JSON_COLUMN_KEEPS, LEAST_KEPT } from "../../../../src/json/kept-json.ts";
 import { type JsonSupport, probeJson } from "../../../../src/run/preflight/json-support.ts";
-import { backfill, runOptions } from "../../../support/backfill.ts";
-import { expectSameRows } from "../../../support/compare.ts";
+import { backfill } from "../../../support/backfill.ts";
 import { FaultProxy } from "../../../support/fault-proxy.ts";
 import { type Fault, serverError } from "../../../support/fault-proxy-faults.ts";
 import { chooseSeed, generateDataset } from "../../../support/generate.ts";
 import { writeReference } from "../../../support/reference.ts";
-import { eventsTable } from "../../../support/schema.ts";
-import { testServer } from "../../../support/server.ts";
 
 const RETRY: RetryPolicy = { maxRetries: 0, onRetry: () => {}, signal: new AbortController().signal };
 

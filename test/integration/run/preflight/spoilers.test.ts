@@ -1,15 +1,21 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { expectSameRows } from "../../../../scripts/testbed/compare.ts";
+import { runOptions } from "../../../../scripts/testbed/run-options.ts";
+import {
+  eventsFullTable,
+  eventsTable,
+  observationsTable,
+  tracesTable,
+} from "../../../../scripts/testbed/schema.ts";
+import { type TestServer, testServer } from "../../../../scripts/testbed/server.ts";
 import { identifier } from "../../../../src/clickhouse/sql.ts";
 import type { BackfillEvent, BackfillOptions } from "../../../../src/run/backfill.ts";
 import { replicaLag, replicaState } from "../../../../src/run/preflight/replicas.ts";
-import { backfill, type RunOutcome, runOptions } from "../../../support/backfill.ts";
-import { expectSameRows } from "../../../support/compare.ts";
+import { backfill, type RunOutcome } from "../../../support/backfill.ts";
 import { FaultProxy } from "../../../support/fault-proxy.ts";
 import { serverError } from "../../../support/fault-proxy-faults.ts";
 import { chooseSeed, generateDataset } from "../../../support/generate.ts";
 import { writeReference } from "../../../support/reference.ts";
-import { eventsFullTable, eventsTable, observationsTable, tracesTable } from "../../../support/schema.ts";
-import { type TestServer, testServer } from "../../../support/server.ts";
 
 const PARTITION = "202511";
 const seed = chooseSeed();

@@ -1,4 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  eventsFullTable,
+  eventsTable,
+  observationsTable,
+  tracesTable,
+} from "../../../../scripts/testbed/schema.ts";
+import { type TestServer, testServer } from "../../../../scripts/testbed/server.ts";
 import type { ConnectionSettings } from "../../../../src/clickhouse/connection.ts";
 import { Server } from "../../../../src/clickhouse/server.ts";
 import { RunError } from "../../../../src/errors.ts";
@@ -6,8 +13,6 @@ import type { BackfillOptions } from "../../../../src/run/backfill.ts";
 import { connect } from "../../../../src/run/preflight/connect.ts";
 import { EXPECTATIONS, engineProblems } from "../../../../src/run/preflight/engines.ts";
 import { checkTables } from "../../../../src/run/preflight/preflight.ts";
-import { eventsFullTable, eventsTable, observationsTable, tracesTable } from "../../../support/schema.ts";
-import { type TestServer, testServer } from "../../../support/server.ts";
 
 const RETRY = { maxRetries: 0, onRetry: () => {}, signal: new AbortController().signal };
 let testing: TestServer;

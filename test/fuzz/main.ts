@@ -9,8 +9,8 @@
  *          it, and exit code 1. A case that takes longer than half a minute counts as failed.
  */
 import { parseArgs } from "node:util";
-import { TARGETS } from "../test/fuzz/targets.ts";
-import type { FuzzOrder, FuzzResult } from "./fuzz/worker.ts";
+import { TARGETS } from "./targets.ts";
+import type { FuzzOrder, FuzzResult } from "./worker.ts";
 
 const CASE_TIMEOUT_MS = 30_000;
 const WATCH_INTERVAL_MS = 1_000;
@@ -40,7 +40,7 @@ console.log(`${total} cases passed; --seed ${seed} repeats them`);
 /** Runs a target's cases in a thread that can be watched; resolves to what failed, or null. */
 async function runInWorker(order: FuzzOrder): Promise<string | null> {
   const current = new Int32Array(new SharedArrayBuffer(4));
-  const worker = new Worker(new URL("./fuzz/worker.ts", import.meta.url));
+  const worker = new Worker(new URL("./worker.ts", import.meta.url));
   const { promise, resolve } = Promise.withResolvers<string | null>();
   worker.onmessage = ({ data }: MessageEvent<FuzzResult>) => resolve(data.failure);
   worker.onerror = ({ message }) => resolve(`${order.target}: ${message}`);

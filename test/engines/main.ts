@@ -10,11 +10,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { engineDirectory, installEngine } from "./engines/install.ts";
-import { type EngineOutcome, matrixLines } from "./engines/matrix.ts";
-import { ENGINES, type EngineVersion } from "./engines/versions.ts";
+import { engineDirectory, installEngine } from "./install.ts";
+import { type EngineOutcome, matrixLines } from "./matrix-lines.ts";
+import { ENGINES, type EngineVersion } from "./versions.ts";
 
-const ROOT = resolve(import.meta.dir, "..");
+const ROOT = resolve(import.meta.dir, "../..");
 
 const { values } = parseArgs({
   options: {

@@ -16,9 +16,9 @@
  */
 import { appendFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { isGood, renderVerdicts } from "../test/settings/report.ts";
-import { sweep } from "../test/settings/runner.ts";
-import { chooseTrials } from "../test/settings/sample.ts";
+import { isGood, renderVerdicts } from "./report.ts";
+import { sweep } from "./runner.ts";
+import { chooseTrials } from "./sample.ts";
 
 const PROGRESS_EVERY = 100;
 

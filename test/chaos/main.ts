@@ -15,8 +15,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { describeFailure, playStories, renderTally } from "../test/chaos/runner.ts";
-import { testServer } from "../test/support/server.ts";
+import { testServer } from "../../scripts/testbed/server.ts";
+import { describeFailure, playStories, renderTally } from "./runner.ts";
 
 const PROGRESS_EVERY = 25;
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { THREAD_POOL_SIZE } from "../../scripts/dev-clickhouse/threads.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
+import { THREAD_POOL_SIZE } from "../dev-clickhouse/threads.ts";
 
 export interface QueryOptions {
   readonly database?: string;
@@ -49,7 +49,7 @@ export function testServer(): Promise<TestServer> {
 
 /** Starts a server on a free port with the given flags; it ends with this process at the latest. */
 export async function startDevServer(...flags: string[]): Promise<DevServerProcess> {
-  const script = join(import.meta.dir, "../../scripts/dev-clickhouse.ts");
+  const script = join(import.meta.dir, "../dev-clickhouse.ts");
   const child = Bun.spawn(
     [process.execPath, script, "--port", "0", "--exit-with-parent", ...flags],
     // With the variable set the script is the server itself and not its launcher, so that signals reach it.

@@ -326,3 +326,12 @@ function engine(storage: Storage, options: TableOptions): string {
     ...(settings.length === 0 ? [] : [`SETTINGS ${settings.join(", ")}`]),
   ].join("\n");
 }
+
+/** Settings under which JSON columns store values as they are. */
+export const JSON_SETTINGS = {
+  input_format_try_infer_dates: 0,
+  input_format_try_infer_datetimes: 0,
+  input_format_json_read_bools_as_numbers: 0,
+  input_format_json_read_bools_as_strings: 0,
+  type_json_skip_duplicated_paths: 1,
+} as const;

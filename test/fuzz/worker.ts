@@ -1,6 +1,6 @@
 // Runs the cases of one target in a thread of its own, since one that does not end can't be interrupted from within.
-import { describeFailure, runCases } from "../../test/fuzz/run-cases.ts";
-import { TARGETS } from "../../test/fuzz/targets.ts";
+import { describeFailure, runCases } from "./run-cases.ts";
+import { TARGETS } from "./targets.ts";
 
 declare const self: Worker;
 
