@@ -19,7 +19,7 @@ export async function* selectBlocks(
   buffers: BufferPool,
   signal: AbortSignal,
 ): AsyncGenerator<Block, void, void> {
-  const answer = await server.select(statement, "Native", signal);
+  const answer = await server.select(statement, signal);
   const assembler = new BlockAssembler(buffers);
   const chunks = answer.chunks[Symbol.asyncIterator]();
   // Servers before 25.11 may write an exception where the rest of a block should stand, so that the block seems whole: the

@@ -17,7 +17,7 @@ const PAGES: Match = { on: "page", nth: 2, times: 100 };
 const INSERTS: Match = { on: "insert", nth: 4, times: 100 };
 const PAGE_STEP = /^Copying `e2e_\w+`\.`observations`, keys after \(".*\) up to .*: /;
 const INSERT_STEP =
-  /^Inserting \d+ rows into `e2e_\w+`\.`events_\d+`, (all keys|keys (after|up to) ?\(?.*\)?): /;
+  /^Inserting \d+ rows? into `e2e_\w+`\.`events_\d+`, (all keys|keys (after|up to) ?\(?.*\)?): /;
 
 type Case = readonly [name: string, match: Match, fault: Fault, step: RegExp, error: RegExp];
 

@@ -61,7 +61,7 @@ function observationsStatement(mapping: ResolvedMapping, maxRows: number): State
 }
 
 async function answer(server: Server, statement: Statement): Promise<Uint8Array[]> {
-  const { chunks } = await server.select({ kind: "pageRead", ...statement }, "Native", NEVER);
+  const { chunks } = await server.select({ kind: "pageRead", ...statement }, NEVER);
   // Each is good until the next only.
   return await Array.fromAsync(chunks, (chunk) => new Uint8Array(chunk));
 }

@@ -171,6 +171,6 @@ export class ByteSocket {
 }
 
 /** The error of a server that fell silent. */
-function stalled(timeoutMs: number): TransportError {
+export function stalled(timeoutMs: number): TransportError {
   return new TransportError(`The server sent nothing for ${Math.round(timeoutMs / 1000)} s`);
 }

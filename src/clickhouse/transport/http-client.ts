@@ -1,12 +1,9 @@
-import { connect as connectPlain, isIP, type Socket } from "node:net";
-import { connect as connectTls, getCACertificates } from "node:tls";
 import { freeMemory } from "../../bytes/free-memory.ts";
-import type { ConnectionSettings, ProxySettings, TlsCertificates } from "../connection.ts";
 import { TransportError } from "../server-errors.ts";
 import { ByteSocket, type Patience } from "./byte-socket.ts";
+import type { Connector } from "./connector.ts";
 import { type Framing, framingOf } from "./framing.ts";
 import { type AnswerHead, parseHead } from "./head.ts";
-import { connectToProxy, openTunnel, proxyAuthorization } from "./tunnel.ts";
 
 /** What is asked of a server. */
 export interface HttpRequest {
@@ -53,17 +50,12 @@ const LAST_CHUNK = Buffer.from(`0${HEAD_END}`);
  * of node:http or fetch takes of the processor for them.
  */
 export class HttpClient {
-  readonly #url: URL;
+  readonly #connector: Connector;
   readonly #patience: Patience;
-  readonly #tls: TlsCertificates | null;
-  readonly #proxy: ProxySettings | null;
   readonly #idle: { readonly socket: ByteSocket; readonly sinceMs: number }[] = [];
-  #certificates: string | undefined;
 
-  constructor(url: URL, patience: Patience, { tls, proxy }: Pick<ConnectionSettings, "tls" | "proxy"> = {}) {
-    this.#url = url;
-    this.#tls = tls ?? null;
-    this.#proxy = proxy ?? null;
+  constructor(connector: Connector, patience: Patience) {
+    this.#connector = connector;
     this.#patience = patience;
   }
 
@@ -78,7 +70,7 @@ export class HttpClient {
    */
   async request(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
     signal.throwIfAborted();
-    const socket = this.#takeIdle() ?? new ByteSocket(await this.#connect(signal));
+    const socket = this.#takeIdle() ?? new ByteSocket(await this.#connector.connect(signal));
     const exchange = new Exchange(socket, socket.watch(this.#patience, signal, request.onQuiet));
     return await exchange.begin(this.#headOf(request), request.body, () => this.#keep(socket));
   }
@@ -99,56 +91,13 @@ export class HttpClient {
     if (!socket.isClosed) this.#idle.push({ socket, sinceMs: performance.now() });
   }
 
-  async #connect(signal: AbortSignal): Promise<Socket> {
-    // Of an IPv6 address the URL has brackets around it.
-    const host = this.#url.hostname.replace(/^\[(.*)\]$/, "$1");
-    const isTls = this.#url.protocol === "https:";
-    const client = this.#tls?.client ?? null;
-    const port = this.#url.port === "" ? (isTls ? 443 : 80) : Number(this.#url.port);
-    const proxy = this.#proxy;
-    // Plain requests go to the proxy itself, with the whole URL.
-    const way =
-      proxy !== null && isTls
-        ? {
-            socket: await openTunnel(
-              proxy,
-              `${this.#url.hostname}:${port}`,
-              this.#patience.timeoutMs,
-              signal,
-            ),
-          }
-        : { host, port };
-    const socket = isTls
-      ? connectTls({
-          ...way,
-          ca: this.#trusted(),
-          ...(isIP(host) === 0 ? { servername: host } : {}),
-          ...(client === null ? {} : { cert: client.certificate, key: client.key }),
-        })
-      : proxy === null
-        ? connectPlain({ host, port })
-        : connectToProxy(proxy);
-    socket.setNoDelay(true);
-    return socket;
-  }
-
-  /** Bun trusts the certificates that it brings; those that a company has installed count as well. */
-  #trusted(): string {
-    const kinds = ["bundled", "system", "extra"] as const;
-    const own = this.#tls?.authorities ?? "";
-    this.#certificates ??= [own, ...new Set(kinds.flatMap((kind) => getCACertificates(kind)))].join("\n");
-    return this.#certificates;
-  }
-
   #headOf({ target, headers, body }: HttpRequest): Buffer {
     const length =
       body.bytes === null ? { "Transfer-Encoding": "chunked" } : { "Content-Length": String(body.bytes) };
-    // A proxy needs to know where to, and who asks; within a tunnel it sees nothing of the request.
-    const isProxied = this.#proxy !== null && this.#url.protocol === "http:";
-    const asking = isProxied && this.#proxy !== null ? proxyAuthorization(this.#proxy) : {};
-    const lines = Object.entries({ Host: this.#url.host, ...asking, ...headers, ...length });
+    const { host, origin, proxyHeaders } = this.#connector;
+    const lines = Object.entries({ Host: host, ...proxyHeaders, ...headers, ...length });
     return Buffer.from(
-      `POST ${isProxied ? this.#url.origin : ""}${target} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`,
+      `POST ${origin}${target} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`,
     );
   }
 }

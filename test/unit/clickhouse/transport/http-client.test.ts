@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readText } from "../../../../src/clickhouse/answer.ts";
 import { TransportError } from "../../../../src/clickhouse/server-errors.ts";
 import type { Patience } from "../../../../src/clickhouse/transport/byte-socket.ts";
+import { Connector } from "../../../../src/clickhouse/transport/connector.ts";
 import {
   HttpClient,
   type HttpRequest,
@@ -52,7 +53,7 @@ describe("a request", () => {
       received = connection.received();
       connection.socket.write(`${OK}Content-Length: 2\r\n\r\nok`);
     });
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     expect(await ask(client, requestOf("some ", "data "))).toBe("ok");
     expect(received).toBe(
       `POST /path?query=1 HTTP/1.1\r\nHost: ${server.url.host}\r\nX-Test: yes\r\nContent-Length: 17\r\n\r\nsome data THE END`,
@@ -67,7 +68,7 @@ describe("a request", () => {
       received = connection.received();
       connection.socket.write(`${OK}Content-Length: 2\r\n\r\nok`);
     });
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     async function* parts(): AsyncGenerator<Buffer> {
       yield Buffer.from("some");
       yield Buffer.alloc(0);
@@ -98,7 +99,7 @@ describe("a request", () => {
       });
       socket.resume();
     });
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     const body: RequestBody = { parts: parts(), bytes: 64 * part.length };
     expect(await ask(client, { ...requestOf(), body })).toBe("ok");
     expect(sentWhilePaused).toBeLessThan(32);
@@ -117,7 +118,7 @@ describe("a request", () => {
       await until("some");
       arrived.resolve();
     });
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     const broken = new Error("no more data");
     async function* parts(): AsyncGenerator<Buffer> {
       yield Buffer.from("some");
@@ -143,7 +144,7 @@ describe("an answer", () => {
         await Bun.sleep(1);
       }
     });
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     const { headers, chunks } = await client.request(requestOf(), NEVER);
     expect(headers.get("x-a")).toBe("1");
     expect(await readText(chunks)).toBe("abcde");
@@ -154,7 +155,7 @@ describe("an answer", () => {
     await using server = await answering(
       `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${OK}Content-Length: 2\r\n\r\nok`,
     );
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     expect(await ask(client)).toBe("ok");
     client.close();
   });
@@ -165,7 +166,7 @@ describe("an answer", () => {
       socket.pause();
       socket.write("HTTP/1.1 413 Too Large\r\nContent-Length: 8\r\n\r\ntoo much");
     });
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     const body: RequestBody = { parts: [Buffer.alloc(64 * 2 ** 20, "x")], bytes: 64 * 2 ** 20 };
     const { status, chunks } = await client.request({ ...requestOf(), body }, NEVER);
     expect(status).toBe(413);
@@ -185,7 +186,7 @@ describe("an answer", () => {
       await Bun.sleep(10);
       socket.end("of it");
     });
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     const { isFramed, chunks } = await client.request(requestOf(), NEVER);
     expect(isFramed).toBe(false);
     expect(await readText(chunks)).toBe("all of it");
@@ -199,7 +200,7 @@ describe("an answer", () => {
       await until(END);
       socket.end(answer);
     });
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     const { chunks } = await client.request(requestOf(), NEVER);
     expect((await chunks.next()).value?.toString()).toBe("short");
     const error = await failure(chunks.next());
@@ -212,13 +213,13 @@ describe("an answer", () => {
       await until(END);
       socket.end();
     });
-    const error = await failure(ask(new HttpClient(server.url, PATIENT)));
+    const error = await failure(ask(new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT)));
     expect(error).toEqual(new TransportError("The server closed the connection without an answer"));
   });
 
   test("of another protocol is an error", async () => {
     await using server = await RawServer.start(({ socket }) => void socket.write("220 mail ready\r\n\r\n"));
-    const error = await failure(ask(new HttpClient(server.url, PATIENT)));
+    const error = await failure(ask(new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT)));
     expect(error).toEqual(new TransportError('Expected an answer in HTTP/1.1, got "220 mail ready"'));
   });
 
@@ -229,7 +230,7 @@ describe("an answer", () => {
         await Bun.sleep(0);
       }
     });
-    const error = await failure(ask(new HttpClient(server.url, PATIENT)));
+    const error = await failure(ask(new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT)));
     expect(error).toEqual(new TransportError("The answer's headers do not end"));
   });
 
@@ -243,7 +244,7 @@ describe("an answer", () => {
         await new Promise<void>((resolve) => socket.write(part, () => resolve()));
       }
     });
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     const { chunks } = await client.request(requestOf(), NEVER);
     let bytes = (await chunks.next()).value?.length ?? 0;
     await Bun.sleep(100);
@@ -257,7 +258,7 @@ describe("an answer", () => {
 describe("a connection", () => {
   test("takes one request after another", async () => {
     await using server = await answering(`${OK}Content-Length: 2\r\n\r\nok`);
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     for (let i = 0; i < 3; i++) expect(await ask(client)).toBe("ok");
     expect(server.connections).toBe(1);
     client.close();
@@ -265,7 +266,7 @@ describe("a connection", () => {
 
   test("that was idle for long is not used again", async () => {
     await using server = await answering(`${OK}Content-Length: 2\r\n\r\nok`);
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     expect(await ask(client)).toBe("ok");
     await Bun.sleep(1_600);
     expect(await ask(client)).toBe("ok");
@@ -287,7 +288,7 @@ describe("a connection", () => {
       await Bun.sleep(10);
       await afterwards(connection);
     });
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     for (let i = 1; i <= 2; i++) {
       expect(await ask(client)).toBe("ok");
       expect(server.connections).toBe(i);
@@ -302,7 +303,7 @@ describe("a connection", () => {
   ])("that %s is not used again", async (_, header) => {
     const begin = header === null ? "HTTP/1.0 200 OK\r\n" : `${OK}${header}`;
     await using server = await answering(`${begin}Content-Length: 2\r\n\r\nok`);
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     for (let i = 1; i <= 2; i++) {
       expect(await ask(client)).toBe("ok");
       expect(server.connections).toBe(i);
@@ -316,7 +317,7 @@ describe("a connection", () => {
       await until(END);
       socket.write(`${OK}Content-Length: 9\r\n\r\nbegin`);
     });
-    const client = new HttpClient(server.url, PATIENT);
+    const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     (await client.request(requestOf(), NEVER)).cancel();
     for await (const _ of (await client.request(requestOf(), NEVER)).chunks) break;
     for (let i = 0; closed.length < 2 && i < 100; i++) await Bun.sleep(10);
@@ -327,7 +328,7 @@ describe("a connection", () => {
     const server = await RawServer.start(() => {});
     const { url } = server;
     await server[Symbol.asyncDispose]();
-    const error = await failure(ask(new HttpClient(url, PATIENT)));
+    const error = await failure(ask(new HttpClient(new Connector(url, PATIENT.timeoutMs), PATIENT)));
     expect(error).toBeInstanceOf(TransportError);
     expect((error as Error).message).toContain("ECONNREFUSED");
   });
@@ -345,15 +346,22 @@ describe("silence", () => {
       await until(END);
       socket.write(beginning);
     });
-    expect(await failure(ask(new HttpClient(server.url, IMPATIENT)))).toEqual(STALLED);
+    expect(
+      await failure(ask(new HttpClient(new Connector(server.url, IMPATIENT.timeoutMs), IMPATIENT))),
+    ).toEqual(STALLED);
   });
 
   test("of a server that does not read is an error", async () => {
     await using server = await RawServer.start(({ socket }) => void socket.pause());
     const body: RequestBody = { parts: [Buffer.alloc(64 * 2 ** 20)], bytes: 64 * 2 ** 20 };
-    expect(await failure(ask(new HttpClient(server.url, IMPATIENT), { ...requestOf(), body }))).toEqual(
-      STALLED,
-    );
+    expect(
+      await failure(
+        ask(new HttpClient(new Connector(server.url, IMPATIENT.timeoutMs), IMPATIENT), {
+          ...requestOf(),
+          body,
+        }),
+      ),
+    ).toEqual(STALLED);
   });
 
   test("is reported while it lasts, each time that it has doubled", async () => {
@@ -362,7 +370,10 @@ describe("silence", () => {
       await Bun.sleep(SHORT_MS * 8);
       socket.write(`${OK}Content-Length: 3\r\n\r\nend`);
     });
-    const client = new HttpClient(server.url, { timeoutMs: 60_000, quietAfterMs: SHORT_MS });
+    const client = new HttpClient(new Connector(server.url, 60_000), {
+      timeoutMs: 60_000,
+      quietAfterMs: SHORT_MS,
+    });
     const reported: number[] = [];
     const request = { ...requestOf(), onQuiet: (sinceMs: number) => reported.push(sinceMs) };
     expect(await ask(client, request)).toBe("end");
@@ -378,7 +389,7 @@ describe("silence", () => {
       await Bun.sleep(SHORT_MS * 5);
       socket.write(" end");
     });
-    const client = new HttpClient(server.url, IMPATIENT);
+    const client = new HttpClient(new Connector(server.url, IMPATIENT.timeoutMs), IMPATIENT);
     const { chunks } = await client.request(requestOf(), NEVER);
     await chunks.next();
     await Bun.sleep(SHORT_MS * 6);
@@ -400,7 +411,13 @@ describe("a signal", () => {
     const controller = new AbortController();
     const reason = new Error("stop");
     if (when < 0) controller.abort(reason);
-    const asked = failure(ask(new HttpClient(server.url, PATIENT), requestOf(), controller.signal));
+    const asked = failure(
+      ask(
+        new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT),
+        requestOf(),
+        controller.signal,
+      ),
+    );
     await Bun.sleep(20);
     controller.abort(reason);
     expect(await asked).toBe(reason);
