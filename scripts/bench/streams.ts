@@ -69,7 +69,7 @@ async function carry(way: string, direction: string, at: string): Promise<void> 
     const { stream } = await client.exec({ query: `${SELECT} FORMAT Native` });
     for await (const chunk of stream) bytes += (chunk as Buffer).length;
   } else if (way === "transport") {
-    const insert = server.openInsert({ sql: INSERT }, signal);
+    const insert = server.openInsert({ sql: INSERT }, { isSealed: false }, signal);
     for (let i = 0; i < BLOCKS; i++) await insert.write([block], BLOCK_ROWS);
     insert.end();
     await insert.acknowledged;

@@ -89,8 +89,15 @@ export class Server {
     return await this.#streams.insert(this.#log.begin(statement, "insert"), body, signal);
   }
 
-  /** Begins an INSERT that stays open for blocks; `signal` ends it at once. */
-  openInsert(statement: Statement, signal: AbortSignal): OpenInsert {
-    return this.#streams.openInsert(this.#log.begin(statement, "insert"), signal);
+  /**
+   * Begins an INSERT that stays open for blocks; `signal` ends it at once. Sealed: the server rejects data that ends early, at the
+   * end of a block too.
+   */
+  openInsert(
+    statement: Statement,
+    { isSealed }: { readonly isSealed: boolean },
+    signal: AbortSignal,
+  ): OpenInsert {
+    return this.#streams.openInsert(this.#log.begin(statement, "insert"), isSealed, signal);
   }
 }

@@ -14,6 +14,7 @@ import {
 } from "./response-check.ts";
 import { ServerError, TransportError } from "./server-errors.ts";
 import { parameter } from "./sql.ts";
+import { storedGzip } from "./stored-gzip.ts";
 import type { Patience } from "./transport/byte-socket.ts";
 import type { Connector } from "./transport/connector.ts";
 import { credentialHeaders } from "./transport/credentials.ts";
@@ -93,16 +94,16 @@ export class StreamClient {
     return await this.#insert(query, { parts: body, bytes: query.bytes }, signal);
   }
 
-  /** Begins an INSERT that stays open for blocks; `signal` ends it at once. */
-  openInsert(query: Query, signal: AbortSignal): OpenInsert {
+  /** Begins an INSERT that stays open for blocks; `signal` ends it at once. Sealed: the server rejects data that ends early. */
+  openInsert(query: Query, isSealed: boolean, signal: AbortSignal): OpenInsert {
     const channel = new BlockChannel();
-    const counted = countBytes(channel, query);
-    return new OpenInsert(channel, this.#insert(query, { parts: counted, bytes: null }, signal));
+    const data = { parts: countBytes(channel, query), bytes: null };
+    return new OpenInsert(channel, this.#insert(query, data, signal, isSealed));
   }
 
-  async #insert(query: Query, data: RequestBody, signal: AbortSignal): Promise<number> {
+  async #insert(query: Query, data: RequestBody, signal: AbortSignal, isSealed = false): Promise<number> {
     try {
-      query.rows = await this.#write(query, data, signal);
+      query.rows = await this.#write(query, data, signal, isSealed);
       query.end(null);
       return query.rows;
     } catch (error) {
@@ -111,11 +112,16 @@ export class StreamClient {
     }
   }
 
-  async #write(query: Query, data: RequestBody, signal: AbortSignal): Promise<number> {
+  async #write(query: Query, data: RequestBody, signal: AbortSignal, isSealed: boolean): Promise<number> {
     const search = this.#search(query);
     search.set("query", query.sql);
     const compression = this.#compression;
-    if (compression === "none") return writtenRows(await this.#request(query, search, {}, data, signal));
+    if (compression === "none") {
+      if (!isSealed) return await writtenRows(await this.#request(query, search, {}, data, signal));
+      const sealed = { parts: storedGzip(data.parts), bytes: null };
+      const coding = { "Content-Encoding": "gzip" };
+      return await writtenRows(await this.#request(query, search, coding, sealed, signal));
+    }
     const parts = compressed(data.parts, compression);
     try {
       const coding = { "Content-Encoding": compression };

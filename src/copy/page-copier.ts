@@ -26,6 +26,8 @@ export interface PageCopying extends InsertContext {
   readonly insertRows: number;
   /** The server reads JSON columns that come as paths. */
   readonly takesJsonPaths: boolean;
+  /** Views copy what is inserted into the target, so that the rows in a response show no short INSERT. */
+  readonly targetHasViews: boolean;
 }
 
 /** What was copied of a page. */
@@ -98,13 +100,13 @@ export class PageCopier {
     this.#filling = new EventBlock(copying.mapping, copying.takesJsonPaths, bodies);
     this.#sending = new EventBlock(copying.mapping, copying.takesJsonPaths, bodies);
     this.#sender = new CarefulInserter(copying, store);
-    const { server, target, mapping, retry, insertRows, batchRows } = copying;
+    const { server, target, mapping, retry, insertRows, batchRows, targetHasViews } = copying;
     const insertSql = insertStatement(target, mapping);
     this.#insertSize = new InsertSize(insertRows);
     this.#inserts = new InsertSequence({
       // An INSERT is never cut by a stop: it ends after a block, and is acknowledged.
       open: () => {
-        const insert = server.openInsert({ sql: insertSql }, NEVER);
+        const insert = server.openInsert({ sql: insertSql }, { isSealed: targetHasViews }, NEVER);
         insert.acknowledged.then(
           () => this.#insertSize.grow(),
           // Its pages learn of the failure.

@@ -229,7 +229,7 @@ class BackfillRun {
     const { connection, tables, partition, batchSizeRows, streamBlockSizeRows } = this.#options;
     const { serverVersion, userSettings } = await connect(server, this.#options, this.#retry);
     this.#emit({ kind: "connected", serverVersion, url: connection.url });
-    const { mapping, takesJsonPaths, warnings } = await preflight(server, this.#options, this.#retry, {
+    const { mapping, warnings, ...target } = await preflight(server, this.#options, this.#retry, {
       onWarning: (message) => this.#emit({ kind: "warning", message }),
       onWait: (notice) => this.#progress.wait(notice),
     });
@@ -257,7 +257,8 @@ class BackfillRun {
       const rowBytes = await averageRowBytes(scope, connection.database, tables.source);
       const setup = this.#workerSetup(mapping, userSettings, scope, blockRows(batchSizeRows, rowBytes), {
         timeZone: clock.timeZone,
-        takesJsonPaths: takesJsonPaths && parsesJsonByDefault(userSettings),
+        takesJsonPaths: target.takesJsonPaths && parsesJsonByDefault(userSettings),
+        targetHasViews: target.targetHasViews,
       });
       await this.#copyRanges(scope, remaining, setup, clock);
     }
@@ -379,7 +380,7 @@ class BackfillRun {
     userSettings: SettingsOfUser,
     scope: PlanScope,
     blockRows: number,
-    { timeZone, takesJsonPaths }: Pick<WorkerSetup, "timeZone" | "takesJsonPaths">,
+    facts: Pick<WorkerSetup, "timeZone" | "takesJsonPaths" | "targetHasViews">,
   ): WorkerSetup {
     const { connection, tables, partition, batchSizeRows, dryRun, maxRetries, maxWaitMs, traceWindowDays } =
       this.#options;
@@ -393,7 +394,7 @@ class BackfillRun {
     return {
       connection,
       mapping,
-      takesJsonPaths,
+      ...facts,
       source: scope.table,
       target: qualifiedTable(connection.database, tables.target),
       partition,
@@ -408,7 +409,6 @@ class BackfillRun {
       maxRetries,
       maxWaitMs,
       skipBadRows: this.#rejectedRows !== null,
-      timeZone,
       settings: reading,
       runId: this.#id,
       recordsQueries: this.#options.recordsQueries ?? false,

@@ -17,6 +17,8 @@ export interface WorkerSetup {
   readonly mapping: ResolvedMapping;
   /** The server reads JSON columns that come as paths. */
   readonly takesJsonPaths: boolean;
+  /** Views copy what is inserted into the target. */
+  readonly targetHasViews: boolean;
   /** The quoted tables. */
   readonly source: string;
   readonly target: string;

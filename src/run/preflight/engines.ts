@@ -23,6 +23,8 @@ export interface EngineFacts {
   readonly createQuery: string;
   readonly sortingKey: string;
   readonly partitionKey: string;
+  /** Materialized views that copy what is inserted. */
+  readonly hasViews: boolean;
 }
 
 /** Tables that are read with FINAL. */
@@ -61,7 +63,8 @@ export async function readEngines(
   retry: RetryPolicy,
 ): Promise<ReadonlyMap<string, EngineFacts>> {
   const statement = {
-    sql: `SELECT name, engine, engine_full, sorting_key, partition_key, create_table_query FROM system.tables
+    sql: `SELECT name, engine, engine_full, sorting_key, partition_key, create_table_query, notEmpty(dependencies_table)
+      FROM system.tables
       WHERE database = {database:String} AND name IN ({source:String}, {traces:String}, {target:String})`,
     params: { database, ...tables },
   };
@@ -70,9 +73,19 @@ export async function readEngines(
   );
   return new Map(
     rows.map((row) => {
-      const [name = "", engine = "", engineFull = "", sortingKey = "", partitionKey = "", createQuery = ""] =
-        row.map(String);
-      return [name, { engine, engineFull, sortingKey, partitionKey, createQuery }];
+      const [
+        name = "",
+        engine = "",
+        engineFull = "",
+        sortingKey = "",
+        partitionKey = "",
+        createQuery = "",
+        views,
+      ] = row.map(String);
+      return [
+        name,
+        { engine, engineFull, sortingKey, partitionKey, createQuery, hasViews: Number(views) === 1 },
+      ];
     }),
   );
 }

@@ -25,6 +25,8 @@ export interface CheckedTables {
   readonly mapping: ResolvedMapping;
   /** Whether the target's JSON column stores what comes as paths as it stores text. */
   readonly takesJsonPaths: boolean;
+  /** Whether views copy what is inserted into the target: their rows count in the response to an INSERT. */
+  readonly targetHasViews: boolean;
 }
 
 /** What a run may begin with. */
@@ -81,9 +83,14 @@ export async function checkTables(
     const json = jsonType === null ? null : await probeJson(server, jsonType, retry);
     if (typeof json === "string") problems.push(json);
     else if (problems.length === 0) {
+      const targetHasViews = findings.engines.get(options.tables.target)?.hasViews ?? true;
       return json === null
-        ? { mapping, takesJsonPaths: false }
-        : { mapping: { ...mapping, keptJson: json.keeps }, takesJsonPaths: json.takesPaths };
+        ? { mapping, takesJsonPaths: false, targetHasViews }
+        : {
+            mapping: { ...mapping, keptJson: json.keeps },
+            takesJsonPaths: json.takesPaths,
+            targetHasViews,
+          };
     }
   }
   throw new RunError([findings.headline, ...problems, ...advice].join("\n"));

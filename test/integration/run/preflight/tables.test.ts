@@ -76,6 +76,16 @@ describe("the check of the tables", () => {
     }
   });
 
+  test("views of the target are found, since their rows count in the response to an INSERT", async () => {
+    const retry = { maxRetries: 0, onRetry: () => {}, signal: new AbortController().signal };
+    await testing.command(eventsTable("viewed"), { database });
+    const before = await checkTables(server, optionsFor({ target: "viewed" }), retry);
+    const view = "CREATE MATERIALIZED VIEW viewed_mv ENGINE = Memory AS SELECT span_id FROM viewed";
+    await testing.command(view, { database });
+    const after = await checkTables(server, optionsFor({ target: "viewed" }), retry);
+    expect([before.targetHasViews, after.targetHasViews]).toEqual([false, true]);
+  });
+
   test("takes Langfuse's tables", async () => {
     for (const target of ["events", "events_full"]) {
       const { mapping } = await checkTables(server, optionsFor({ target }), RETRY);
@@ -194,7 +204,7 @@ describe("the check of engines and keys", () => {
     for (const engine of ["ReplicatedReplacingMergeTree", "SharedReplacingMergeTree"]) {
       const { sortingKey, partitionKey } = EXPECTATIONS.source;
       const engineFull = `${engine}(${given}) PARTITION BY ${partitionKey} ORDER BY (${sortingKey}) SETTINGS a = ')'`;
-      const facts = { engine, engineFull, sortingKey, partitionKey, createQuery: "" };
+      const facts = { engine, engineFull, sortingKey, partitionKey, createQuery: "", hasViews: false };
       expect(engineProblems("observations", EXPECTATIONS.source, facts)).toEqual(
         isRight
           ? []
