@@ -1,7 +1,7 @@
 import type { ConsolaInstance } from "consola/core";
 import type { QueryRecord } from "../clickhouse/query-observer.ts";
 import { formatCount, formatDuration } from "../report/format.ts";
-import type { BackfillEvent } from "../run/backfill.ts";
+import type { BackfillEvent } from "../run/events.ts";
 
 /** Logs what is worth an entry; the counts of traces and rows are the progress display's. */
 export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {

@@ -1,4 +1,5 @@
-import type { BackfillOptions, BackfillReport } from "../run/backfill.ts";
+import type { BackfillOptions } from "../run/options.ts";
+import type { BackfillReport } from "../run/report.ts";
 import { formatByteRate, formatCount, formatDuration, formatRowRate } from "./format.ts";
 
 /** What the report says besides the figures. */

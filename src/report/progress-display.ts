@@ -1,4 +1,4 @@
-import type { BackfillEvent } from "../run/backfill.ts";
+import type { BackfillEvent } from "../run/events.ts";
 import { advanceProgress, INITIAL_PROGRESS, type ProgressState, snapshotProgress } from "./progress.ts";
 import { renderProgressBar, renderProgressLine } from "./progress-line.ts";
 import { renderWaiting, waitingAt } from "./waiting.ts";

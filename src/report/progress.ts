@@ -1,4 +1,4 @@
-import type { BackfillEvent } from "../run/backfill.ts";
+import type { BackfillEvent } from "../run/events.ts";
 import { type Wait, type Waiting, waitingAt, waitOf } from "./waiting.ts";
 
 /** What is being counted at the moment. */

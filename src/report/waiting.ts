@@ -1,4 +1,4 @@
-import type { BackfillEvent } from "../run/backfill.ts";
+import type { BackfillEvent } from "../run/events.ts";
 import { formatSeconds } from "./format.ts";
 
 /** Something that a run waits for. */

@@ -4,7 +4,7 @@ import type { SplitNotice } from "../copy/careful-insert.ts";
 import type { CopiedPage, PageResult } from "../copy/page-copier.ts";
 import type { Page } from "../plan/pages.ts";
 import type { WorkerEvent } from "../threads/worker-protocol.ts";
-import type { BackfillEvent } from "./backfill.ts";
+import type { BackfillEvent } from "./events.ts";
 
 /** The sums of a run. */
 export interface RunTotals extends PageResult {
@@ -20,7 +20,7 @@ export interface RunTotals extends PageResult {
 
 const NOTHING: PageResult = { rows: 0, withoutTrace: 0, bytes: 0 };
 
-/** Adds up what the workers tell, and tells it on as the run's events. */
+/** Adds up what the workers report, and emits the run's events. */
 export class RunProgress {
   readonly #emit: (event: BackfillEvent) => void;
   /** What is done of the pages that are being copied. */
@@ -58,28 +58,28 @@ export class RunProgress {
     this.#emitTraces();
   }
 
-  /** Takes in what a worker tells. */
-  hear(news: WorkerEvent): void {
-    switch (news.kind) {
+  /** Handles an event of a worker. */
+  handle(event: WorkerEvent): void {
+    switch (event.kind) {
       case "traces":
-        this.#traces += news.rows;
-        this.#traceBytes += news.bytes;
+        this.#traces += event.rows;
+        this.#traceBytes += event.bytes;
         this.#emitTraces();
         return;
       case "retry":
-        this.retry(news.notice);
+        this.retry(event.notice);
         return;
       case "wait":
-        this.wait(news.notice);
+        this.wait(event.notice);
         return;
       case "split":
-        this.#split(news.notice);
+        this.#split(event.notice);
         return;
       case "query":
-        this.#emit({ kind: "query", record: news.record });
+        this.#emit({ kind: "query", record: event.record });
         return;
       case "quiet":
-        this.#emit({ kind: "quiet", ...news.quiet });
+        this.#emit({ kind: "quiet", ...event.quiet });
         return;
     }
   }
@@ -89,7 +89,7 @@ export class RunProgress {
     this.#emit({ kind: "retry", ...notice });
   }
 
-  /** Takes in what is done of a page. */
+  /** Records what is done of a page so far. */
   copyPage(page: Page, done: PageResult): void {
     this.#inFlight.set(page, done);
     this.#emitRows();
@@ -116,7 +116,7 @@ export class RunProgress {
     };
   }
 
-  /** Takes in that something is waited for. */
+  /** Records that the run waits for something. */
   wait(notice: WaitNotice): void {
     const nowMs = performance.now();
     const untilMs = nowMs + notice.delayMs;

@@ -12,7 +12,7 @@ import { readServerSettings, type SettingsOfUser } from "../../clickhouse/settin
 import { refusedSettings, statementSettings } from "../../clickhouse/settings/statement-settings.ts";
 import { isAtLeast, type MajorMinor } from "../../clickhouse/version.ts";
 import { RunError } from "../../errors.ts";
-import type { BackfillOptions } from "../backfill.ts";
+import type { BackfillOptions } from "../options.ts";
 
 /** The oldest server whose responses this program has been made for. */
 const OLDEST_VERSION: MajorMinor = [24, 3];

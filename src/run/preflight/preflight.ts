@@ -4,7 +4,7 @@ import type { Server } from "../../clickhouse/server.ts";
 import { qualifiedTable } from "../../clickhouse/sql.ts";
 import { RunError } from "../../errors.ts";
 import { jsonColumnType, type ResolvedMapping } from "../../mapping/resolve.ts";
-import type { BackfillOptions } from "../backfill.ts";
+import type { BackfillOptions } from "../options.ts";
 import { probeJson } from "./json-support.ts";
 import { describeMutation, unfinishedMutations } from "./mutations.ts";
 import { replicaLag, replicaStates } from "./replicas.ts";

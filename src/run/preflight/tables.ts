@@ -8,7 +8,7 @@ import {
   resolveMapping,
   type TableShape,
 } from "../../mapping/resolve.ts";
-import type { BackfillOptions } from "../backfill.ts";
+import type { BackfillOptions } from "../options.ts";
 import { type EngineFacts, EXPECTATIONS, engineProblems, readEngines } from "./engines.ts";
 
 /** What was found of the three tables. */

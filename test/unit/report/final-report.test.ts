@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { type ReportSubject, renderFinalReport } from "../../../src/report/final-report.ts";
-import type { BackfillReport } from "../../../src/run/backfill.ts";
+import type { BackfillReport } from "../../../src/run/report.ts";
 
 const SUBJECT: ReportSubject = {
   partition: "202501",

@@ -6,7 +6,7 @@ import {
   type ProgressState,
   snapshotProgress,
 } from "../../../src/report/progress.ts";
-import type { BackfillEvent } from "../../../src/run/backfill.ts";
+import type { BackfillEvent } from "../../../src/run/events.ts";
 
 type Timed = readonly [atMs: number, event: BackfillEvent];
 

@@ -1,0 +1,38 @@
+import type { WaitNotice } from "../clickhouse/merge-wait.ts";
+import type { QueryRecord, QuietServer } from "../clickhouse/query-observer.ts";
+
+/** What a run reports while it works. Counts are cumulative within this run. */
+export type BackfillEvent =
+  | { readonly kind: "connected"; readonly serverVersion: string; readonly url: string }
+  | { readonly kind: "planned"; readonly totalRows: number; readonly doneRows: number }
+  | { readonly kind: "traces"; readonly loaded: number; readonly total: number; readonly bytes: number }
+  /** Pages turned out to have fewer rows than planned (old versions were counted), or more. */
+  | { readonly kind: "replanned"; readonly totalRows: number }
+  /** Rows that were read, with their size, and those of them that are kept: acknowledged and in the checkpoint. */
+  | { readonly kind: "rows"; readonly rows: number; readonly bytes: number; readonly keptRows: number }
+  /** Rows of the source that were counted to verify that they were read. */
+  | { readonly kind: "verified"; readonly rows: number; readonly totalRows: number }
+  | {
+      readonly kind: "retry";
+      readonly step: string;
+      readonly attempt: number;
+      readonly maxRetries: number;
+      readonly delayMs: number;
+      readonly message: string;
+    }
+  /** The run pauses until the server has finished something. */
+  | ({ readonly kind: "wait" } & WaitNotice)
+  /** An insert is sent in halves: it is too large, or to find the row that the server rejects. */
+  | {
+      readonly kind: "split";
+      readonly reason: "size" | "data";
+      readonly step: string;
+      readonly message: string;
+    }
+  | { readonly kind: "notice"; readonly message: string }
+  /** A query has ended; only where these events are wanted. */
+  | { readonly kind: "query"; readonly record: QueryRecord }
+  /** The server is waited for and sends nothing; said after 20 s, and each time that has doubled. */
+  | ({ readonly kind: "quiet" } & QuietServer)
+  /** Something that the user should look at; the run goes on. */
+  | { readonly kind: "warning"; readonly message: string };

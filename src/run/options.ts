@@ -1,0 +1,28 @@
+import type { ConnectionSettings } from "../clickhouse/connection.ts";
+
+/** What a run copies, from where, and how. */
+export interface BackfillOptions {
+  /** `YYYYMM`. */
+  readonly partition: string;
+  readonly connection: ConnectionSettings;
+  readonly tables: { readonly source: string; readonly traces: string; readonly target: string };
+  readonly batchSizeRows: number;
+  /** Rows of an INSERT statement, at most. */
+  readonly insertRows: number;
+  readonly streamBlockSizeRows: number;
+  readonly dryRun: boolean;
+  readonly maxRetries: number;
+  /** How long an insert waits for merges while the target has too many parts; 0: it does not. */
+  readonly maxWaitMs: number;
+  /** Pages that are copied at the same time. */
+  readonly parallelWorkers: number;
+  /** Of this machine. Pipelines share threads where there are more of them. */
+  readonly cores: number;
+  readonly traceWindowDays: number;
+  /** Whether a run goes on although a TTL of the target would delete or empty what it inserts. */
+  readonly ignoreTtl: boolean;
+  /** Entry point of the page workers. */
+  readonly workerUrl: URL;
+  /** Whether an event is wanted for each query that has ended. */
+  readonly recordsQueries?: boolean;
+}

@@ -1,0 +1,64 @@
+import type { VerificationResult } from "./count-verification.ts";
+import type { Month } from "./preflight/months.ts";
+import type { RunContext } from "./run-context.ts";
+
+/** The figures of the final report. */
+export interface BackfillReport {
+  readonly outcome: "done" | "nothing-to-do" | "already-finished" | "dry-run";
+  readonly observationsRead: number;
+  readonly eventsInserted: number;
+  readonly tracesLoaded: number;
+  readonly observationsWithoutTrace: number;
+  readonly retries: number;
+  /** Rows that are not in the target, since the server rejects them. */
+  readonly rowsSkipped: number;
+  /** Batches, and parts of batches, that were sent in halves since they were too large. */
+  readonly batchesHalved: number;
+  /** Time in which at least one worker waited for merges. */
+  readonly waitedMs: number;
+  /** Rows that were not read, since they were written after their page was read. */
+  readonly lateRows: number;
+  /** Rows that were read, and may have been written again since. */
+  readonly rewrittenRows: number;
+  readonly durationMs: number;
+  readonly bytesRead: number;
+  /** What the user should know of what is, or is not, in the target. */
+  readonly warnings: readonly string[];
+  /** Where there was nothing to do: the months that the source has, the newest first. */
+  readonly months: readonly Month[];
+}
+
+/** What a report adds to the run's own totals. */
+export interface ReportDetails {
+  readonly warnings?: readonly string[];
+  readonly months?: readonly Month[];
+  readonly verification?: Pick<VerificationResult, "lateRows" | "rewrittenRows">;
+}
+
+const NOTHING_LATE = { lateRows: 0, rewrittenRows: 0 };
+
+/** Returns the final report of a run that ends now. */
+export function reportOf(
+  { progress, startedMs }: RunContext,
+  outcome: BackfillReport["outcome"],
+  { warnings = [], months = [], verification = NOTHING_LATE }: ReportDetails = {},
+): BackfillReport {
+  const { rows, withoutTrace, bytes, traces, retries, skipped, halved, waitedMs } = progress.totals();
+  return {
+    outcome,
+    observationsRead: rows,
+    eventsInserted: outcome === "done" ? rows - skipped : 0,
+    tracesLoaded: traces,
+    observationsWithoutTrace: withoutTrace,
+    retries,
+    rowsSkipped: skipped,
+    batchesHalved: halved,
+    waitedMs,
+    lateRows: verification.lateRows,
+    rewrittenRows: verification.rewrittenRows,
+    durationMs: performance.now() - startedMs,
+    bytesRead: bytes,
+    warnings,
+    months,
+  };
+}

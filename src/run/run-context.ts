@@ -1,0 +1,23 @@
+import type { RetryPolicy } from "../clickhouse/retry.ts";
+import type { RejectedRowLog } from "../copy/rejected-row.ts";
+import type { BackfillEvent } from "./events.ts";
+import type { BackfillOptions } from "./options.ts";
+import type { PageLedger } from "./page-ledger.ts";
+import type { RunProgress } from "./run-progress.ts";
+
+/** What the phases of a run share. */
+export interface RunContext {
+  /** Distinguishes the run's queries from those of other runs. */
+  readonly id: string;
+  readonly options: BackfillOptions;
+  readonly ledger: PageLedger;
+  readonly emit: (event: BackfillEvent) => void;
+  /** Ends the run gracefully. */
+  readonly stop: AbortSignal;
+  readonly retry: RetryPolicy;
+  readonly progress: RunProgress;
+  /** Takes the rows that the server rejects; null: the first one ends the run. */
+  readonly rejectedRows: RejectedRowLog | null;
+  /** By `performance.now()`. */
+  readonly startedMs: number;
+}
