@@ -1,5 +1,5 @@
 /**
- * Micro-benchmarks of the pieces that every row passes through, on one core and without I/O, on an answer of the local
+ * Micro-benchmarks of the pieces that every row passes through, on one core and without I/O, on a response of the local
  * ClickHouse that is held in memory: ns a row and GB/s, against a plain copy of the same bytes.
  *
  *   bun run bench:micro [--rows 50000] [--traces 100000] [--large-traces 5000000] [--only walk,gather]
@@ -18,7 +18,7 @@ const LOOK_UPS = 500_000;
 const TARGET_ROWS_PER_SECOND = 2e6;
 
 const ARGS = {
-  rows: { type: "string", default: "50000", description: "observations of the answer" },
+  rows: { type: "string", default: "50000", description: "observations of the response" },
   traces: { type: "string", default: "100000", description: "traces in the usual store" },
   "large-traces": {
     type: "string",

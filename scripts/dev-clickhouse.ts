@@ -22,7 +22,7 @@ import { engineConfiguration, parseUsers, type Users } from "./dev-clickhouse/us
 const PARENT_POLL_MS = 500;
 
 const ARGS = {
-  path: { type: "string", description: "data directory, made if missing" },
+  path: { type: "string", description: "data directory, created if missing" },
   temporary: { type: "boolean", default: false, description: "a fresh data directory, removed at the end" },
   port: { type: "string", default: "8123", description: "TCP port; 0 picks a free one" },
   host: { type: "string", default: "127.0.0.1", description: "address to listen on" },

@@ -17,7 +17,7 @@ SHA-256, and puts the one file into a folder. Needs no root.
 Usage: install.sh [--version <VERSION>] [--dir <FOLDER>]
 
   --version <VERSION>   A release such as v0.1.0 [latest]
-  --dir <FOLDER>        Where to put it; made if missing [~/.local/bin]
+  --dir <FOLDER>        Where to put it; created if missing [~/.local/bin]
   -h, --help            Print this text
 
 CLICKHOUSE_BACKFILL_BASE_URL is the address of the releases, for mirrors. Files

@@ -19,10 +19,10 @@ const cleaners: (() => void)[] = [];
 
 const secrets = new Secrets();
 const stderr = openOutput(process.stderr, secrets, () => {
-  // There is no other place to tell it.
+  // There is no other place to report it.
 });
 
-// Its default would end a run; a run answers it with its figures.
+// Its default would end a run; a run logs its figures.
 process.on(FIGURES_SIGNAL, () => {});
 
 const host: Host = {
@@ -78,7 +78,7 @@ async function exit(code: number, signal: StopSignal | null = null): Promise<voi
 
 function flush(): Promise<unknown> {
   return Promise.race([
-    // What fails on stdout is told on stderr.
+    // What fails on stdout is reported on stderr.
     host.stdout.settled().then(() => host.stderr.settled()),
     new Promise((resolve) => setTimeout(resolve, FLUSH_TIMEOUT_MS)),
   ]);

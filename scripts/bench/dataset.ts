@@ -11,7 +11,7 @@ export const DATABASE = "bench";
 export interface Dataset {
   readonly server: TestServer;
   readonly size: DataSize;
-  /** Size of all observations as an answer in ClickHouse's Native format. */
+  /** Size of all observations as a response in ClickHouse's Native format. */
   readonly wireBytes: number;
   stop(): Promise<void>;
 }
@@ -62,8 +62,8 @@ async function makeData(server: TestServer, size: DataSize, tell: (line: string)
 async function measureWireBytes(server: TestServer): Promise<number> {
   const url = new URL(server.url);
   url.searchParams.set("database", DATABASE);
-  const answer = await fetch(url, { method: "POST", body: "SELECT * FROM observations FORMAT Native" });
+  const response = await fetch(url, { method: "POST", body: "SELECT * FROM observations FORMAT Native" });
   let bytes = 0;
-  for await (const chunk of answer.body ?? []) bytes += chunk.length;
+  for await (const chunk of response.body ?? []) bytes += chunk.length;
   return bytes;
 }

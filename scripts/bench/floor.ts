@@ -18,14 +18,14 @@ let rows = 0;
 
 async function carry(page: Page): Promise<void> {
   const { sql, params } = pageSource(page);
-  const answer = await client.exec({
+  const response = await client.exec({
     query: `SELECT o.* ${sql} FORMAT Native`,
     query_params: params,
     clickhouse_settings: reading.readSettings,
   });
   const stored = await client.exec({
     query: `INSERT INTO ${target} FORMAT Native`,
-    values: answer.stream,
+    values: response.stream,
     clickhouse_settings: reading.writeSettings,
   });
   await drain(stored.stream);

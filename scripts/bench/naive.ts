@@ -40,14 +40,14 @@ const traces = await loadTraces();
 let rows = 0;
 for await (const page of reading.pages) {
   const { sql, params } = pageSource(page);
-  const answer = await client.query({
+  const response = await client.query({
     query: `SELECT ${columns()} ${sql}`,
     query_params: params,
     format: "JSONEachRow",
     clickhouse_settings: reading.readSettings,
   });
   let batch: object[] = [];
-  for await (const chunk of answer.stream<Observation>()) {
+  for await (const chunk of response.stream<Observation>()) {
     for (const row of chunk) {
       batch.push(enrich(row.json()));
       if (batch.length < BATCH_ROWS) continue;
@@ -68,14 +68,14 @@ function columns(): string {
 }
 
 async function loadTraces(): Promise<Map<string, Trace>> {
-  const answer = await client.query({
+  const response = await client.query({
     query: `SELECT project_id, id, name, user_id, session_id, release, version, tags, public, bookmarked, metadata
       FROM traces FINAL WHERE toDate(timestamp) >= {from:Date} AND toDate(timestamp) < {until:Date}`,
     query_params: windowDates(PARTITION, 2),
     format: "JSONEachRow",
   });
   const found = new Map<string, Trace>();
-  for await (const chunk of answer.stream<Trace>()) {
+  for await (const chunk of response.stream<Trace>()) {
     for (const row of chunk) {
       const trace = row.json();
       found.set(`${trace.project_id}/${trace.id}`, trace);

@@ -70,7 +70,7 @@ export function pageSource(page: Page): { sql: string; params: Record<string, st
   return { sql, params: { ...condition.params, partition: PARTITION } };
 }
 
-/** Reads an answer without content to its end. */
+/** Reads a response without content to its end. */
 export async function drain(stream: Readable): Promise<void> {
   for await (const _ of stream);
 }

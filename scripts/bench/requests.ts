@@ -27,13 +27,13 @@ let owedRows = 0;
 
 async function ask(page: Page): Promise<void> {
   const { sql, params } = pageSource(page);
-  const answer = await reading.client.exec({
+  const response = await reading.client.exec({
     query: `SELECT ${requests.selectList} ${sql} FORMAT Native`,
     query_params: params,
     clickhouse_settings: reading.readSettings,
   });
   owedRows += page.plannedRows;
-  await Promise.all([drain(answer.stream), insertOwed()]);
+  await Promise.all([drain(response.stream), insertOwed()]);
 }
 
 async function insertOwed(): Promise<void> {

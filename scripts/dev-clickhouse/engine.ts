@@ -9,7 +9,7 @@ export interface WriteResult {
   readonly bytesWritten: number;
 }
 
-/** One block of a streamed answer, already in the output format. */
+/** One block of a streamed response, already in the output format. */
 export interface StreamChunk {
   readonly bytes: Buffer;
   readonly numRows: number;
@@ -62,12 +62,12 @@ export class Engine {
     return new Connection(this.#native, this.#createConnection());
   }
 
-  /** Runs one of the server's own small queries; the answer is parsed from JSONEachRow. */
+  /** Runs one of the server's own small queries; the response is parsed from JSONEachRow. */
   async ask<Row>(sql: string): Promise<Row[]> {
     const connection = this.connect();
     try {
-      const answer = await connection.query(sql, "JSONEachRow");
-      return answer
+      const response = await connection.query(sql, "JSONEachRow");
+      return response
         .toString()
         .split("\n")
         .filter((line) => line !== "")
@@ -109,7 +109,7 @@ export class Connection {
     this.#handle = handle;
   }
 
-  /** Runs a statement and returns its whole answer. */
+  /** Runs a statement and returns its whole response. */
   async query(sql: string, format: string): Promise<Buffer> {
     try {
       return (await this.#native.QueryAsyncConnection(this.#handle, sql, format)).bytes;
@@ -118,7 +118,7 @@ export class Connection {
     }
   }
 
-  /** Runs a statement that writes rows and gives no answer: the only call whose result counts written rows. */
+  /** Runs a statement that writes rows and gives no response: the only call whose result counts written rows. */
   async write(sql: string): Promise<WriteResult> {
     try {
       return await this.#native.InsertRawAsyncConnection(this.#handle, sql, Buffer.alloc(0), false);

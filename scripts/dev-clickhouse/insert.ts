@@ -61,7 +61,7 @@ async function feed(
   };
   try {
     for await (const bytes of data) {
-      // After an early failure the rest is read and dropped: clients send everything before they read the answer.
+      // After an early failure the rest is read and dropped: clients send everything before they read the response.
       if (!isTaken) continue;
       waiting.push(bytes);
       waitingBytes += bytes.length;

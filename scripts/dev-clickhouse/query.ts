@@ -1,23 +1,23 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { identifier, literal } from "../../src/clickhouse/sql.ts";
-import { type Answer, EMPTY_SUMMARY } from "./answer.ts";
 import type { RequestText } from "./body.ts";
 import type { Connection, Engine, WriteResult } from "./engine.ts";
 import { EngineException } from "./exception.ts";
 import type { FifoPool } from "./fifo.ts";
 import { insertData } from "./insert.ts";
 import type { RequestParameters } from "./parameters.ts";
+import { EMPTY_SUMMARY, type QueryResponse } from "./response.ts";
 import { selectPieces } from "./select.ts";
 import type { Statement } from "./statement.ts";
 import { settingStatements, type Users } from "./users.ts";
 
-/** One request's query on a connection of its own, from its settings to the last byte of its answer. */
+/** One request's query on a connection of its own, from its settings to the last byte of its response. */
 export class Query {
   readonly #engine: Engine;
   readonly #fifos: FifoPool;
   readonly #connection: Connection;
-  readonly #answer: Answer;
+  readonly #response: QueryResponse;
   readonly #parameters: RequestParameters;
   readonly #users: Users;
   readonly #marker = randomUUID();
@@ -29,27 +29,27 @@ export class Query {
     fifos: FifoPool,
     parameters: RequestParameters,
     users: Users,
-    answer: Answer,
+    response: QueryResponse,
   ) {
     this.#engine = engine;
     this.#connection = connection;
     this.#fifos = fifos;
     this.#parameters = parameters;
     this.#users = users;
-    this.#answer = answer;
+    this.#response = response;
   }
 
-  /** @throws {EngineException} the query's own, {@link ClientGone} when nobody waits for the answer any more */
+  /** @throws {EngineException} the query's own, {@link ClientGone} when nobody waits for the response any more */
   async run(text: RequestText, readOnly: boolean): Promise<void> {
     const cancel = () => void this.cancel();
-    this.#answer.gone.addEventListener("abort", cancel, { once: true });
+    this.#response.gone.addEventListener("abort", cancel, { once: true });
     try {
       await this.#applySettings(readOnly);
-      this.#answer.gone.throwIfAborted();
+      this.#response.gone.throwIfAborted();
       await this.#dispatch(text);
     } finally {
       this.#ended = true;
-      this.#answer.gone.removeEventListener("abort", cancel);
+      this.#response.gone.removeEventListener("abort", cancel);
     }
   }
 
@@ -84,11 +84,11 @@ export class Query {
     const { statement } = text;
     switch (statement.kind) {
       case "insert":
-        return await this.#answerWritten(
+        return await this.#responseWritten(
           await insertData(this.#connection, this.#fifos, text, statement, () => this.cancel()),
         );
       case "write":
-        return await this.#answerWritten(await this.#connection.write(text.sql.toString()));
+        return await this.#responseWritten(await this.#connection.write(text.sql.toString()));
       case "select":
         return await this.#select(text.sql, statement);
       case "command":
@@ -101,13 +101,13 @@ export class Query {
   async #command(sql: string, format: string | undefined): Promise<void> {
     const outputFormat = format ?? this.#parameters.defaultFormat;
     const bytes = await this.#connection.query(sql, outputFormat);
-    this.#answer.begin(outputFormat, { ...EMPTY_SUMMARY, resultBytes: bytes.length });
-    await this.#answer.write(bytes);
-    await this.#answer.end();
+    this.#response.begin(outputFormat, { ...EMPTY_SUMMARY, resultBytes: bytes.length });
+    await this.#response.write(bytes);
+    await this.#response.end();
   }
 
-  async #answerWritten({ rowsWritten, bytesWritten }: WriteResult): Promise<void> {
-    this.#answer.begin(undefined, {
+  async #responseWritten({ rowsWritten, bytesWritten }: WriteResult): Promise<void> {
+    this.#response.begin(undefined, {
       ...EMPTY_SUMMARY,
       // The server, too, counts the rows that come in with an insert as read.
       readRows: rowsWritten,
@@ -117,7 +117,7 @@ export class Query {
       resultRows: rowsWritten,
       resultBytes: bytesWritten,
     });
-    await this.#answer.end();
+    await this.#response.end();
   }
 
   async #select(sql: Buffer, statement: Extract<Statement, { kind: "select" }>): Promise<void> {
@@ -136,13 +136,13 @@ export class Query {
     let hasBegun = false;
     const begin = async () => {
       // Reading the engine's progress would cost more than most queries do, and nobody here looks at it.
-      this.#answer.begin(format, EMPTY_SUMMARY);
+      this.#response.begin(format, EMPTY_SUMMARY);
       hasBegun = true;
-      for (const bytes of held.splice(0)) await this.#answer.write(bytes);
+      for (const bytes of held.splice(0)) await this.#response.write(bytes);
     };
     for await (const bytes of source) {
       if (hasBegun) {
-        await this.#answer.write(bytes);
+        await this.#response.write(bytes);
         continue;
       }
       held.push(bytes);
@@ -150,11 +150,11 @@ export class Query {
       if (heldBytes >= holdBytes) await begin();
     }
     if (!hasBegun) await begin();
-    await this.#answer.end();
+    await this.#response.end();
   }
 }
 
-/** The server's response buffer: a query that fails within the first MiB of its answer fails with a clean status. */
+/** The server's response buffer: a query that fails within the first MiB of its response fails with a clean status. */
 const HELD_BYTES = 1_048_576;
-/** wait_end_of_query holds back this much; a longer answer is sent as it comes. */
+/** wait_end_of_query holds back this much; a longer response is sent as it comes. */
 const MAX_HELD_BYTES = 32 * 1_048_576;

@@ -5,7 +5,7 @@ import type { Statement } from "./statement.ts";
 
 type Select = Extract<Statement, { kind: "select" }>;
 
-/** The answer of a SELECT in pieces, computed as they are taken. Frees the query when the taker stops. */
+/** The response of a SELECT in pieces, computed as they are taken. Frees the query when the taker stops. */
 export function selectPieces(
   connection: Connection,
   fifos: FifoPool,
@@ -19,7 +19,7 @@ export function selectPieces(
   return wholeDocument(connection, intoFile(sql, statement, fifo.path, format), fifo);
 }
 
-/** Formats whose blocks, one after the other, are the whole answer. */
+/** Formats whose blocks, one after the other, are the whole response. */
 const BLOCKWISE_FORMATS = new Set(
   (
     "NATIVE ROWBINARY TABSEPARATED TSV TABSEPARATEDRAW TSVRAW RAW CSV TSKV JSONEACHROW JSONLINES JSONL NDJSON " +

@@ -2,13 +2,13 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { Answer, answerCompression, ClientGone, type CompressionSettings } from "./answer.ts";
 import { readRequestText } from "./body.ts";
 import type { Engine } from "./engine.ts";
 import { EngineException } from "./exception.ts";
 import { FifoPool } from "./fifo.ts";
 import { isOn, type RequestParameters, readParameters, userOf } from "./parameters.ts";
 import { Query } from "./query.ts";
+import { ClientGone, type CompressionSettings, QueryResponse, responseCompression } from "./response.ts";
 import type { Users } from "./users.ts";
 
 export interface ServerOptions {
@@ -65,7 +65,7 @@ export class DevServer {
          toString(getSetting('enable_http_compression')) AS compression,
          toString(getSetting('http_zlib_compression_level')) AS level`,
     );
-    if (facts === undefined) throw new Error("The engine does not answer");
+    if (facts === undefined) throw new Error("The engine does not response");
     const server = new DevServer(engine, options, facts);
     await server.#listen();
     return server;
@@ -101,11 +101,11 @@ export class DevServer {
     const profile = this.#options.users.get(userOf(request, url))?.settings ?? {};
     const setting = (name: string): string | undefined => url.searchParams.get(name) ?? profile[name];
     const isCompressed = setting("enable_http_compression");
-    const answer = new Answer(response, {
+    const queryResponse = new QueryResponse(response, {
       queryId: url.searchParams.get("query_id") || crypto.randomUUID(),
       version: this.#version,
       timezone: this.#timezone,
-      compression: answerCompression(request, {
+      compression: responseCompression(request, {
         isEnabled: isCompressed === undefined ? this.#compression.isEnabled : isOn(isCompressed),
         level: Number(setting("http_zlib_compression_level") ?? this.#compression.level),
       }),
@@ -114,15 +114,19 @@ export class DevServer {
       if (isHealthCheck(request, url)) return void response.end("Ok.\n");
       if (url.pathname !== "/")
         return void response.writeHead(404).end(`There is no handle ${url.pathname}\n`);
-      await this.#run(request, answer, readParameters(request, url));
+      await this.#run(request, queryResponse, readParameters(request, url));
     } catch (error) {
-      if (error instanceof ClientGone || answer.gone.aborted) return;
+      if (error instanceof ClientGone || queryResponse.gone.aborted) return;
       await drain(request);
-      await answer.fail(EngineException.from(error));
+      await queryResponse.fail(EngineException.from(error));
     }
   }
 
-  async #run(request: IncomingMessage, answer: Answer, parameters: RequestParameters): Promise<void> {
+  async #run(
+    request: IncomingMessage,
+    response: QueryResponse,
+    parameters: RequestParameters,
+  ): Promise<void> {
     this.#authenticate(parameters);
     // The running set holds this request too.
     if (this.#running.size >= this.#options.maxConcurrentQueries) {
@@ -133,7 +137,7 @@ export class DevServer {
     const connection = this.#engine.connect();
     try {
       const { users } = this.#options;
-      const query = new Query(this.#engine, connection, this.#fifos, parameters, users, answer);
+      const query = new Query(this.#engine, connection, this.#fifos, parameters, users, response);
       await query.run(text, request.method === "GET");
     } finally {
       connection.close();
@@ -153,7 +157,7 @@ function isHealthCheck(request: IncomingMessage, url: URL): boolean {
   return url.pathname === "/" && request.method === "GET" && !url.searchParams.has("query");
 }
 
-/** Reads the rest of a request, so that the answer finds a client that listens and the connection can serve another. */
+/** Reads the rest of a request, so that the response finds a client that listens and the connection can serve another. */
 async function drain(request: IncomingMessage): Promise<void> {
   if (request.readableEnded || request.destroyed) return;
   await new Promise<void>((resolve) => {

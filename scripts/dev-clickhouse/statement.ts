@@ -24,7 +24,7 @@ export type Statement =
       readonly format: string | undefined;
       /** Where `INTO OUTFILE` goes. */
       readonly outfileAt: number;
-      /** Totals are a second result, which only a whole answer carries. */
+      /** Totals are a second result, which only a whole response carries. */
       readonly hasTotals: boolean;
       readonly hasOutfile: boolean;
     }

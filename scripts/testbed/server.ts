@@ -16,7 +16,7 @@ export interface TestServer {
   readonly password: string;
   /** Makes an empty database under a name of its own; it goes away after the tests. */
   createDatabase(prefix?: string): Promise<string>;
-  /** The answer as text, in the statement's FORMAT or as TabSeparated. */
+  /** The response as text, in the statement's FORMAT or as TabSeparated. */
   query(sql: string, options?: QueryOptions): Promise<string>;
   /** The rows of a SELECT without FORMAT; 64-bit integers arrive as numbers, exact up to 2^53. */
   queryJson<Row>(sql: string, options?: QueryOptions): Promise<Row[]>;

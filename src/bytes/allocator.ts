@@ -18,6 +18,6 @@ export function keepFreedMemory(environment: Readonly<Record<string, string | un
     const args = [process.argv0, ...process.argv.slice(2)];
     process.execve(process.execPath, args, { ...Object.fromEntries(given), [SETTING]: String(DELAY_MS) });
   } catch {
-    // Slower, and otherwise the same.
+    // Slower, with the same result.
   }
 }

@@ -74,7 +74,7 @@ export function removeIfThere(path: string): void {
   }
 }
 
-/** Makes it durable that a file was made or renamed. */
+/** Makes the creation or the renaming of a file durable. */
 export function syncDirectory(directory: string): void {
   const descriptor = openSync(directory, "r");
   try {

@@ -21,6 +21,8 @@ export function ensureStateDirectory(directory: string): void {
   try {
     mkdirSync(directory, { recursive: true });
   } catch (error) {
-    throw new CheckpointError(describeFileError(`The state directory ${directory} could not be made`, error));
+    throw new CheckpointError(
+      describeFileError(`The state directory ${directory} could not be created`, error),
+    );
   }
 }

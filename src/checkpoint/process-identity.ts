@@ -2,14 +2,14 @@ import { createHmac } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 
-/** Enough about a process to tell later, from the same machine, whether it still lives. */
+/** Enough about a process to find out later, on the same machine, whether it still runs. */
 export interface ProcessIdentity {
   readonly pid: number;
   readonly host: string;
-  /** In clock ticks after boot; with the boot id it tells a process from a later one of the same pid. */
+  /** In clock ticks after boot; with the boot id it distinguishes a process from a later one of the same pid. */
   readonly process_start: string | null;
   readonly boot_id: string | null;
-  /** Stays the same from boot to boot: tells an earlier boot of this machine from another machine of the same name. */
+  /** Stays the same from boot to boot: distinguishes an earlier boot of this machine from another machine of the same name. */
   readonly machine_id: string | null;
   /** A pid means nothing outside its namespace: containers may share a host name and this directory. */
   readonly pid_namespace: string | null;
@@ -31,7 +31,7 @@ export function currentProcess(): ProcessIdentity {
 }
 
 /**
- * Whether the recorded process lives, as far as this process can see. What the system does not tell counts for alive, and
+ * Whether the recorded process lives, as far as this process can see. What the system does not show counts as alive, and
  * a process counts for dead only where it is known to have run on this machine: others may share the directory, and names
  * such as `localhost` are no one's own.
  */
@@ -65,7 +65,7 @@ export function processStart(pid: number): string | null {
   return statField(pid, 22);
 }
 
-/** It has ended, and its parent has not asked how: it holds nothing any more. */
+/** It has ended, and its parent has not collected its exit status: it holds nothing any more. */
 function isZombie(pid: number): boolean {
   const state = statField(pid, 3);
   return state === "Z" || state === "X";
@@ -94,7 +94,7 @@ function readPidNamespace(): string | null {
   return readOrNull(() => readlinkSync("/proc/self/ns/pid"));
 }
 
-/** None of this exists on macOS, and a sandbox may hide it on Linux: not knowing is an answer here. */
+/** None of this exists on macOS, and a sandbox may hide it on Linux: not knowing is a response here. */
 function readOrNull(read: () => string): string | null {
   try {
     return read();

@@ -1,8 +1,8 @@
 import { pipeline, Readable, type Transform } from "node:stream";
 import type { ReadableStream, ReadableStreamDefaultReader } from "node:stream/web";
 import { constants, createGzip, createZstdCompress } from "node:zlib";
-import { describeNetworkError } from "./answer.ts";
 import type { Compression } from "./connection.ts";
+import { describeNetworkError } from "./response.ts";
 import { TransportError } from "./server-errors.ts";
 
 export type Encoding = Exclude<Compression, "none">;
@@ -15,7 +15,7 @@ export const COMPRESSION_LEVEL: Readonly<Record<Encoding, number>> = { zstd: 1, 
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** `body` as a compressed stream, made while it is read; to be destroyed by whoever does not read it to its end. */
+/** `body` as a compressed stream, compressed as it is read; whoever does not read it to its end destroys it. */
 export function compressed(
   body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   encoding: Encoding,
@@ -44,7 +44,7 @@ function compressor(encoding: Encoding): Transform {
 /**
  * The bytes that compressed chunks hold, as they arrive. Everything that came before a failure is handed out before it is
  * thrown: the chunks' own error, or a TransportError when they end early, are damaged, or go on after their end. No chunk
- * at all is an answer without rows, to which servers add nothing.
+ * at all is a response without rows, to which servers add nothing.
  */
 export async function* decompressed(
   chunks: AsyncIterable<Uint8Array>,
@@ -82,7 +82,7 @@ class Decompressor {
 
   /** What comes out of a chunk. */
   add(chunk: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
-    // A copy, since chunks are good until the next only and the stream tells not when it has read one.
+    // A copy, since chunks are good until the next only and the stream does not say when it has read one.
     return this.#outputDuring(this.#writer.write(new Uint8Array(chunk)));
   }
 
@@ -109,7 +109,7 @@ class Decompressor {
         yield next.value;
       }
     } catch (error) {
-      throw new TransportError(`The answer cannot be decompressed: ${describeNetworkError(error)}`, {
+      throw new TransportError(`The response cannot be decompressed: ${describeNetworkError(error)}`, {
         cause: error,
       });
     }

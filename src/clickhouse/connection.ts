@@ -7,7 +7,7 @@ export type Compression = (typeof COMPRESSIONS)[number];
 export interface TlsCertificates {
   /** Authorities that are trusted beside the system's. */
   readonly authorities: string | null;
-  /** What this program shows to a server that asks for it, and the key to it. */
+  /** What this program shows to a server that requires it, and its key. */
   readonly client: { readonly certificate: string; readonly key: string } | null;
 }
 
@@ -19,7 +19,7 @@ export interface ProxySettings {
   readonly credentials: string | null;
 }
 
-/** Where the server is and who asks. The password never appears in messages. */
+/** Where the server is, and the user. The password never appears in messages. */
 export interface ConnectionSettings {
   /** With protocol, `http://` or `https://`. */
   readonly url: string;
@@ -30,9 +30,9 @@ export interface ConnectionSettings {
   readonly tls?: TlsCertificates;
   /** The way to the server leads through it. */
   readonly proxy?: ProxySettings;
-  /** Of blocks of rows, in both directions; none unless told. */
+  /** Of blocks of rows, in both directions; none unless given. */
   readonly compression?: Compression;
-  /** How long a server may stay silent in the midst of a request; 5 minutes unless told. */
+  /** How long a server may stay silent in the midst of a request; 5 minutes unless given. */
   readonly stallTimeoutMs?: number;
   /** A silence that is reported; 20 seconds unless given. */
   readonly quietAfterMs?: number;

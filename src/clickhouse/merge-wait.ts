@@ -4,7 +4,7 @@ import { awaitsMerges } from "./server-errors.ts";
 /** What a run waits for, besides the pause before a retry. */
 export type WaitReason = "merges" | "mutations" | "replication";
 
-/** One pause before the server is asked again. */
+/** One pause before the next attempt. */
 export interface WaitNotice {
   readonly reason: WaitReason;
   readonly step: string;
@@ -13,7 +13,7 @@ export interface WaitNotice {
   readonly message: string;
 }
 
-/** How long an insert waits for merges, whom to tell, and what ends the waiting. */
+/** How long an insert waits for merges, what to call before each pause, and what ends the wait. */
 export interface WaitPolicy {
   /** 0: it does not wait. */
   readonly maxWaitMs: number;

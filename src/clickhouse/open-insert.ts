@@ -10,7 +10,7 @@ export class OpenInsert {
   #hasEnded = false;
   #rows = 0;
   #bytes = 0;
-  /** Resolves when the server has acknowledged all rows. Rejects with what ended the INSERT otherwise; to be awaited or caught. */
+  /** Resolves when the server has acknowledged all rows. Rejects with the error that ended the INSERT; await or catch it. */
   readonly acknowledged: Promise<void>;
 
   /** `response` resolves to the rows that the server says it wrote. */

@@ -1,7 +1,7 @@
 import type { ClickHouseClient } from "@clickhouse/client";
-import { describeNetworkError, exceptionIn, readLines } from "./answer.ts";
 import type { ConnectionSettings } from "./connection.ts";
 import type { Query } from "./query.ts";
+import { describeNetworkError, exceptionIn, readLines } from "./response.ts";
 import {
   isSuccess,
   MAX_ERROR_BYTES,
@@ -101,7 +101,7 @@ export class QueryClient {
       clickhouse_settings: { ...query.settings },
       query_id: query.id,
       abort_signal: signal,
-      // The status and the headers tell more than the client's own error.
+      // The status and the headers say more than the client's own error.
       ignore_error_response: true,
     });
     // The client listens to the signal no longer once the response has begun.

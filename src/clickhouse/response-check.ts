@@ -1,6 +1,6 @@
-import { readText } from "./answer.ts";
 import type { Compression } from "./connection.ts";
 import { foreignResponse, isClickHouse } from "./foreign-response.ts";
+import { readText } from "./response.ts";
 import { ServerError } from "./server-errors.ts";
 
 /** The formats of responses that this program reads. */
@@ -45,14 +45,14 @@ export function responseProblem(
   compression: Compression,
 ): string | null {
   if (headers.get("x-clickhouse-format") !== format) {
-    return `An answer without the header X-ClickHouse-Format: ${format}, which is not ClickHouse's`;
+    return `A response without the header X-ClickHouse-Format: ${format}, which is not ClickHouse's`;
   }
   if (!isFramed) {
-    return "An answer with neither Content-Length nor chunked encoding, whose end could not be told from a cut";
+    return "A response with neither Content-Length nor chunked encoding, whose end looks like a cut";
   }
   const encoding = contentEncoding(headers);
   if (encoding !== "none" && encoding !== compression) {
-    return `An answer with Content-Encoding: ${encoding}, which was not asked for`;
+    return `A response with Content-Encoding: ${encoding}, which was not requested`;
   }
   return null;
 }

@@ -11,7 +11,7 @@ export interface RetryNotice {
   readonly message: string;
 }
 
-/** How often to try again, whom to tell, and what ends the trying. */
+/** How often to retry, what to call before each retry, and what ends the retries. */
 export interface RetryPolicy {
   /** Attempts after the first. */
   readonly maxRetries: number;
@@ -20,7 +20,7 @@ export interface RetryPolicy {
   readonly signal: AbortSignal;
 }
 
-/** A step failed for good: the message names it and tells the last attempt's error, which is the cause. */
+/** An operation failed for good: the message names it and the last attempt's error, which is the cause. */
 export class OperationError extends Error {
   override readonly name: string = "OperationError";
 

@@ -1,16 +1,16 @@
 import type { BufferPool } from "../bytes/buffer-pool.ts";
-import { exceptionIn } from "./answer.ts";
 import type { Block } from "./native/block.ts";
 import { BlockAssembler } from "./native/block-assembler.ts";
 import { NativeFormatError } from "./native/format-error.ts";
+import { exceptionIn } from "./response.ts";
 import type { Server, Statement } from "./server.ts";
 
-/** How much of a broken answer is read on in search of the server's own words. */
+/** How much of a broken response is read on in search of the server's own words. */
 const MAX_EXCEPTION_BYTES = 64 * 1024;
 
 /**
- * The blocks of a query's answer, as they arrive; each block's buffer comes from `buffers` and belongs to the caller.
- * Ends only when the answer is whole. Throws a ServerError, also for an exception in the midst of the answer, a
+ * The blocks of a query's response, as they arrive; each block's buffer comes from `buffers` and belongs to the caller.
+ * Ends only when the response is whole. Throws a ServerError, also for an exception in the midst of the response, a
  * TransportError or a NativeFormatError; blocks handed out before may be used, but they are not all.
  */
 export async function* selectBlocks(
@@ -19,18 +19,18 @@ export async function* selectBlocks(
   buffers: BufferPool,
   signal: AbortSignal,
 ): AsyncGenerator<Block, void, void> {
-  const answer = await server.select(statement, signal);
+  const response = await server.select(statement, signal);
   const assembler = new BlockAssembler(buffers);
-  const chunks = answer.chunks[Symbol.asyncIterator]();
+  const chunks = response.chunks[Symbol.asyncIterator]();
   // Servers before 25.11 may write an exception where the rest of a block should stand, so that the block seems whole: the
   // last block counts only when something follows that is no exception.
-  const holdsLast = answer.exceptionTag === undefined;
+  const holdsLast = response.exceptionTag === undefined;
   let held: Block | null = null;
   try {
     for (let chunk = await chunks.next(); chunk.done !== true; chunk = await chunks.next()) {
       assembler.add(chunk.value);
       for (let block = assembler.next(); block !== null; block = assembler.next()) {
-        answer.countRows(block.rows);
+        response.countRows(block.rows);
         const ready: Block | null = holdsLast ? held : block;
         held = holdsLast ? block : null;
         if (ready !== null) yield ready;
@@ -44,7 +44,7 @@ export async function* selectBlocks(
     }
   } catch (error) {
     if (error instanceof NativeFormatError) await readOn(chunks, assembler);
-    const { exceptionTag, queryId } = answer;
+    const { exceptionTag, queryId } = response;
     const inRest = exceptionIn(assembler.pending, exceptionTag, queryId);
     const inHeld = held === null ? null : exceptionIn(endOf(held, assembler.pending), exceptionTag, queryId);
     throw inRest ?? inHeld ?? error;
@@ -61,7 +61,7 @@ function endOf(block: Block, rest: Buffer): Buffer {
   return Buffer.concat([block.bytes.subarray(Math.max(0, end - MAX_EXCEPTION_BYTES), end), rest]);
 }
 
-/** Reads what is left of a broken answer, up to a limit; that it ends badly is known already. */
+/** Reads what is left of a broken response, up to a limit; that it ends badly is known already. */
 async function readOn(chunks: AsyncIterator<Uint8Array>, assembler: BlockAssembler): Promise<void> {
   for (let bytes = 0; bytes < MAX_EXCEPTION_BYTES; ) {
     const chunk = await chunks.next().catch(() => null);

@@ -28,7 +28,7 @@ export class ForeignResponseError extends ServerError {
   }
 }
 
-/** No whole answer came back: no connection, a timeout, a broken or truncated answer. */
+/** No whole response came back: no connection, a timeout, a broken or truncated response. */
 export class TransportError extends Error {
   override readonly name: string = "TransportError";
 }
@@ -108,7 +108,7 @@ export function isServerFailure(error: unknown): error is Error {
   );
 }
 
-/** Whether the same request may succeed when it is made again. */
+/** Whether the same request may succeed when it is sent again. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof TransportError || error instanceof NativeFormatError) return true;
   if (!(error instanceof ServerError)) return false;
@@ -179,7 +179,7 @@ export interface Refusal {
   readonly error: ServerError;
 }
 
-/** The refusal that an error of an insert is, if sending the rows in parts may help; null otherwise. */
+/** The refusal that an error of an insert is, if sending the rows in parts may help; else null. */
 export function refusalOf(error: unknown): Refusal | null {
   if (!(error instanceof ServerError)) return null;
   const isTooLarge = SIZE_CODES.has(error.code) || (error.code === 0 && SIZE_STATUSES.has(error.httpStatus));

@@ -1,9 +1,9 @@
-import { readText } from "./answer.ts";
 import { BlockChannel } from "./block-channel.ts";
 import { compressed, decompressed, type Encoding } from "./compression.ts";
 import type { Compression, ConnectionSettings } from "./connection.ts";
 import { OpenInsert } from "./open-insert.ts";
 import type { Query } from "./query.ts";
+import { readText } from "./response.ts";
 import {
   contentEncoding,
   isSuccess,
@@ -210,7 +210,7 @@ async function writtenRows({ headers, chunks }: HttpResponse): Promise<number> {
   throw new ServerError(
     0,
     200,
-    "The answer to an INSERT has no X-ClickHouse-Summary header that tells the rows written; is there a proxy in between that drops it?",
+    "The response to an INSERT has no X-ClickHouse-Summary header with the rows written; is there a proxy in between that drops it?",
   );
 }
 

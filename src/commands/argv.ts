@@ -5,7 +5,7 @@ import { UsageError } from "../errors.ts";
 import { COMMANDS, GENERAL_FLAGS, SHELLS, type Shell } from "./commands.ts";
 import { nearest } from "./nearest.ts";
 
-/** What the command line asks for. `args` are the command's options, each as `--flag=value`. */
+/** What the command line requests. `args` are the command's options, each as `--flag=value`. */
 export type Invocation =
   | { readonly kind: "help" }
   | { readonly kind: "version" }

@@ -6,7 +6,7 @@ import { PROGRAM, version, versionLine } from "./version.ts";
 
 /**
  * Does what the arguments (without runtime and script) ask for. What a command needs is imported when it runs: `--help`
- * and a wrong flag answer without loading the ClickHouse client.
+ * and a wrong flag response without loading the ClickHouse client.
  * @throws the error that decides the exit code; see `exitCodeOf`.
  */
 export async function runCli(argv: readonly string[], host: Host): Promise<void> {

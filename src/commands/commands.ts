@@ -1,7 +1,7 @@
-/** The shells that completion scripts are made for. */
+/** The shells with completion scripts. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
-/** One of the shells that completion scripts are made for. */
+/** A shell with a completion script. */
 export type Shell = (typeof SHELLS)[number];
 
 /** A command as the command line, help, manual page and completion know it. */

@@ -2,7 +2,7 @@ import { COMMANDS, GENERAL_FLAGS } from "./commands.ts";
 import { type FlagKind, PLAIN_COMMANDS, runFlags } from "./completion-model.ts";
 import { PROGRAM } from "./version.ts";
 
-/** How fish's `complete` is told what follows a flag; see its manual page. */
+/** How fish's `complete` declares what follows a flag; see its manual page. */
 const VALUES: Readonly<Record<FlagKind, string>> = {
   switch: "",
   text: " -x",

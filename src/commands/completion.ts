@@ -9,7 +9,7 @@ const SCRIPTS: Readonly<Record<Shell, () => string>> = {
   fish: fishCompletion,
 };
 
-/** The completion script of a shell, made from the list of options and commands. */
+/** The completion script of a shell, generated from the list of options and commands. */
 export function completionScript(shell: Shell): string {
   return SCRIPTS[shell]();
 }

@@ -8,7 +8,7 @@ import {
 } from "../errors.ts";
 import { versionLine } from "./version.ts";
 
-/** What stderr says of the error that ended the program, newline included; stacks only where they are asked for. */
+/** What stderr says of the error that ended the program, newline included; stacks only at debug level. */
 export function renderFailure(error: unknown, withStack: boolean): string {
   const lines = [messageOf(error, withStack)];
   if (exitCodeOf(error) === EXIT_CODES.usage) lines[0] = lines[0]?.replaceAll("\n", " ") ?? "";

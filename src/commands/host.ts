@@ -22,6 +22,6 @@ export interface Host {
   beforeRun(): void;
   /** Runs `clean` as the last thing before the process exits by itself. */
   onExit(clean: () => void): void;
-  /** Whether a failure is told with its stack. */
+  /** Whether a failure is reported with its stack. */
   showStacks: boolean;
 }

@@ -4,7 +4,7 @@ import { COMMANDS, type CommandSpec, GENERAL_FLAGS } from "./commands.ts";
 import { EXIT_CODE_LINES } from "./help.ts";
 import { PROGRAM } from "./version.ts";
 
-/** When the wording below was last changed; mdoc(7) asks for a date, and one of the build would make builds differ. */
+/** When the wording below was last changed; mdoc(7) requires a date, and one of the build would make builds differ. */
 const DATE = "November 22, 2026";
 
 /**
@@ -146,7 +146,7 @@ function roff(text: string): string {
   return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replace(/^[.']/, "\\&$&");
 }
 
-/** Breaks text, but no request, into lines of at most 80 characters, as mandoc's lint asks for. */
+/** Breaks text, but no request, into lines of at most 80 characters, as mandoc's lint requires. */
 function wrapped(line: string): string[] {
   if (line.startsWith(".") || line.length <= 80) return [line];
   const at = line.lastIndexOf(" ", 80);

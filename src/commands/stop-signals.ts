@@ -1,6 +1,6 @@
 import { InterruptedError, type StopSignal } from "../errors.ts";
 
-/** The signal that asks for the current figures, as dd(1) takes it on Linux. */
+/** The signal that requests the current figures, as dd(1) takes it on Linux. */
 export const FIGURES_SIGNAL = "SIGUSR1";
 
 type Signal = StopSignal | typeof FIGURES_SIGNAL;

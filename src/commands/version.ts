@@ -14,7 +14,7 @@ export function isBuilt(): boolean {
   return typeof BUILD_VERSION === "string";
 }
 
-/** `clickhouse-backfill <version> (<commit>)`, as the build stamped it; from source there is nothing to tell. */
+/** `clickhouse-backfill <version> (<commit>)`, as the build stamped it; from source there is none. */
 export function versionLine(): string {
   const commit = typeof BUILD_COMMIT === "string" ? BUILD_COMMIT : "source";
   return `${PROGRAM} ${version()} (${commit})`;

@@ -6,7 +6,7 @@ import { UsageError } from "../errors.ts";
 /** The variables of a `.env` file and where each stands. */
 export interface DotenvFile {
   readonly values: Readonly<Record<string, string | undefined>>;
-  /** The line that sets the variable, from 1; `null` where it can't be told. */
+  /** The line that sets the variable, from 1; `null` where it is unknown. */
   lineOf(variable: string): number | null;
 }
 

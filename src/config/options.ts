@@ -165,7 +165,7 @@ export const OPTIONS = {
     flag: "cursor-state-dir",
     variable: "CURSOR_STATE_DIR",
     default: ".",
-    description: "Directory of the checkpoint; made if missing",
+    description: "Directory of the checkpoint; created if missing",
     placeholder: "PATH",
     pathOf: "directory",
     schema: schema.path,

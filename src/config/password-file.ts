@@ -23,7 +23,7 @@ export function readPasswordFile(path: string): FilePassword {
   const { bytes, notice } = readBytes(path);
   if (bytes.length > MAX_BYTES) throw refusal(path, `it has more than ${MAX_BYTES} bytes`);
   const password = decode(path, bytes).replace(/\r?\n$/, "");
-  // A server that asks for no password needs no file, so an empty one is a secret that was not filled in.
+  // A server without a password needs no file, so an empty one is a secret that was not filled in.
   if (password === "") throw refusal(path, "it is empty");
   return { password, notice };
 }

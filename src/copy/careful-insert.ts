@@ -23,7 +23,7 @@ export interface InsertContext {
   readonly skipBadRows: boolean;
   /** Of the server: days of keys are its days. */
   readonly timeZone: string;
-  /** Its signal asks for an end after the requests in flight. */
+  /** Its signal ends the copy after the requests in flight. */
   readonly retry: RetryPolicy;
   readonly onWait: (notice: WaitNotice) => void;
   readonly onSplit: (notice: SplitNotice) => void;
@@ -37,7 +37,7 @@ export interface SplitNotice {
   readonly message: string;
 }
 
-/** Requests go on when a stop is asked for: batches in flight finish. Stopping at once ends the thread. */
+/** Requests go on after a stop: batches in flight finish. Stopping at once ends the thread. */
 const NEVER = new AbortController().signal;
 
 /**

@@ -16,7 +16,7 @@ export class EventBlockCutter {
   /** Of its own: the one that fills batches is at work in the midst of a block. */
   readonly #enricher: Enricher;
 
-  /** Parts take JSON as text, about which the server tells most when it refuses a row. */
+  /** Parts take JSON as text, since the server then says most about a rejected row. */
   constructor(mapping: ResolvedMapping, store: TraceStore) {
     this.#part = new EventBlock(mapping, false);
     this.#enricher = new Enricher(store, mapping.tagsBecomeMetadata);

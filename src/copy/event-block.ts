@@ -10,7 +10,7 @@ import type { Enricher } from "./enrich/enricher.ts";
 /** Parts smaller than this are joined: each part becomes a write of the request. */
 const SMALL_PART_BYTES = 128 * 1024;
 
-/** Batches of large rows are cut by size, since two of them are in memory per pipeline: at 16 MiB where 10,000 rows are asked for. */
+/** Batches of large rows are cut by size, since two of them are in memory per pipeline: at 16 MiB for a batch size of 10,000 rows. */
 const MIN_CUT_BYTES = 16 * 2 ** 20;
 const CUT_BYTES_PER_ROW = MIN_CUT_BYTES / 10_000;
 const NEARLY = 0.5;

@@ -22,14 +22,14 @@ export interface SequenceContext {
   readonly open: () => OpenInsert;
   /** Rows that an INSERT holds at most, now. */
   readonly maxRows: () => number;
-  /** Asks for an end: the INSERT at hand ends after its last block. */
+  /** A stop: the current INSERT ends after its last block. */
   readonly stop: AbortSignal;
   readonly limits: InsertLimits;
 }
 
 /**
  * The INSERTs of one pipeline, one after another: each is opened by the first block that finds none open, carries blocks of
- * several pages in turn, and ends after a block when it is full, old or idle, or when its end is asked for. The next one is
+ * several pages in turn, and ends after a block when it is full, old or idle, or when it is told to end. The next one is
  * opened when the one before is acknowledged.
  */
 export class InsertSequence {

@@ -1,4 +1,4 @@
-/** Batches that must go through before the next ones are made larger again: a limit that was met is likely still there. */
+/** Batches that must succeed before the next ones grow again: a limit that was met is likely still there. */
 const GROW_AFTER_BATCHES = 8;
 const GROWTH = 1.25;
 

@@ -44,7 +44,7 @@ export interface CopiedPage extends PageResult {
   readonly skipped: readonly RejectedRow[];
 }
 
-/** What a copier tells of a page. */
+/** Receives the progress of a page. */
 export interface PageListener {
   /** After each batch: what of the page is done. After a failed attempt it starts again from zero. */
   onProgress(done: PageResult): void;
@@ -64,7 +64,7 @@ interface PageInProgress {
   readonly inserts: Set<OpenInsert>;
 }
 
-/** Requests go on when a stop is asked for; stopping at once ends the thread. */
+/** Requests go on after a stop; stopping at once ends the thread. */
 const NEVER = new AbortController().signal;
 
 /**
@@ -162,7 +162,7 @@ export class PageCopier {
     try {
       await this.#readPage(page);
     } catch (error) {
-      // Requests in flight finish before anything else is told.
+      // Requests in flight finish before the error is reported.
       await page.sent.catch(() => {});
       throw error;
     } finally {

@@ -10,7 +10,7 @@ export interface RowText {
   readonly hex: string | null;
 }
 
-/** Which observation an event was made from: its sorting key, and its trace. */
+/** Which observation an event comes from: its sorting key, and its trace. */
 export interface RowIdentity {
   readonly projectId: RowText;
   /** null when the target has no such column, so that it was not read. */

@@ -7,7 +7,7 @@ import { appendText } from "./json-text.ts";
 
 /** The serialization version of a JSON column that says: the list of paths, then a Dynamic column for each. */
 const FLATTENED = 3;
-/** A JSON column keeps 1024 paths apart by default (max_dynamic_paths); which those are is not asked of it. */
+/** A JSON column keeps 1024 paths apart by default (max_dynamic_paths); which those are is not requested from it. */
 const MAX_PATHS = 512;
 
 /**
@@ -25,7 +25,7 @@ export class JsonColumn {
   /** The members of the row at hand whose keys have dots. */
   readonly #dotted: number[] = [];
   #row = 0;
-  /** Tells the row at hand from all others, those of earlier batches included. */
+  /** Identifies the current row among all rows, including those of earlier batches. */
   #stamp = 1;
   #isExact = true;
 
@@ -38,7 +38,7 @@ export class JsonColumn {
     this.#isExact = true;
   }
 
-  /** False once something was added that the server's parser may store otherwise: the batch must then go as text. */
+  /** False once something was added that the server's parser may store differently: the batch must then go as text. */
   get isExact(): boolean {
     return this.#isExact;
   }
@@ -48,7 +48,7 @@ export class JsonColumn {
     return this.#paths.member(TOP, bytes, start, end);
   }
 
-  /** Adds the value `bytes[start, end)`, embedded in the way that `embedOf` tells, to the row at hand. */
+  /** Adds the value `bytes[start, end)`, embedded as `embedOf` decides, to the current row. */
   add(path: number, bytes: Buffer, start: number, end: number, embed: Embed): void {
     if (!this.#isExact) return;
     if (path < 0 || !this.#paths.isPlain(path)) {

@@ -46,7 +46,7 @@ export interface FromTrace {
   readonly sql: string;
 }
 
-/** Made of the merged metadata of both. */
+/** Derived from the merged metadata of both. */
 export interface FromMetadata {
   readonly from: "metadata";
   readonly part: "names" | "values" | "json" | "source";
@@ -65,7 +65,7 @@ export interface EventColumn {
   readonly name: string;
   readonly kind: ValueKind;
   readonly source: FromObservation | FromTrace | FromMetadata | Constant;
-  /** Without it in the target, an event could not be told from others. */
+  /** It identifies an event, so the target must have it. */
   readonly identifying?: true;
 }
 

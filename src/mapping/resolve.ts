@@ -3,7 +3,7 @@ import { EVENT_COLUMNS, type EventColumn, OWN_VERSION_SQL, PARENT_IS_EMPTY_SQL }
 import { METADATA_TYPE, REQUIRED_TRACE_COLUMNS, TRACE_COLUMNS } from "./trace-columns.ts";
 import { sourceProblem, targetProblem } from "./types.ts";
 
-/** A column as `DESCRIBE TABLE` tells it. */
+/** A column as `DESCRIBE TABLE` returns it. */
 export interface TableColumn {
   readonly name: string;
   readonly type: string;
@@ -17,7 +17,7 @@ export interface TableShape {
   readonly columns: readonly TableColumn[];
 }
 
-/** An expression of a SELECT list and the name of its column in the answer. */
+/** An expression of a SELECT list and the name of its column in the response. */
 export interface SelectItem {
   readonly name: string;
   readonly sql: string;
@@ -41,7 +41,7 @@ export interface ResolvedMapping {
   readonly helpers: readonly SelectItem[];
   readonly derived: readonly DerivedColumn[];
   readonly traceColumns: readonly SelectItem[];
-  /** No tags column is made, as the target has none that takes values: the trace's tags become a metadata entry. */
+  /** No tags column is derived, as the target has none that takes values: the trace's tags become a metadata entry. */
   readonly tagsBecomeMetadata: boolean;
   /** What JSON the target keeps, as a server of today does; `probeJson` finds out what the one at hand does. */
   readonly keptJson: KeptJson;

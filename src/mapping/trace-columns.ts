@@ -2,7 +2,7 @@ import type { ValueKind } from "./event-columns.ts";
 
 /** A trace column that the trace store keeps; SQL expressions speak of the trace as `t`. */
 export interface TraceColumn {
-  /** Its name in the answer to the traces query. */
+  /** Its name in the response to the traces query. */
   readonly name: string;
   readonly column: string;
   readonly kind: ValueKind;
@@ -55,7 +55,7 @@ export const TRACE_COLUMNS = [
   },
 ] as const satisfies readonly TraceColumn[];
 
-/** Trace columns without which traces cannot be told from each other. */
+/** Trace columns that identify a trace. */
 export const REQUIRED_TRACE_COLUMNS: readonly { readonly column: string; readonly kind: ValueKind }[] = [
   { column: "project_id", kind: "string" },
   { column: "id", kind: "string" },

@@ -31,7 +31,7 @@ export function sourceProblem(kind: ValueKind, typeName: string): string | null 
 
 /**
  * Whether a target column of this type takes values of `kind` unharmed, as they come from a source column of `sourceType`
- * (null: they are made here): null, or what was expected instead. The server itself converts without a word what does not
+ * (null: they are derived here): null, or what was expected instead. The server itself converts without a word what does not
  * fit: it cuts integers and drops fractions of a second.
  */
 export function targetProblem(kind: ValueKind, typeName: string, sourceType: string | null): string | null {

@@ -11,7 +11,7 @@ export interface Page {
   readonly plannedRows: number;
 }
 
-/** What a plan is made for. */
+/** What a plan covers. */
 export interface PlanScope {
   readonly server: Server;
   /** The quoted source table. */
@@ -63,7 +63,7 @@ export async function* planPages(
   ranges: readonly KeyRange[],
 ): AsyncGenerator<Page, void, void> {
   for (const range of ranges) {
-    // The whole answer is read before the first page is copied: a server gives up on one that is read for hours.
+    // The whole response is read before the first page is copied: a server gives up on one that is read for hours.
     const spans = await withRetry(`Planning pages of ${scope.table}`, scope.retry, () =>
       spansOf(scope, range),
     );
@@ -181,7 +181,7 @@ export async function countRows(scope: PlanScope, range: KeyRange): Promise<numb
 
 /**
  * The average size of the partition's rows, uncompressed, as the server's own figures have it; null where it shows none.
- * FINAL bounds its blocks by rows alone, so rows are how their size must be asked for.
+ * FINAL bounds its blocks by rows alone, so their size must be requested in rows.
  */
 export async function averageRowBytes(
   scope: PlanScope,

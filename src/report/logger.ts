@@ -18,7 +18,7 @@ const COLORS: Readonly<Record<string, number>> = { error: 31, warn: 33, debug: 9
 export function createLogger(terminal: Terminal, options: LoggerOptions): ConsolaInstance {
   return createConsola({
     level: LogLevels[options.level],
-    // Retries may well repeat word for word, and each of them is news.
+    // Retries may repeat word for word, and each one matters.
     throttle: 0,
     reporters: [{ log: (entry) => terminal.writeLine(renderEntry(entry, options)) }],
   });

@@ -15,7 +15,7 @@ const DEFAULT_COLUMNS = 80;
 /**
  * Wraps a stream so that a closed pipe silences it instead of ending the run: a backfill goes on when the reader of its
  * log dies. Without an error listener Bun ends the process at the first write into a closed pipe.
- * Secrets are left out. `onFailure` is told, once, of what nobody chose: a full disk, say, and not a reader that has gone.
+ * Secrets are left out. `onFailure` is called once, for what nobody chose: a full disk, say, and not a reader that has gone.
  */
 export function openOutput(
   stream: NodeJS.WriteStream,

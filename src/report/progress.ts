@@ -31,7 +31,7 @@ interface Sample {
   readonly bytes: number;
 }
 
-/** What the events of a run have told so far. */
+/** What the events of a run have reported so far. */
 export interface ProgressState {
   readonly totalRows: number;
   readonly doneRows: number;

@@ -30,7 +30,7 @@ export type BackfillEvent =
       readonly message: string;
     }
   | { readonly kind: "notice"; readonly message: string }
-  /** A query has ended; only where these events are wanted. */
+  /** A query has ended; only with the option `recordsQueries`. */
   | { readonly kind: "query"; readonly record: QueryRecord }
   /** The server is waited for and sends nothing; said after 20 s, and each time that has doubled. */
   | ({ readonly kind: "quiet" } & QuietServer)

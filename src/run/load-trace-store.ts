@@ -8,7 +8,7 @@ import type { RunProgress } from "./run-progress.ts";
 
 /**
  * Has the workers load the window's traces into one store that all of them read: first each fills segments of its own,
- * then, when their number is known, the index is made and each enters its records.
+ * then, once their number is known, each enters its records into the index.
  */
 export async function loadTraceStore(
   server: Server,

@@ -23,6 +23,6 @@ export interface BackfillOptions {
   readonly ignoreTtl: boolean;
   /** Entry point of the page workers. */
   readonly workerUrl: URL;
-  /** Whether an event is wanted for each query that has ended. */
+  /** Whether to emit an event for each query that has ended. */
   readonly recordsQueries?: boolean;
 }

@@ -2,7 +2,7 @@ import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
 
-/** The server's clock, asked for once. */
+/** The server's clock, read once. */
 export interface ServerClock {
   /** An IANA name. */
   readonly timeZone: string;
@@ -10,12 +10,12 @@ export interface ServerClock {
   nowMs(): number;
 }
 
-/** Asks for the server's time. Rejects with a OperationError. */
+/** Reads the server's time. Rejects with a OperationError. */
 export async function readServerClock(server: Server, retry: RetryPolicy): Promise<ServerClock> {
   const sql = "SELECT toUnixTimestamp64Milli(now64(3)), timezone()";
   return await withRetry("Reading the server's clock", retry, async () => {
     const [row] = await server.allRows({ sql }, retry.signal);
-    // From here on, not from when it was asked: the answer's way back counts as time that has not passed.
+    // From now on, not from when it was queried: the way back counts as time that has not passed.
     const answeredMs = performance.now();
     const serverMs = Number(row?.[0]);
     if (!Number.isSafeInteger(serverMs)) throw new TransportError("No time came back");

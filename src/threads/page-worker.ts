@@ -90,18 +90,18 @@ export class PageWorker {
     }
   }
 
-  /** Loads a range and tells of it; what a failed attempt told is taken back. */
+  /** Loads a range and reports it; takes back what a failed attempt reported. */
   async #loadTraces(loading: TraceLoading, range: TraceRange, writer: SegmentWriter): Promise<void> {
-    const told = { rows: 0, bytes: 0 };
-    const tell = (rows: number, bytes: number): void => {
-      told.rows += rows;
-      told.bytes += bytes;
+    const reported = { rows: 0, bytes: 0 };
+    const report = (rows: number, bytes: number): void => {
+      reported.rows += rows;
+      reported.bytes += bytes;
       this.#post({ kind: "traces", rows, bytes });
     };
     try {
-      await loadTraces(loading, range, writer, tell);
+      await loadTraces(loading, range, writer, report);
     } catch (error) {
-      tell(-told.rows, -told.bytes);
+      report(-reported.rows, -reported.bytes);
       throw error;
     }
   }

@@ -3,7 +3,7 @@ import type { KeyRange } from "../plan/key-range.ts";
 import { fromThreadError } from "./thread-error.ts";
 import type { CommandName, WorkerCommands, WorkerEvent, WorkerMessage } from "./worker-protocol.ts";
 
-/** The worker ended its command because it was asked to. */
+/** The worker ended its command because of a stop. */
 export class StoppedError extends Error {
   override readonly name: string = "StoppedError";
 }
@@ -17,13 +17,13 @@ interface PendingCall {
 /** The main thread's end of one worker. */
 export class WorkerHandle {
   readonly #worker: Worker;
-  readonly #onEvent: (news: WorkerEvent) => void;
+  readonly #onEvent: (event: WorkerEvent) => void;
   readonly #pending = new Map<number, PendingCall>();
   #calls = 0;
   /** Why the worker can take no more commands. */
   #dead: Error | null = null;
 
-  constructor(url: URL, onEvent: (news: WorkerEvent) => void) {
+  constructor(url: URL, onEvent: (event: WorkerEvent) => void) {
     this.#onEvent = onEvent;
     this.#worker = new Worker(url);
     this.#worker.onmessage = (event: MessageEvent<WorkerMessage>) => this.#receive(event.data);
@@ -57,7 +57,7 @@ export class WorkerHandle {
     });
   }
 
-  /** Asks the commands at hand to end after the batches in flight. */
+  /** Has the current commands end after the batches in flight. */
   stop(): void {
     if (this.#dead === null) this.#worker.postMessage({ command: "stop" });
   }

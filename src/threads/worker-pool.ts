@@ -15,8 +15,8 @@ export interface Pipeline {
 export class WorkerPool {
   #workers: readonly WorkerHandle[];
 
-  /** Starts `size` workers; `onEvent` gets what they tell. */
-  constructor(url: URL, size: number, onEvent: (news: WorkerEvent) => void) {
+  /** Starts `size` workers; `onEvent` gets their events. */
+  constructor(url: URL, size: number, onEvent: (event: WorkerEvent) => void) {
     this.#workers = Array.from({ length: size }, () => new WorkerHandle(url, onEvent));
   }
 
@@ -92,7 +92,7 @@ export class WorkerPool {
     };
   }
 
-  /** Asks all workers to end their commands after the batches in flight. */
+  /** Has all workers end their commands after the batches in flight. */
   stop(): void {
     for (const worker of this.#workers) worker.stop();
   }

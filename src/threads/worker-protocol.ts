@@ -38,7 +38,7 @@ export interface WorkerSetup {
   readonly settings: StatementSettings;
   /** Begins the ids of the run's queries. */
   readonly runId: string;
-  /** Whether a record of each query is wanted. */
+  /** Whether to report a record of each query. */
   readonly recordsQueries: boolean;
 }
 
@@ -68,7 +68,7 @@ export interface WorkerCommands {
 export type CommandName = keyof WorkerCommands;
 
 /**
- * A command on its way to a worker, with the number of the call; `stop` asks the commands at hand to end after the batches in
+ * A command on its way to a worker, with the number of the call; `stop` ends the current commands after the batches in
  * flight.
  */
 export type WorkerRequest =

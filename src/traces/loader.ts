@@ -24,7 +24,7 @@ export interface TraceLoading {
 }
 
 /**
- * Writes the traces of a range as records; `onRows` is told the rows and the records' bytes of each block.
+ * Writes the traces of a range as records; `onRows` gets the rows and the bytes of the records of each block.
  * On an error what was written of the range is forgotten, so that it may be loaded again.
  */
 export async function loadTraces(

@@ -42,7 +42,7 @@ export class SegmentWriter {
   readonly #values = new ByteWriter();
   readonly #keys = new KeyCollector();
   readonly #dictionary = new KeyDictionary();
-  /** The collected number of each key of the dictionary; -1: not asked for yet. */
+  /** The collected number of each key of the dictionary; -1: not looked up yet. */
   #numberOfKey: Int32Array = new Int32Array(64);
   /** The last row that had each key of the dictionary, counted from 1. */
   #rowOfKey: Int32Array = new Int32Array(64);

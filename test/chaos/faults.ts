@@ -1,11 +1,11 @@
 import { readVarint } from "../../src/bytes/varint.ts";
 import type { Random } from "../support/data/random.ts";
 import {
-  type AnswerFraming,
   exceptionText,
   type Fault,
   gatewayError,
   type RequestKind,
+  type ResponseFraming,
   serverError,
 } from "../support/fault-proxy-faults.ts";
 import { type Head, setHeader } from "../support/fault-proxy-wire.ts";
@@ -41,7 +41,7 @@ const SIZE_CODES: readonly (readonly [code: number, name: string])[] = [
   [241, "MEMORY_LIMIT_EXCEEDED"],
 ];
 
-const FRAMINGS: readonly AnswerFraming[] = ["chunked", "length", "close"];
+const FRAMINGS: readonly ResponseFraming[] = ["chunked", "length", "close"];
 const MAX_ANSWER_BYTES = 60_000;
 const WHOLE = Number.MAX_SAFE_INTEGER;
 
@@ -49,27 +49,27 @@ const ANY: readonly Choice[] = [
   ["delay", (random) => ({ kind: "delay", ms: 5 + random.below(80) })],
   ["nobody listens", (random) => ({ kind: "refuse", forMs: 20 + random.below(150) })],
   ["reset before the request", () => ({ kind: "reset", at: "head" })],
-  ["reset instead of an answer", () => ({ kind: "reset", at: "answer" })],
+  ["reset instead of a response", () => ({ kind: "reset", at: "response" })],
   ["503, 502 or 429 of a gateway", (random) => gatewayError(random.pick([502, 503, 429]))],
   ["error of the server that passes", (random) => passing(random, PASSING_CODES)],
 ];
 
 const ANSWERS: readonly Choice[] = [
   [
-    "an answer of somebody else",
-    () => ({ kind: "answer", status: 200, body: "<html>Sign in</html>", headers: {} }),
+    "a response of somebody else",
+    () => ({ kind: "response", status: 200, body: "<html>Sign in</html>", headers: {} }),
   ],
   [
-    "cut answer",
+    "cut response",
     (random) => ({
-      kind: "cutAnswer",
+      kind: "cutResponse",
       afterBytes: random.chance(0.2) ? WHOLE : random.below(MAX_ANSWER_BYTES),
       framing: random.pick(FRAMINGS),
       isMidChunk: random.chance(0.3),
     }),
   ],
   [
-    "exception within the answer",
+    "exception within the response",
     (random) => ({
       kind: "exception",
       afterBytes: random.chance(0.2) ? WHOLE : random.below(MAX_ANSWER_BYTES),
@@ -89,8 +89,8 @@ const INSERTS: readonly Choice[] = [
     () => ofSeveralRows(serverError(500, 469, "Constraint is violated", "VIOLATED_CONSTRAINT")),
   ],
   ["reset within the data", (random) => ({ kind: "reset", at: { bodyBytes: random.below(20_000) } })],
-  ["lost acknowledgement: reset", () => ({ kind: "reset", at: "answer" })],
-  ["lost acknowledgement: cut", () => ({ kind: "cutAnswer", afterBytes: 0, framing: "chunked" })],
+  ["lost acknowledgement: reset", () => ({ kind: "reset", at: "response" })],
+  ["lost acknowledgement: cut", () => ({ kind: "cutResponse", afterBytes: 0, framing: "chunked" })],
   ["lost acknowledgement: 319 though stored", () => storedAndRefused(319, "UNKNOWN_STATUS_OF_INSERT")],
   // Servers call an insert without any data a success.
   ["fewer rows stored: no data", () => ({ kind: "shortenBody", toBytes: 0 })],
@@ -105,8 +105,8 @@ const FINAL: readonly Choice[] = [
   ["403 of a gateway (final)", () => gatewayError(403)],
   // Of an insert nothing shows then whether it was stored.
   [
-    "an answer without ClickHouse's headers (final for an insert)",
-    () => ({ kind: "answer", status: 200, body: "" }),
+    "a response without ClickHouse's headers (final for an insert)",
+    () => ({ kind: "response", status: 200, body: "" }),
   ],
 ];
 
@@ -124,7 +124,7 @@ export function drawFault(random: Random, kind: RequestKind, mayEndRun: boolean)
   return { name, fault: draw(random) };
 }
 
-/** An answer that is whole and says that a page has no rows, as a replica would that lags behind. */
+/** A response that is whole and says that a page has no rows, as a replica would that lags behind. */
 export const EMPTY_PAGE: NamedFault = {
   name: "a page without its rows",
   fault: {
@@ -141,7 +141,7 @@ function passing(random: Random, codes: readonly (readonly [number, string])[]):
 
 /** A row that is refused by itself counts as one that the server rejects: what passes must not meet it. */
 function ofSeveralRows(fault: Fault): Fault {
-  if (fault.kind !== "answer") throw new TypeError(`A fault of kind ${fault.kind} answers nothing`);
+  if (fault.kind !== "response") throw new TypeError(`A fault of kind ${fault.kind} answers nothing`);
   return { ...fault, isFor: (body) => rowsOfBlock(body) > 1 };
 }
 
@@ -150,10 +150,10 @@ function summary(json: string): Fault {
 }
 
 function storedAndRefused(code: number, name: string): Fault {
-  const head = (answer: Head): void => {
-    answer.startLine = "HTTP/1.1 500 Fault";
-    setHeader(answer, "X-ClickHouse-Exception-Code", String(code));
-    setHeader(answer, "Content-Encoding", null);
+  const head = (response: Head): void => {
+    response.startLine = "HTTP/1.1 500 Fault";
+    setHeader(response, "X-ClickHouse-Exception-Code", String(code));
+    setHeader(response, "Content-Encoding", null);
   };
   return { kind: "edit", head, body: () => Buffer.from(`${exceptionText(code, "Chaos", name)}\n`) };
 }

@@ -20,7 +20,7 @@ export type KillMoment =
   | { readonly by: "request"; readonly kind: RequestKind; readonly nth: number; readonly delayMs: number }
   /** When the temporary file of the nth checkpoint appears. */
   | { readonly by: "checkpoint"; readonly nth: number }
-  /** Some time after a request got an answer that never comes. */
+  /** Some time after a request got a response that never comes. */
   | { readonly by: "stall"; readonly kind: RequestKind; readonly nth: number; readonly delayMs: number };
 
 export interface KillPlan {

@@ -248,7 +248,7 @@ class Story {
       this.#tally.add("faults", `${request.kind}: ${name}`);
       this.#note(`start ${this.#starts} ${request.kind} ${request.nth}: ${name}`);
     };
-    if (fault.kind !== "answer" || fault.isFor === undefined) {
+    if (fault.kind !== "response" || fault.isFor === undefined) {
       struck();
       return fault;
     }
@@ -295,7 +295,7 @@ class Story {
 const MOMENTS = {
   time: "some time after the start",
   checkpoint: "when a checkpoint was being written",
-  stall: "when an answer did not come",
+  stall: "when a response did not come",
 } as const;
 
 /** A request's fault depends on the plan's seed and the request's kind and number, not on how requests interleave. */

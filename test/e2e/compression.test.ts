@@ -13,14 +13,14 @@ const ALL = Number.MAX_SAFE_INTEGER;
 const PAGE: Match = { on: "page", nth: 2 };
 const INSERT: Match = { on: "insert", nth: 3 };
 
-/** An answer with another content, well-formed as HTTP. */
+/** A response with another content, well-formed as HTTP. */
 function content(change: (body: Buffer) => Buffer): Fault {
   return { kind: "edit", body: change };
 }
 
 type Case = readonly [name: string, match: Match, fault: Fault, told: RegExp];
 
-const BROKEN = /The answer broke off/;
+const BROKEN = /The response broke off/;
 const DAMAGED = /cannot be decompressed/;
 
 /** The server's exception after so many bytes of the content. */
@@ -31,11 +31,11 @@ function exception(style: "tagged" | "plain", afterBytes: number): Case {
 }
 
 const FAULTS: readonly Case[] = [
-  ["cut", PAGE, { kind: "cutAnswer", afterBytes: 2000, framing: "chunked" }, BROKEN],
+  ["cut", PAGE, { kind: "cutResponse", afterBytes: 2000, framing: "chunked" }, BROKEN],
   [
     "without a length, cut",
     PAGE,
-    { kind: "cutAnswer", afterBytes: 2000, framing: "close" },
+    { kind: "cutResponse", afterBytes: 2000, framing: "close" },
     /neither Content-Length/,
   ],
   ["shortened by a proxy", PAGE, content((body) => body.subarray(0, body.length >> 1)), DAMAGED],
@@ -45,7 +45,7 @@ const FAULTS: readonly Case[] = [
     "in an encoding that nobody asked for",
     PAGE,
     { kind: "edit", head: (head) => setHeader(head, "Content-Encoding", "br") },
-    /Content-Encoding: br, which was not asked for; is there a proxy in between\?/,
+    /Content-Encoding: br, which was not requested; is there a proxy in between\?/,
   ],
   exception("tagged", 0),
   exception("tagged", 5000),
@@ -67,7 +67,7 @@ const IN_GZIP: readonly Case[] = [
 describe.each([
   ["zstd", FAULTS],
   ["gzip", IN_GZIP],
-] as const)("an answer in %s is asked for again:", (encoding, faults) => {
+] as const)("a response in %s is asked for again:", (encoding, faults) => {
   test.concurrent.each(faults)("%s", async (_, match, fault, told) => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on(match, fault);
@@ -99,7 +99,7 @@ describe.each(ENCODINGS)("an insert in %s is sent again and stores nothing in be
 });
 
 test.each(ENCODINGS)(
-  "an answer that is plain although %s was asked for is taken as it is",
+  "a response that is plain although %s was asked for is taken as it is",
   async (encoding) => {
     await using scenario = await Scenario.open();
     const decompress = encoding === "gzip" ? gunzipSync : zstdDecompressSync;
@@ -145,11 +145,11 @@ test.each(["none", ...ENCODINGS] as const)(
   async (method) => {
     await using scenario = await Scenario.open();
     const answers = new Set<string>();
-    const noteAnswer: Fault = {
+    const noteResponse: Fault = {
       kind: "edit",
       head: (head) => void answers.add(headerOf(head, "content-encoding") ?? "none"),
     };
-    for (const on of ["page", "traces"] as const) scenario.proxy.on({ on, nth: "every" }, noteAnswer);
+    for (const on of ["page", "traces"] as const) scenario.proxy.on({ on, nth: "every" }, noteResponse);
     const small = new Set<string>();
     scenario.proxy.on(
       { on: "other", nth: "every" },
@@ -160,7 +160,7 @@ test.each(["none", ...ENCODINGS] as const)(
       bodies.push(body);
       return false;
     };
-    scenario.proxy.on({ on: "insert", nth: "every" }, { kind: "answer", status: 500, body: "", isFor });
+    scenario.proxy.on({ on: "insert", nth: "every" }, { kind: "response", status: 500, body: "", isFor });
     const outcome = await scenario.run([...SMALL, `--compression=${method}`]);
     expect(outcome).toMatchObject({ code: 0 });
     await scenario.expectEvents("multiset");

@@ -67,7 +67,7 @@ describe("the first line says what is wrong, the last one what to check:", () =>
     );
   });
 
-  test("an answer with nothing in it", async () => {
+  test("a response with nothing in it", async () => {
     using other = Bun.serve({ port: 0, fetch: () => new Response("") });
     const url = other.url.origin;
     const lines = await failureOf([`--clickhouse-url=${url}`]);

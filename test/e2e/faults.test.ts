@@ -33,42 +33,46 @@ const TRACES: Match = { on: "traces" };
 const PAGE_FAULTS: readonly Case[] = [
   ["nobody listens for a moment", PAGE, { kind: "refuse", forMs: 150 }],
   ["the connection is reset before the request's body", PAGE, { kind: "reset", at: "head" }],
-  ["the connection is reset instead of an answer", PAGE, { kind: "reset", at: "answer" }],
+  ["the connection is reset instead of a response", PAGE, { kind: "reset", at: "response" }],
   ["241", PAGE, OUT_OF_MEMORY],
   ["241 with status 200", PAGE, { ...OUT_OF_MEMORY, status: 200 } as Fault],
   ["a load balancer's 503", PAGE, gatewayError(503)],
-  ["an empty answer of somebody else", PAGE, { kind: "answer", status: 200, headers: {}, body: "" }],
+  ["an empty response of somebody else", PAGE, { kind: "response", status: 200, headers: {}, body: "" }],
   [
-    "a chunked answer cut before its first byte",
+    "a chunked response cut before its first byte",
     PAGE,
-    { kind: "cutAnswer", afterBytes: 0, framing: "chunked" },
-  ],
-  ["a chunked answer cut between chunks", PAGE, { kind: "cutAnswer", afterBytes: 5000, framing: "chunked" }],
-  [
-    "a chunked answer cut within a chunk",
-    PAGE,
-    { kind: "cutAnswer", afterBytes: 5000, framing: "chunked", isMidChunk: true },
+    { kind: "cutResponse", afterBytes: 0, framing: "chunked" },
   ],
   [
-    "a chunked answer cut before its last chunk",
+    "a chunked response cut between chunks",
     PAGE,
-    { kind: "cutAnswer", afterBytes: ALL, framing: "chunked" },
-  ],
-  ["an answer with a length, cut", PAGE, { kind: "cutAnswer", afterBytes: 5000, framing: "length" }],
-  [
-    "an answer with a length, one byte short",
-    PAGE,
-    { kind: "cutAnswer", afterBytes: ALL, framing: "length" },
+    { kind: "cutResponse", afterBytes: 5000, framing: "chunked" },
   ],
   [
-    "an answer with neither length nor chunks, cut",
+    "a chunked response cut within a chunk",
     PAGE,
-    { kind: "cutAnswer", afterBytes: 0, framing: "close" },
+    { kind: "cutResponse", afterBytes: 5000, framing: "chunked", isMidChunk: true },
   ],
   [
-    "an answer with neither length nor chunks",
+    "a chunked response cut before its last chunk",
     PAGE,
-    { kind: "cutAnswer", afterBytes: ALL, framing: "close" },
+    { kind: "cutResponse", afterBytes: ALL, framing: "chunked" },
+  ],
+  ["a response with a length, cut", PAGE, { kind: "cutResponse", afterBytes: 5000, framing: "length" }],
+  [
+    "a response with a length, one byte short",
+    PAGE,
+    { kind: "cutResponse", afterBytes: ALL, framing: "length" },
+  ],
+  [
+    "a response with neither length nor chunks, cut",
+    PAGE,
+    { kind: "cutResponse", afterBytes: 0, framing: "close" },
+  ],
+  [
+    "a response with neither length nor chunks",
+    PAGE,
+    { kind: "cutResponse", afterBytes: ALL, framing: "close" },
   ],
   ...[0, 5000, ALL].flatMap((afterBytes): Case[] => {
     const place = afterBytes === ALL ? "all blocks" : `${afterBytes} bytes`;
@@ -88,11 +92,11 @@ const INSERT_FAULTS: readonly Case[] = [
     { kind: "reset", at: "head" },
   ],
   ["the connection is reset within the data", INSERT, { kind: "reset", at: { bodyBytes: 4000 } }],
-  ["stored, and the acknowledgement is lost", INSERT, { kind: "reset", at: "answer" }],
+  ["stored, and the acknowledgement is lost", INSERT, { kind: "reset", at: "response" }],
   [
     "stored, and the acknowledgement is cut",
     INSERT,
-    { kind: "cutAnswer", afterBytes: 0, framing: "chunked" },
+    { kind: "cutResponse", afterBytes: 0, framing: "chunked" },
   ],
   ["a load balancer's 503", INSERT, gatewayError(503)],
   ["acknowledged without data", INSERT, { kind: "shortenBody", toBytes: 0 }],
@@ -102,8 +106,8 @@ const INSERT_FAULTS: readonly Case[] = [
 
 const TRACE_FAULTS: readonly Case[] = [
   ["the connection is reset", TRACES, { kind: "reset", at: "head" }],
-  ["cut", TRACES, { kind: "cutAnswer", afterBytes: 3000, framing: "chunked" }],
-  ["complete but for the last chunk", TRACES, { kind: "cutAnswer", afterBytes: ALL, framing: "chunked" }],
+  ["cut", TRACES, { kind: "cutResponse", afterBytes: 3000, framing: "chunked" }],
+  ["complete but for the last chunk", TRACES, { kind: "cutResponse", afterBytes: ALL, framing: "chunked" }],
   [
     "a tagged exception after all blocks",
     TRACES,
@@ -139,8 +143,8 @@ const SMALL_QUERIES: readonly Case[] = (
 /** Small queries in JSON, answered badly. */
 const PLAN: Match = { on: /GROUP BY p, t, d/ };
 const PLAN_FAULTS: readonly Case[] = [
-  ["cut between rows", PLAN, { kind: "cutAnswer", afterBytes: ALL, framing: "chunked" }],
-  ["cut within a row", PLAN, { kind: "cutAnswer", afterBytes: 30, framing: "length" }],
+  ["cut between rows", PLAN, { kind: "cutResponse", afterBytes: ALL, framing: "chunked" }],
+  ["cut within a row", PLAN, { kind: "cutResponse", afterBytes: 30, framing: "length" }],
   ["a tagged exception", PLAN, { kind: "exception", afterBytes: ALL, style: "tagged", text: MEMORY_LIMIT }],
   ["a plain exception", PLAN, { kind: "exception", afterBytes: ALL, style: "plain", text: MEMORY_LIMIT }],
 ];

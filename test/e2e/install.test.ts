@@ -140,7 +140,7 @@ describe("what it installs:", () => {
 });
 
 describe("where it installs:", () => {
-  test("~/.local/bin, made if missing, with a hint at PATH", async () => {
+  test("~/.local/bin, created if missing, with a hint at PATH", async () => {
     const home = scratch("home");
     dir = join(home, ".local/bin");
     const outcome = await run({ home, args: [] });

@@ -92,7 +92,7 @@ describe("pages are copied again, and none is lost, when their INSERT", () => {
     ["is cut in its first block", { kind: "reset", at: { bodyBytes: 100 } }],
     ["is cut in a later block", { kind: "reset", at: { bodyBytes: 9_000 } }],
     ["is cut near its end", { kind: "reset", at: { bodyBytes: 30_000 } }],
-    ["is stored and its acknowledgement is lost", { kind: "reset", at: "answer" }],
+    ["is stored and its acknowledgement is lost", { kind: "reset", at: "response" }],
     ["reaches the server without its end", { kind: "shortenBody", toBytes: 12_345 }],
     ["meets a busy server", serverError(503, 202, "Too many", "TOO_MANY_SIMULTANEOUS_QUERIES")],
     [
@@ -119,7 +119,7 @@ describe("pages are copied again, and none is lost, when their INSERT", () => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on(
       { on: "page", nth: 3 },
-      { kind: "cutAnswer", afterBytes: 3_000, framing: "chunked" },
+      { kind: "cutResponse", afterBytes: 3_000, framing: "chunked" },
     );
     await expectDone(scenario, "set");
     expect(rule.applied).toBe(1);
@@ -138,7 +138,7 @@ describe("pages are copied again, and none is lost, when their INSERT", () => {
     const sizes: number[] = [];
     const isTooLarge = (bytes: number): boolean => bytes > 0.6 * (sizes[0] ?? 0);
     const isFor = (body: Buffer): boolean => sizes.push(body.length) > 0 && isTooLarge(body.length);
-    if (OUT_OF_MEMORY.kind !== "answer") throw new Error("No response");
+    if (OUT_OF_MEMORY.kind !== "response") throw new Error("No response");
     scenario.proxy.on({ on: "insert", nth: "every" }, { ...OUT_OF_MEMORY, isFor });
     const said = await expectDone(scenario, "set", [...OPEN, "--max-retries=0"]);
     expect(sizes.filter(isTooLarge).length).toBeGreaterThan(0);

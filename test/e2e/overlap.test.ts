@@ -12,8 +12,8 @@ const ONE_BATCH_A_PAGE: readonly string[] = [
 
 test("a page is read while the last batch of the one before is stored, and no page counts as done before", async () => {
   await using scenario = await Scenario.open();
-  const insert = scenario.proxy.on({ on: "insert" }, { kind: "hold", at: "answer" });
-  const nextPage = scenario.proxy.on({ on: "page", nth: 2 }, { kind: "hold", at: "answer" });
+  const insert = scenario.proxy.on({ on: "insert" }, { kind: "hold", at: "response" });
+  const nextPage = scenario.proxy.on({ on: "page", nth: 2 }, { kind: "hold", at: "response" });
   const thirdPage = scenario.proxy.on({ on: "page", nth: 3 }, { kind: "hold", at: "request" });
   const running = await scenario.startUntil(insert, ONE_BATCH_A_PAGE);
   await reached(nextPage, running);
@@ -32,8 +32,8 @@ test("a page is read while the last batch of the one before is stored, and no pa
 
 test("a batch that fails for good ends the run, and its page is copied by the next one", async () => {
   await using scenario = await Scenario.open();
-  const insert = scenario.proxy.on({ on: "insert" }, { kind: "hold", at: "answer" });
-  const nextPage = scenario.proxy.on({ on: "page", nth: 2 }, { kind: "hold", at: "answer" });
+  const insert = scenario.proxy.on({ on: "insert" }, { kind: "hold", at: "response" });
+  const nextPage = scenario.proxy.on({ on: "page", nth: 2 }, { kind: "hold", at: "response" });
   const running = await scenario.startUntil(insert, [...ONE_BATCH_A_PAGE, "--max-retries=0"]);
   await reached(nextPage, running);
   insert.release("drop");

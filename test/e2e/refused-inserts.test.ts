@@ -14,7 +14,7 @@ const SKIP_FILE = "skipped.jsonl";
 
 /** The fault for those bodies of inserts only. */
 function only(fault: Fault, isFor: (body: Buffer) => boolean): Fault {
-  if (fault.kind !== "answer") throw new TypeError(`A fault of kind ${fault.kind} answers nothing`);
+  if (fault.kind !== "response") throw new TypeError(`A fault of kind ${fault.kind} answers nothing`);
   return { ...fault, isFor };
 }
 

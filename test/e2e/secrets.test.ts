@@ -121,7 +121,7 @@ describe("the password is nowhere but on the wire", () => {
   test("of a run that goes on, is killed, and fails", async () => {
     const story = new Story();
     proxy.on({ on: "insert" }, gatewayError(503));
-    const hold = proxy.on({ on: "page", nth: 3 }, { kind: "hold", at: "answer" });
+    const hold = proxy.on({ on: "page", nth: 3 }, { kind: "hold", at: "response" });
     const killed = await story.start(proxy.url, BY_FILE);
     await reached(hold, killed);
     // Neither the command line nor the environment tells it to who looks at the process.
@@ -207,7 +207,7 @@ test("the password is not in the file of skipped rows, whatever the refusal says
   proxy.on(
     { on: "insert", nth: "every" },
     {
-      kind: "answer",
+      kind: "response",
       status: 400,
       headers: { "X-ClickHouse-Exception-Code": "117" },
       body: `Code: 117. DB::Exception: No row for Basic ${sent}, which is ${PASSWORD}`,

@@ -5,7 +5,7 @@ import { backfill } from "../support/backfill.ts";
 import { Scenario } from "../support/cli-scenario.ts";
 import type { Match } from "../support/fault-proxy-rules.ts";
 
-/** No flag sets it, so these runs are in this process. Long enough for a busy machine to answer. */
+/** No flag sets it, so these runs are in this process. Long enough for a busy machine to response. */
 const STALL_TIMEOUT_MS = 1_000;
 
 function options(scenario: Scenario, overrides: Partial<BackfillOptions> = {}): BackfillOptions {
@@ -48,7 +48,7 @@ describe("a server that falls silent is asked again:", () => {
   });
 });
 
-test("a server that only ever stalls is told as one that does not answer", async () => {
+test("a server that only ever stalls is told as one that does not response", async () => {
   await using scenario = await Scenario.open();
   scenario.proxy.on({ on: "any", nth: "every" }, { kind: "stall", afterBytes: -1 });
   const failure = await backfill(options(scenario, { maxRetries: 0 })).catch((error: unknown) => error);

@@ -4,15 +4,15 @@ import { type CliOutcome, readStderr, reportedCount } from "../support/cli.ts";
 import { ONE_BY_ONE, OTHER_SIZES, Scenario } from "../support/cli-scenario.ts";
 import type { Match } from "../support/fault-proxy-rules.ts";
 
-/** Where a run is held when it is stopped: a request that has not reached the server, or whose answer is on its way. */
-type Place = readonly [name: string, match: Match, at: "request" | "answer"];
+/** Where a run is held when it is stopped: a request that has not reached the server, or whose response is on its way. */
+type Place = readonly [name: string, match: Match, at: "request" | "response"];
 
 const PLACES: readonly Place[] = [
-  ["while the traces are loaded", { on: "traces" }, "answer"],
-  ["while the first page is fetched", { on: "page" }, "answer"],
+  ["while the traces are loaded", { on: "traces" }, "response"],
+  ["while the first page is fetched", { on: "page" }, "response"],
   ["before the first insert", { on: "insert" }, "request"],
   ["between the inserts of a page", { on: "insert", nth: 5 }, "request"],
-  ["when an insert is stored and not acknowledged", { on: "insert", nth: 5 }, "answer"],
+  ["when an insert is stored and not acknowledged", { on: "insert", nth: 5 }, "response"],
   [
     "when all is copied and the partition is not marked finished",
     { on: /ORDER BY o\.project_id DESC/ },
@@ -60,11 +60,11 @@ describe("after one signal", () => {
     ["SIGTERM", 143],
   ] as const)("%s, open INSERTs end and no page is begun", async (signal, code) => {
     await using scenario = await Scenario.open();
-    const hold = scenario.proxy.on({ on: "insert", nth: 5 }, { kind: "hold", at: "answer" });
+    const hold = scenario.proxy.on({ on: "insert", nth: 5 }, { kind: "hold", at: "response" });
     const running = await scenario.startUntil(hold, ONE_BY_ONE);
     const pages = scenario.proxy.count("page");
     running.kill(signal);
-    // What the program does about the signal it does while the insert waits for its answer.
+    // What the program does about the signal it does while the insert waits for its response.
     await Bun.sleep(100);
     hold.release();
     const outcome = await running.outcome;
@@ -87,7 +87,7 @@ describe("after one signal", () => {
 
 test.concurrent("a second signal stops at once, and nothing is lost by it", async () => {
   await using scenario = await Scenario.open();
-  const hold = scenario.proxy.on({ on: "insert", nth: 5 }, { kind: "hold", at: "answer" });
+  const hold = scenario.proxy.on({ on: "insert", nth: 5 }, { kind: "hold", at: "response" });
   const running = await scenario.startUntil(hold, ONE_BY_ONE);
   running.kill("SIGINT");
   await Bun.sleep(100);
@@ -104,7 +104,7 @@ test.concurrent("a run that is stopped again and again completes in the end", as
   let done = 0;
   for (let round = 1; round <= 2; round++) {
     scenario.proxy.reset();
-    const hold = scenario.proxy.on({ on: "insert", nth: 4 }, { kind: "hold", at: "answer" });
+    const hold = scenario.proxy.on({ on: "insert", nth: 4 }, { kind: "hold", at: "response" });
     const running = await scenario.startUntil(hold, ONE_BY_ONE);
     running.kill("SIGKILL");
     await running.outcome;

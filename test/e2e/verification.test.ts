@@ -7,7 +7,7 @@ import type { Match } from "../support/fault-proxy-rules.ts";
 
 /** The query that counts the source at the end. */
 const COUNT: Match = { on: /countIf\(/ };
-/** An answer that is whole and says that a page has no rows. */
+/** A response that is whole and says that a page has no rows. */
 const NO_ROWS: Fault = { kind: "edit", body: () => Buffer.alloc(0) };
 
 /** A copy of the shared observations that a test may change. */
@@ -211,7 +211,7 @@ describe("a source that is written to during a run does not fail the run:", () =
 
 test.concurrent("a run that is stopped while it counts the source is continued by counting alone", async () => {
   await using scenario = await Scenario.open();
-  const hold = scenario.proxy.on(COUNT, { kind: "hold", at: "answer" });
+  const hold = scenario.proxy.on(COUNT, { kind: "hold", at: "response" });
   const running = await scenario.startUntil(hold, ONE_BY_ONE);
   running.kill("SIGINT");
   expect(await running.outcome).toMatchObject({ code: 130, stdout: "" });

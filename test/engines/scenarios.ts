@@ -130,7 +130,7 @@ const resumesAfterKill: Scenario = async (fixture) => {
 
 const survivesCutResponse: Scenario = async (fixture) => {
   await using story = await Story.open(fixture, "events, String");
-  const cut = { kind: "cutAnswer", afterBytes: 9000, framing: "chunked" } as const;
+  const cut = { kind: "cutResponse", afterBytes: 9000, framing: "chunked" } as const;
   const rule = story.proxy.on({ on: "page", nth: 2, times: 2 }, cut);
   await story.finish();
   if (rule.applied !== 2) throw new Error("No response was cut");
@@ -151,7 +151,7 @@ const survivesFailedInsert: Scenario = async (fixture) => {
     }
   }
   await alter("DROP CONSTRAINT refused");
-  story.proxy.on({ on: "insert" }, { kind: "reset", at: "answer" });
+  story.proxy.on({ on: "insert" }, { kind: "reset", at: "response" });
   await story.finish();
   return await story.compare("set");
 };

@@ -19,7 +19,7 @@ class BoundedPool extends BufferPool {
 
 const buffers = new BoundedPool(8);
 
-/** What became of an answer's bytes. */
+/** What became of a response's bytes. */
 export interface Outcome {
   readonly blocks: readonly Block[];
   readonly isWhole: boolean;

@@ -2,17 +2,17 @@ import { randomFrom } from "../support/data/random.ts";
 import { sampleColumns } from "../unit/native/samples.ts";
 import { type DecodedBlock, decodeBlocks, encodeBlock } from "../unit/native/slow-codec.ts";
 
-/** An answer as a server sends it, and what is in it. */
-export interface Answer {
+/** A response as a server sends it, and what is in it. */
+export interface Response {
   readonly bytes: Buffer;
   readonly blocks: readonly DecodedBlock[];
 }
 
 const ANSWERS = 256;
-const made = new Map<number, Answer>();
+const made = new Map<number, Response>();
 
 /** One of some hundred answers of a few blocks of a few columns each; the same for the same number. */
-export function sampleAnswer(number: number): Answer {
+export function sampleResponse(number: number): Response {
   const seed = number % ANSWERS;
   const known = made.get(seed);
   if (known !== undefined) return known;
@@ -22,12 +22,12 @@ export function sampleAnswer(number: number): Answer {
     const all = sampleColumns(random, random.chance(0.1) ? 0 : 1 + random.below(12));
     return encodeBlock(columns.flatMap((i) => all[i] ?? []));
   });
-  const answer = answerOf(Buffer.concat(blocks));
-  made.set(seed, answer);
-  return answer;
+  const response = responseOf(Buffer.concat(blocks));
+  made.set(seed, response);
+  return response;
 }
 
-/** Takes the bytes of an answer apart. */
-export function answerOf(bytes: Buffer): Answer {
+/** Takes the bytes of a response apart. */
+export function responseOf(bytes: Buffer): Response {
   return { bytes, blocks: decodeBlocks(bytes) };
 }

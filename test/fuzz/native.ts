@@ -6,63 +6,63 @@ import { blockOf } from "../unit/native/assemble.ts";
 import { type DecodedBlock, decodeBlocks } from "../unit/native/slow-codec.ts";
 import { assemble, release } from "./bounded-assembler.ts";
 import { mutated, pieces, randomBytes } from "./mutate.ts";
-import { type Answer, sampleAnswer } from "./native-blocks.ts";
+import { type Response, sampleResponse } from "./native-blocks.ts";
 import { demand, type FuzzTarget } from "./target.ts";
 
 /** Stands for the value of a key that a dictionary lacks: decoded bytes have no such character. */
 const UNKNOWN_KEY = "\u{f0000}";
 
-/** Gives the answers of `answerAt`, changed or not, to the reader of blocks. */
-export function nativeTarget(answerAt: (number: number) => Answer): FuzzTarget {
+/** Gives the responses of `responseAt`, changed or not, to the reader of blocks. */
+export function nativeTarget(responseAt: (number: number) => Response): FuzzTarget {
   const types = new Set<string>();
-  const noted = new Set<Answer>();
-  const pick = (random: Random): Answer => {
-    const answer = answerAt(random.below(2 ** 16));
-    if (!noted.has(answer))
-      for (const { columns } of answer.blocks) for (const { type } of columns) types.add(type);
-    noted.add(answer);
-    return answer;
+  const noted = new Set<Response>();
+  const pick = (random: Random): Response => {
+    const response = responseAt(random.below(2 ** 16));
+    if (!noted.has(response))
+      for (const { columns } of response.blocks) for (const { type } of columns) types.add(type);
+    noted.add(response);
+    return response;
   };
   return {
     name: "native",
     share: 350_000,
     run: (random) => {
-      const answer = pick(random);
-      if (random.chance(0.15)) return checkWhole(random, answer);
-      if (random.chance(0.1)) return checkCut(random, answer);
+      const response = pick(random);
+      if (random.chance(0.15)) return checkWhole(random, response);
+      if (random.chance(0.1)) return checkCut(random, response);
       const bytes = random.chance(0.02)
         ? randomBytes(random, random.below(200))
         : mutated(
             random,
-            random.chance(0.1) ? Buffer.concat([answer.bytes, pick(random).bytes]) : answer.bytes,
+            random.chance(0.1) ? Buffer.concat([response.bytes, pick(random).bytes]) : response.bytes,
           );
       checkChanged(random, bytes, types);
     },
   };
 }
 
-function checkWhole(random: Random, { bytes, blocks: expected }: Answer): void {
+function checkWhole(random: Random, { bytes, blocks: expected }: Response): void {
   const { blocks, isWhole } = assemble(pieces(random, bytes, 8));
-  demand(isWhole && blocks.length === expected.length, () => "A whole answer was refused");
+  demand(isWhole && blocks.length === expected.length, () => "A whole response was refused");
   checkSlices(random, blocks, expected, false);
   release(blocks);
 }
 
-function checkCut(random: Random, { bytes, blocks: expected }: Answer): void {
+function checkCut(random: Random, { bytes, blocks: expected }: Response): void {
   const end = random.below(bytes.length);
   const { blocks, isWhole } = assemble(pieces(random, bytes.subarray(0, end), 4));
   const whole = expected.filter((block) => block.end <= end);
-  demand(blocks.length === whole.length, () => `${blocks.length} blocks of an answer cut at byte ${end}`);
+  demand(blocks.length === whole.length, () => `${blocks.length} blocks of a response cut at byte ${end}`);
   const isAtEnd = end === 0 || whole.at(-1)?.end === end;
   demand(
     isWhole === isAtEnd,
-    () => `An answer cut at byte ${end} is taken for ${isWhole ? "" : "not "}whole`,
+    () => `A response cut at byte ${end} is taken for ${isWhole ? "" : "not "}whole`,
   );
   checkSlices(random, blocks, whole, false);
   release(blocks);
 }
 
-/** Bytes that are no answer, or another: what is read of them is what a reader finds that has nothing in common with ours. */
+/** Bytes that are no response, or another: what is read of them is what a reader finds that has nothing in common with ours. */
 function checkChanged(random: Random, bytes: Buffer, types: ReadonlySet<string>): void {
   const { blocks } = assemble(pieces(random, bytes, 4));
   const first = blocks[0];
@@ -141,4 +141,4 @@ function checkRepeatable(block: Block): void {
 }
 
 /** The reader of blocks, on made-up answers. */
-export const NATIVE = nativeTarget(sampleAnswer);
+export const NATIVE = nativeTarget(sampleResponse);

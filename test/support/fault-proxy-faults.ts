@@ -13,17 +13,17 @@ export interface ProxiedRequest {
   readonly isReused: boolean;
 }
 
-/** How the end of an answer is told to the client. */
-export type AnswerFraming = "chunked" | "length" | "close";
+/** How the end of a response is told to the client. */
+export type ResponseFraming = "chunked" | "length" | "close";
 
 /** What goes wrong with one request. Byte counts are of the body without its framing. */
 export type Fault =
   /** Nobody listens for a while: open connections are reset, new ones refused. */
   | { readonly kind: "refuse"; readonly forMs: number }
   | { readonly kind: "delay"; readonly ms: number }
-  /** Somebody else's answer; the request never reaches the server. `isFor`: only where the request's body is like that. */
+  /** Somebody else's response; the request never reaches the server. `isFor`: only where the request's body is like that. */
   | {
-      readonly kind: "answer";
+      readonly kind: "response";
       readonly status: number;
       readonly headers?: Readonly<Record<string, string>>;
       readonly body: string;
@@ -33,19 +33,19 @@ export type Fault =
    * The connection is reset: at the head of the request, after that many bytes of its body, which the server then sees
    * end early too, or when the server has answered - the request took effect and the client does not know.
    */
-  | { readonly kind: "reset"; readonly at: "head" | "answer" | { readonly bodyBytes: number } }
+  | { readonly kind: "reset"; readonly at: "head" | "response" | { readonly bodyBytes: number } }
   /** The data of an insert ends early while the request ends well. */
   | { readonly kind: "shortenBody"; readonly toBytes: number }
-  /** The answer stops after that many bytes. `isMidChunk`: within a chunk, not between two. */
+  /** The response stops after that many bytes. `isMidChunk`: within a chunk, not between two. */
   | {
-      readonly kind: "cutAnswer";
+      readonly kind: "cutResponse";
       readonly afterBytes: number;
-      readonly framing: AnswerFraming;
+      readonly framing: ResponseFraming;
       readonly isMidChunk?: boolean;
     }
   /**
    * After that many bytes (all, when there are fewer) the server's exception follows. `tagged`: as servers from 25.11 write
-   * it, and the connection is cut; `plain`: as text, as older ones did, with a well-formed end. Of a compressed answer the
+   * it, and the connection is cut; `plain`: as text, as older ones did, with a well-formed end. Of a compressed response the
    * bytes are counted, and the exception is written, within what is compressed.
    */
   | {
@@ -54,7 +54,7 @@ export type Fault =
       readonly style: "tagged" | "plain";
       readonly text: string;
     }
-  /** The answer falls silent after that many bytes, the connection stays; -1: not even the head comes. */
+  /** The response falls silent after that many bytes, the connection stays; -1: not even the head comes. */
   | { readonly kind: "stall"; readonly afterBytes: number }
   /** Another head, another body. */
   | {
@@ -62,8 +62,8 @@ export type Fault =
       readonly head?: (head: Head) => void;
       readonly body?: (body: Buffer) => Buffer;
     }
-  /** Waits for the test: before the request goes to the server, or with the server's whole answer at hand. */
-  | { readonly kind: "hold"; readonly at: "request" | "answer" };
+  /** Waits for the test: before the request goes to the server, or with the server's whole response at hand. */
+  | { readonly kind: "hold"; readonly at: "request" | "response" };
 
 /** The text of ClickHouse's exceptions. */
 export function exceptionText(code: number, message: string, name: string): string {
@@ -73,7 +73,7 @@ export function exceptionText(code: number, message: string, name: string): stri
 /** An error of the server itself, with its code in the header. */
 export function serverError(status: number, code: number, message: string, name: string): Fault {
   return {
-    kind: "answer",
+    kind: "response",
     status,
     headers: { "X-ClickHouse-Exception-Code": String(code), "Content-Type": "text/plain; charset=UTF-8" },
     body: `${exceptionText(code, message, name)}\n`,
@@ -83,7 +83,7 @@ export function serverError(status: number, code: number, message: string, name:
 /** An error page of a proxy or load balancer, which knows no codes. */
 export function gatewayError(status: number): Fault {
   return {
-    kind: "answer",
+    kind: "response",
     status,
     headers: { "Content-Type": "text/html", Server: "awselb/2.0" },
     body: `<html><body><h1>${status} from the load balancer</h1></body></html>\n`,

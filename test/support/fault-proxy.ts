@@ -1,6 +1,6 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { collect, iterate, relayAnswer, sendWhole, upTo } from "./fault-proxy-answer.ts";
 import { type Fault, kindOf, type ProxiedRequest, type RequestKind } from "./fault-proxy-faults.ts";
+import { collect, iterate, relayResponse, sendWhole, upTo } from "./fault-proxy-response.ts";
 import { type Chaos, type Match, Rule } from "./fault-proxy-rules.ts";
 import {
   announce,
@@ -180,7 +180,7 @@ export class FaultProxy {
       case "refuse":
         await this.#refuse(fault.forMs);
         return false;
-      case "answer": {
+      case "response": {
         const whole = await collect(body);
         if (fault.isFor?.(whole) === false) {
           return await this.#forward({ ...exchange, body: iterate(whole), fault: null });
@@ -224,12 +224,12 @@ export class FaultProxy {
         client.resetAndDestroy();
         return false;
       }
-      if (fault?.kind === "hold" && fault.at === "answer") {
+      if (fault?.kind === "hold" && fault.at === "response") {
         const whole = await collect(body);
         if ((await rule?.wait()) === "drop") return false;
-        return await relayAnswer(client, { head, framing, body: iterate(whole) }, null);
+        return await relayResponse(client, { head, framing, body: iterate(whole) }, null);
       }
-      return await relayAnswer(client, { head, framing, body }, fault);
+      return await relayResponse(client, { head, framing, body }, fault);
     } finally {
       upstream.destroy();
     }

@@ -13,7 +13,7 @@ import { DATABASE, type Dataset } from "../dataset.ts";
 /** Answers of the server as they arrived, held in memory. */
 export interface Capture {
   readonly mapping: ResolvedMapping;
-  /** The answer to the pages' query, in the chunks that the connection gave. */
+  /** The response to the pages' query, in the chunks that the connection gave. */
   readonly observations: readonly Uint8Array[];
   readonly traces: readonly Uint8Array[];
 }
@@ -39,8 +39,8 @@ export async function capture(dataset: Dataset, maxRows: number): Promise<Captur
     const traces = tracesStatement(scope, mapping.traceColumns, { after: null, upTo: null });
     return {
       mapping,
-      observations: await answer(server, observationsStatement(mapping, maxRows)),
-      traces: await answer(server, traces),
+      observations: await response(server, observationsStatement(mapping, maxRows)),
+      traces: await response(server, traces),
     };
   } finally {
     await server.close();
@@ -60,7 +60,7 @@ function observationsStatement(mapping: ResolvedMapping, maxRows: number): State
   };
 }
 
-async function answer(server: Server, statement: Statement): Promise<Uint8Array[]> {
+async function response(server: Server, statement: Statement): Promise<Uint8Array[]> {
   const { chunks } = await server.select({ kind: "pageRead", ...statement }, NEVER);
   // Each is good until the next only.
   return await Array.fromAsync(chunks, (chunk) => new Uint8Array(chunk));

@@ -10,7 +10,7 @@ import type { TraceStore } from "../../../src/traces/store.ts";
 /** The local server does. */
 const TAKES_JSON_PATHS = true;
 
-/** Finds the blocks of an answer; each is handed on and its buffer used again, as a run does. Returns the rows. */
+/** Finds the blocks of a response; each is handed on and its buffer used again, as a run does. Returns the rows. */
 export function walk(
   chunks: readonly Uint8Array[],
   buffers: BufferPool,
@@ -31,7 +31,7 @@ export function walk(
   return rows;
 }
 
-/** The blocks of an answer, all kept. */
+/** The blocks of a response, all kept. */
 export function keepBlocks(chunks: readonly Uint8Array[]): Block[] {
   const blocks: Block[] = [];
   const buffers = new BufferPool(0);
@@ -87,7 +87,7 @@ export function fillBatches(
   return batches;
 }
 
-/** Everything that a run does with an answer's bytes on their way to the inserts' bodies: walk, enrich, write. */
+/** Everything that a run does with a response's bytes on their way to the inserts' bodies: walk, enrich, write. */
 export function enrichAlone(
   chunks: readonly Uint8Array[],
   mapping: ResolvedMapping,

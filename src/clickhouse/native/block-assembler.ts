@@ -10,7 +10,7 @@ const SPARE = 1 / 16;
 const GROWTH = 1.25;
 
 /**
- * Puts the chunks of an answer in ClickHouse's Native format together to blocks; no bytes at all are an answer without
+ * Puts the chunks of a response in ClickHouse's Native format together to blocks; no bytes at all are a response without
  * rows. Each block's buffer comes from the pool and belongs to the caller, who releases it.
  * Throws NativeFormatError when the bytes are no blocks or end in the middle of one.
  */
@@ -55,11 +55,11 @@ export class BlockAssembler {
         }
         this.#wanted = result.value;
       } else if (this.#copiedBytes === this.#chunk.length) {
-        // Its memory may be gone when more is asked for.
+        // Its memory may be gone when the next one is requested.
         this.#hold(NO_BYTES);
         return null;
       } else {
-        // No further than the chunk goes: what a broken answer announces may be anything.
+        // No further than the chunk goes: what a broken response announces may be anything.
         this.#reserve(Math.min(this.#wanted, cursor.end + this.#chunk.length - this.#copiedBytes));
       }
     }
@@ -69,7 +69,7 @@ export class BlockAssembler {
   end(): void {
     if (this.#cursor.end === 0) return;
     throw new NativeFormatError(
-      `The answer ends in the middle of a block, ${this.#cursor.end} bytes after the block's beginning`,
+      `The response ends in the middle of a block, ${this.#cursor.end} bytes after the block's beginning`,
     );
   }
 

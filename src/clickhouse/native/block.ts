@@ -13,7 +13,7 @@ export interface IndexedStep {
   readonly index: number;
 }
 
-/** A column of every block of an answer. */
+/** A column of every block of a response. */
 export interface BlockColumn extends ColumnHeader {
   readonly layout: ColumnLayout;
   readonly steps: readonly IndexedStep[];
@@ -21,7 +21,7 @@ export interface BlockColumn extends ColumnHeader {
   readonly headerBytes: Buffer;
 }
 
-/** The columns of an answer; the same for all of its blocks. */
+/** The columns of a response; the same for all of its blocks. */
 export interface BlockSchema {
   readonly columns: readonly BlockColumn[];
   readonly stepCount: number;
@@ -87,7 +87,7 @@ export interface Block {
 
 /**
  * The index of the first step of a kind in a column. Throws a NativeFormatError when there is none: the server responded with
- * another type than it was asked for.
+ * another type than was requested.
  */
 export function stepOf(schema: BlockSchema, columnName: string, kind: Step["kind"]): number {
   const column = schema.columns.find(({ name }) => name === columnName);

@@ -10,7 +10,7 @@ import {
 import { NativeFormatError } from "./format-error.ts";
 import { layoutOf, type Step } from "./layout.ts";
 
-/** No block may be larger: positions are 32-bit integers, and a server asked for small blocks sends none near it. */
+/** No block may be larger: positions are 32-bit integers, and servers send none near it when small blocks are requested. */
 export const MAX_BLOCK_BYTES = 2 ** 30;
 /** No block may have more columns, rows or elements than that. */
 const MAX_COLUMNS = 10_000;
@@ -50,7 +50,7 @@ export function* parseBlock(cursor: ParseCursor, schema: BlockSchema | null): Ge
   return yield* parseFirstBlock(cursor, columnCount, rows);
 }
 
-/** The first block tells the schema, column by column, so its table of positions grows as it is parsed. */
+/** The first block carries the schema, column by column, so its table of positions grows as it is parsed. */
 function* parseFirstBlock(
   cursor: ParseCursor,
   columnCount: number,

@@ -47,7 +47,7 @@ function appendStep(
   stepIndex: number,
   scratch: Scratch,
 ): void {
-  // The blocks' schemas are equal, but each answer has its own, so every slice is asked for its own step.
+  // The blocks' schemas are equal, but each response has its own, so every slice looks up its own column stream.
   const stepOf = (i: number): IndexedStep =>
     columnOf(slices[i] as BlockSlice, columnIndex).steps[stepIndex] as IndexedStep;
   const { step } = stepOf(0);

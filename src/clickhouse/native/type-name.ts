@@ -59,7 +59,7 @@ class TypeNameParser {
     if (literal !== undefined) return { literal };
     const start = this.#position;
     const type = this.#match(/(?=[A-Za-z_])/y) === undefined ? undefined : this.type();
-    // JSON(max_dynamic_paths=8, SKIP a.b, `a.b` String) and named tuple elements: told apart by what follows the first word.
+    // JSON(max_dynamic_paths=8, SKIP a.b, `a.b` String) and named tuple elements: what follows the first word distinguishes them.
     if (!this.#skipFreeText()) return type ?? this.#fail("a type");
     return { literal: this.#text.slice(start, this.#position) };
   }

@@ -14,7 +14,7 @@ import type { ServerSetting, ServerSettings, SettingsOfUser } from "./server-set
 /** What each kind of statement sends. */
 export type StatementSettings = Readonly<Record<StatementKind, QuerySettings>>;
 
-/** A required setting that this user has otherwise and may not change. */
+/** A required setting whose value differs for this user, who may not change it. */
 export interface RefusedSetting {
   readonly name: string;
   readonly value: string;

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { describeNetworkError } from "../answer.ts";
+import { describeNetworkError } from "../response.ts";
 import { TransportError } from "../server-errors.ts";
 
 /** More than that is not read ahead of a consumer who is busy. */
@@ -132,7 +132,7 @@ export class ByteSocket {
     };
   }
 
-  /** Ends the connection at once; whoever waits for it is told the error. */
+  /** Ends the connection at once; whoever waits for it gets the error. */
   destroy(error: Error): void {
     this.#failure ??= error;
     this.#socket.destroy();

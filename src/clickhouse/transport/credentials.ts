@@ -2,7 +2,7 @@
 const HEADER_TEXT = /^(?:[^\p{Cc}\s](?:[^\p{Cc}]*[^\p{Cc}\s])?)?$/u;
 
 /**
- * The headers that say who asks. ClickHouse's own headers take any user name, where Basic authentication ends it at the first
+ * Returns the headers with the user and the password. ClickHouse's own headers take any user name, where Basic authentication ends it at the first
  * colon; text goes as UTF-8. Basic authentication serves what a header cannot carry.
  */
 export function credentialHeaders(user: string, password: string): Record<string, string> {

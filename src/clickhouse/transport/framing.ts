@@ -1,7 +1,7 @@
 import { TransportError } from "../server-errors.ts";
-import type { AnswerHead } from "./head.ts";
+import type { HttpHead } from "./head.ts";
 
-/** Tells where the content of an answer ends (RFC 9112, section 6.3). */
+/** Finds where the content of a response ends (RFC 9112, section 6.3). */
 export interface Framing {
   /** The content in the bytes that have arrived, as parts of them. Throws a TransportError for bytes that do not fit. */
   take(bytes: Buffer): Generator<Buffer, void, void>;
@@ -9,8 +9,8 @@ export interface Framing {
   readonly isComplete: boolean;
 }
 
-/** How the content of an answer ends; null: with the connection, so that its end cannot be told from a cut. */
-export function framingOf({ status, headers }: AnswerHead): Framing | null {
+/** How the content of a response ends; null: with the connection, so that its end looks like a cut. */
+export function framingOf({ status, headers }: HttpHead): Framing | null {
   if (status === 204 || status === 304) return new LengthFraming(0);
   if (/\bchunked\s*$/i.test(headers.get("transfer-encoding") ?? "")) return new ChunkedFraming();
   const length = headers.get("content-length");
@@ -31,7 +31,7 @@ class LengthFraming implements Framing {
   }
 
   *take(bytes: Buffer): Generator<Buffer, void, void> {
-    if (bytes.length > this.#leftBytes) throw new TransportError("The answer goes on after its end");
+    if (bytes.length > this.#leftBytes) throw new TransportError("The response goes on after its end");
     this.#leftBytes -= bytes.length;
     if (bytes.length > 0) yield bytes;
   }
@@ -104,7 +104,7 @@ class ChunkedFraming implements Framing {
         if (byte === LF) this.#at = AT.trailerStart;
         return;
       default:
-        throw new TransportError("The answer goes on after its end");
+        throw new TransportError("The response goes on after its end");
     }
   }
 
@@ -130,5 +130,5 @@ class ChunkedFraming implements Framing {
 }
 
 function malformed(): TransportError {
-  return new TransportError("The answer's chunks cannot be told apart");
+  return new TransportError("The response's chunks cannot be read");
 }

@@ -1,7 +1,7 @@
 import { TransportError } from "../server-errors.ts";
 
-/** How an answer begins. */
-export interface AnswerHead {
+/** How a response begins. */
+export interface HttpHead {
   readonly status: number;
   /** By their names in lower case; a header that comes several times has its values joined by commas. */
   readonly headers: ReadonlyMap<string, string>;
@@ -13,9 +13,9 @@ const STATUS_LINE = /^HTTP\/1\.([01]) (\d{3})(?: |$)/;
 
 /**
  * Reads status line and headers, without the empty line that ends them (RFC 9112, sections 4 and 5).
- * Throws a TransportError for what is no answer in HTTP/1.
+ * Throws a TransportError for anything but an HTTP/1 response.
  */
-export function parseHead(text: string): AnswerHead {
+export function parseHead(text: string): HttpHead {
   const [statusLine = "", ...lines] = text.split("\r\n");
   const [, minorVersion, status] = STATUS_LINE.exec(statusLine) ?? [];
   if (status === undefined) throw notHttp(statusLine);
@@ -37,5 +37,5 @@ export function parseHead(text: string): AnswerHead {
 }
 
 function notHttp(line: string): TransportError {
-  return new TransportError(`Expected an answer in HTTP/1.1, got ${JSON.stringify(line.slice(0, 80))}`);
+  return new TransportError(`Expected a response in HTTP/1.1, got ${JSON.stringify(line.slice(0, 80))}`);
 }

@@ -3,9 +3,9 @@ import { TransportError } from "../server-errors.ts";
 import { ByteSocket, type Patience } from "./byte-socket.ts";
 import type { Connector } from "./connector.ts";
 import { type Framing, framingOf } from "./framing.ts";
-import { type AnswerHead, parseHead } from "./head.ts";
+import { type HttpHead, parseHead } from "./head.ts";
 
-/** What is asked of a server. */
+/** A request to a server. */
 export interface HttpRequest {
   /** Path and query. */
   readonly target: string;
@@ -22,14 +22,14 @@ export interface RequestBody {
   readonly bytes: number | null;
 }
 
-/** An answer that has begun. */
-export interface HttpResponse extends AnswerHead {
+/** A response that has begun. */
+export interface HttpResponse extends HttpHead {
   /**
-   * The content as it arrives. Bytes are good until the next ones are asked for. Rejects with a TransportError when the
-   * answer breaks off or stalls, or with the reason of the request's signal.
+   * The content as it arrives. Bytes are valid until the next ones are requested. Rejects with a TransportError when the
+   * response breaks off or stalls, or with the reason of the request's signal.
    */
   readonly chunks: AsyncGenerator<Uint8Array, void, void>;
-  /** Whether its end can be told from a cut. */
+  /** Whether its end differs from a cut. */
   readonly isFramed: boolean;
   /** Ends the exchange when the content is not going to be read. */
   cancel(): void;
@@ -65,7 +65,7 @@ export class HttpClient {
   }
 
   /**
-   * Sends a request and resolves when its answer has begun, whatever its status. Rejects with a TransportError, with the
+   * Sends a request and resolves when its response has begun, whatever its status. Rejects with a TransportError, with the
    * error of the body's parts, or with the signal's reason.
    */
   async request(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
@@ -80,7 +80,7 @@ export class HttpClient {
       const last = this.#idle.pop();
       if (last === undefined) return null;
       const { socket, sinceMs } = last;
-      // What came unasked would be taken for the beginning of the next answer.
+      // Bytes that nobody requested would be taken for the beginning of the next response.
       const isUsable = !socket.isClosed && !socket.hasUnread && performance.now() - sinceMs < MAX_IDLE_MS;
       if (isUsable) return socket;
       socket.destroy(new TransportError("Not used any more"));
@@ -102,7 +102,7 @@ export class HttpClient {
   }
 }
 
-/** One request and its answer. */
+/** One request and its response. */
 class Exchange {
   readonly #socket: ByteSocket;
   readonly #unwatch: () => void;
@@ -117,17 +117,17 @@ class Exchange {
   async begin(head: Buffer, body: RequestBody, onReusable: () => void): Promise<HttpResponse> {
     void this.#send(head, body);
     try {
-      const { rest, ...answer } = await this.#readHead();
-      const framing = framingOf(answer);
-      const chunks = this.#read(rest, framing, answer.keepsAlive ? onReusable : null);
-      return { ...answer, chunks, isFramed: framing !== null, cancel: () => this.#end(notRead()) };
+      const { rest, ...response } = await this.#readHead();
+      const framing = framingOf(response);
+      const chunks = this.#read(rest, framing, response.keepsAlive ? onReusable : null);
+      return { ...response, chunks, isFramed: framing !== null, cancel: () => this.#end(notRead()) };
     } catch (error) {
       this.#end(error as Error);
       throw error;
     }
   }
 
-  /** Sends the request; never rejects, since whoever reads the answer is told of a failure. */
+  /** Sends the request; never rejects, since whoever reads the response gets the failure. */
   async #send(head: Buffer, { parts, bytes }: RequestBody): Promise<void> {
     const socket = this.#socket;
     try {
@@ -138,7 +138,7 @@ class Exchange {
         if (bytes === null) await socket.write(Buffer.from(`${part.length.toString(16)}\r\n`));
         for (let at = 0; at < part.length; at += MAX_WRITE_BYTES) {
           const bytesToSend = part.subarray(at, at + MAX_WRITE_BYTES);
-          // The memory of a part of unknown followers is used again when the next one is asked for.
+          // The memory of a part of unknown followers is reused when the next one is requested.
           if (bytes === null) await socket.writeThrough(bytesToSend);
           else await socket.write(bytesToSend);
         }
@@ -147,25 +147,25 @@ class Exchange {
       if (bytes === null) await socket.write(LAST_CHUNK);
       this.#isSent = true;
     } catch (error) {
-      // A request without its end is void. Where the connection broke, an answer may have come before.
+      // A request without its end is void. Where the connection broke, a response may have come before.
       if (!socket.isClosed) socket.destroy(error as Error);
     }
   }
 
   /** Reads up to the content; `rest` is what has arrived of that already. */
-  async #readHead(): Promise<AnswerHead & { rest: Buffer }> {
+  async #readHead(): Promise<HttpHead & { rest: Buffer }> {
     let bytes: Buffer = Buffer.alloc(0);
     for (;;) {
       const more = await this.#socket.read();
-      if (more === null) throw new TransportError("The server closed the connection without an answer");
+      if (more === null) throw new TransportError("The server closed the connection without a response");
       bytes = bytes.length === 0 ? more : Buffer.concat([bytes, more]);
       for (let end = bytes.indexOf(HEAD_END); end >= 0; end = bytes.indexOf(HEAD_END)) {
         const head = parseHead(bytes.toString("latin1", 0, end));
         bytes = bytes.subarray(end + HEAD_END.length);
-        // Those of the first hundred only announce the answer (RFC 9110, section 15.2).
+        // Those of the first hundred only announce the response (RFC 9110, section 15.2).
         if (head.status >= 200) return { ...head, rest: bytes };
       }
-      if (bytes.length > MAX_HEAD_BYTES) throw new TransportError("The answer's headers do not end");
+      if (bytes.length > MAX_HEAD_BYTES) throw new TransportError("The response's headers do not end");
     }
   }
 
@@ -186,7 +186,7 @@ class Exchange {
       while (!framing.isComplete) {
         const bytes = await this.#socket.read().catch(brokeOff);
         if (bytes === null)
-          throw new TransportError("The answer broke off: the server closed the connection");
+          throw new TransportError("The response broke off: the server closed the connection");
         yield* framing.take(bytes);
         freeMemory(bytes);
       }
@@ -207,9 +207,9 @@ class Exchange {
 /** Says of what happened to the connection what it happened to. */
 function brokeOff(error: unknown): never {
   if (!(error instanceof TransportError) || error.cause === undefined) throw error;
-  throw new TransportError(`The answer broke off: ${error.message}`, { cause: error.cause });
+  throw new TransportError(`The response broke off: ${error.message}`, { cause: error.cause });
 }
 
 function notRead(): TransportError {
-  return new TransportError("The answer was not read to its end");
+  return new TransportError("The response was not read to its end");
 }

@@ -1,13 +1,13 @@
 import { connect, type Socket } from "node:net";
-import { describeNetworkError } from "../answer.ts";
 import type { ProxySettings } from "../connection.ts";
+import { describeNetworkError } from "../response.ts";
 import { TransportError } from "../server-errors.ts";
 import { parseHead } from "./head.ts";
 
 const HEAD_END = "\r\n\r\n";
 const MAX_HEAD_BYTES = 64 * 1024;
 
-/** The header that says who asks the proxy (RFC 9110, section 11.7.2); none where it asks for nobody. */
+/** The credentials for the proxy (RFC 9110, section 11.7.2); none where it needs none. */
 export function proxyAuthorization({ credentials }: ProxySettings): Record<string, string> {
   return credentials === null
     ? {}

@@ -13,7 +13,7 @@ const MAX_TEXT_BATCHES = 64;
 /** How a target takes JSON: as a column of type String; as one of type JSON, text that the server parses, or also paths. */
 export type JsonTarget = "string" | "text" | "paths";
 
-/** The numbers that a JSON column gives to the keys of a dictionary, asked for once each. */
+/** The numbers that a JSON column gives to the keys of a dictionary, each looked up once. */
 export class KeyPaths {
   #paths = new Int32Array(64);
   #stamps = new Int32Array(64);
@@ -61,12 +61,12 @@ export class DerivedJson {
     this.#isText = target !== "paths";
   }
 
-  /** False once a value was added that paths may not hold exactly: the batch has to be made again, as text. */
+  /** False once a value was added that paths may not hold exactly: the batch must be derived again, as text. */
   get isExact(): boolean {
     return this.#isText || this.#column.isExact;
   }
 
-  /** Begins the next batch; one without rows tells nothing about those that follow. */
+  /** Begins the next batch; one without rows says nothing about those that follow. */
   reset(): void {
     if (this.#target === "paths" && this.#rows > 0) {
       if (!this.#isText) this.#nextTextBatches = 1;

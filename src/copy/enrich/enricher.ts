@@ -9,7 +9,7 @@ import type { TraceStore } from "../../traces/store.ts";
 import type { DerivedColumns } from "./derived-columns.ts";
 import { MetadataMerger, type MetadataSteps, type TraceMetadata } from "./metadata-merger.ts";
 
-/** Where the helper columns of an observations query are among the steps of its blocks; -1: not asked for. */
+/** Where the helper columns of an observations query are among the steps of its blocks; -1: not selected. */
 interface HelperSteps {
   readonly traceKey: number;
   readonly metadata: MetadataSteps;

@@ -14,7 +14,7 @@ import { isAtLeast, type MajorMinor } from "../../clickhouse/version.ts";
 import { RunError } from "../../errors.ts";
 import type { BackfillOptions } from "../options.ts";
 
-/** The oldest server whose responses this program has been made for. */
+/** The oldest supported server. */
 const OLDEST_VERSION: MajorMinor = [24, 3];
 
 /** What the server says of itself and of this user. */

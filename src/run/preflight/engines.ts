@@ -5,11 +5,11 @@ import type { BackfillOptions } from "../options.ts";
 /** What the engine and the keys of a table must be; texts as system.tables writes them. */
 export interface EngineExpectation {
   /** What goes wrong with an engine that is no ReplacingMergeTree. */
-  readonly otherwise: string;
+  readonly consequence: string;
   /** An engine that is taken as well. */
   readonly orEngine?: string;
   /** How the engine's arguments must end, and what goes wrong when they don't; replicated engines put a path and a replica first. */
-  readonly lastArguments?: { readonly text: string; readonly otherwise: string };
+  readonly lastArguments?: { readonly text: string; readonly consequence: string };
   readonly sortingKey?: string;
   readonly partitionKey?: string;
 }
@@ -29,10 +29,10 @@ export interface EngineFacts {
 
 /** Tables that are read with FINAL. */
 const READ_WITH_FINAL = {
-  otherwise: "FINAL finds the newest version of a row in no other",
+  consequence: "FINAL finds the newest version of a row in no other",
   lastArguments: {
     text: "event_ts, is_deleted",
-    otherwise: "FINAL would take old versions or deleted rows for current ones",
+    consequence: "FINAL would take old versions or deleted rows for current ones",
   },
 } as const;
 
@@ -49,7 +49,7 @@ export const EXPECTATIONS = {
     partitionKey: "toYYYYMM(timestamp)",
   },
   target: {
-    otherwise: "others keep the rows of a repeated insert twice",
+    consequence: "others keep the rows of a repeated insert twice",
     // It keeps nothing: to measure a run without its target.
     orEngine: "Null",
   },
@@ -102,7 +102,7 @@ export function engineProblems(
   const problems: string[] = [];
   if (!engine.endsWith("ReplacingMergeTree")) {
     if (engine !== expectation.orEngine) {
-      problems.push(`${table}: engine ${engine}, expected a ReplacingMergeTree: ${expectation.otherwise}`);
+      problems.push(`${table}: engine ${engine}, expected a ReplacingMergeTree: ${expectation.consequence}`);
     }
   } else if (lastArguments !== undefined && engineFull === "") {
     problems.push(
@@ -112,7 +112,7 @@ export function engineProblems(
     const given = engineArguments(engineFull);
     if (given !== lastArguments.text && !given.endsWith(`, ${lastArguments.text}`)) {
       problems.push(
-        `${table}: engine ${engine}(${given}), expected the arguments (${lastArguments.text}): ${lastArguments.otherwise}`,
+        `${table}: engine ${engine}(${given}), expected the arguments (${lastArguments.text}): ${lastArguments.consequence}`,
       );
     }
   }

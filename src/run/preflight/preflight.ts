@@ -182,7 +182,7 @@ async function waitForReplicas(
   });
 }
 
-/** Asks again and again, with growing pauses, until nothing is left to wait for. */
+/** Checks again and again, with growing pauses, until nothing is left to wait for. */
 async function waitUntilNone(
   reason: WaitNotice["reason"],
   step: string,

@@ -26,7 +26,7 @@ export interface TableFindings {
 
 /**
  * Looks whether the tables are there, with engines and keys that repeated inserts and FINAL can rely on and with the columns and
- * types that the mapping needs, and applies the mapping to them. Rejects with a OperationError where the server cannot be asked.
+ * types that the mapping needs, and applies the mapping to them. Rejects with a OperationError where the server cannot be queried.
  */
 export async function inspectTables(
   server: Server,
@@ -36,10 +36,10 @@ export async function inspectTables(
   const { source, traces, target } = options.tables;
   const { database, url } = options.connection;
   const names = [source, traces, target];
-  const answers = await Promise.all(names.map((name) => describe(server, database, name, retry)));
-  const unreadable = answers.filter((answer) => "code" in answer);
+  const shapes = await Promise.all(names.map((name) => describe(server, database, name, retry)));
+  const unreadable = shapes.filter((shape) => "code" in shape);
   const problems = unreadable.map(({ problem }) => problem);
-  const readable = answers.filter((answer) => "columns" in answer);
+  const readable = shapes.filter((shape) => "columns" in shape);
   const isReadable = (name: string): boolean => readable.some((shape) => shape.name === name);
   const shapeOf = (name: string): TableShape =>
     readable.find((shape) => shape.name === name) ?? { name, columns: [] };
@@ -79,7 +79,7 @@ function firstLine(unreadable: readonly UnreadableTable[], database: string, url
     : `The tables ${place} cannot be used`;
 }
 
-/** A table whose columns the server does not tell. */
+/** A table whose columns the server does not show. */
 interface UnreadableTable {
   readonly name: string;
   /** ClickHouse's error code. */

@@ -13,7 +13,7 @@ export interface ExpiredTtl {
   readonly rows: number | null;
 }
 
-/** The rows whose TTLs are asked for. */
+/** The rows whose TTLs are checked. */
 export interface TtlScope {
   readonly server: Server;
   /** The quoted table that holds the rows. */

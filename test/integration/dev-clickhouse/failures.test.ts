@@ -107,7 +107,7 @@ describe("a query that fails after its first bytes", () => {
 });
 
 describe("a client that goes away", () => {
-  test("in the middle of an answer frees the query", async () => {
+  test("in the middle of a response frees the query", async () => {
     const marker = crypto.randomUUID();
     const response = await post(`SELECT number, '${marker}' FROM numbers(1000000000000) FORMAT Native`);
     const reader = response.body?.getReader();

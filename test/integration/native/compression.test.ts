@@ -31,16 +31,16 @@ describe.each(["none", "zstd", "gzip"] as const)("%s", (compression) => {
     expect(await rows("SELECT toString(number) AS s, number FROM numbers(300000)")).toBe(300_000);
   });
 
-  test("an answer without rows", async () => {
+  test("a response without rows", async () => {
     expect(await rows("SELECT toString(number) AS s FROM numbers(10) WHERE number > 10")).toBe(0);
   });
 
-  test("an exception in the midst of an answer is the server's own", async () => {
+  test("an exception in the midst of a response is the server's own", async () => {
     const sql = "SELECT toString(number) AS s, throwIf(number = 2000000) AS x FROM numbers(5000000)";
     await expect(rows(sql)).rejects.toMatchObject({ name: "ServerError", code: 395 });
   });
 
-  test("an error before the answer is the server's own", async () => {
+  test("an error before the response is the server's own", async () => {
     await expect(rows("SELECT no_such_column FROM numbers(1)")).rejects.toMatchObject({ code: 47 });
   });
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { testServer } from "../../../scripts/testbed/server.ts";
 import { nativeTarget } from "../../fuzz/native.ts";
-import { answerOf } from "../../fuzz/native-blocks.ts";
+import { responseOf } from "../../fuzz/native-blocks.ts";
 import { runCases } from "../../fuzz/run-cases.ts";
 import { chooseSeed } from "../../support/data/random.ts";
 
@@ -22,13 +22,13 @@ test("blocks of a real server, changed and cut, are read for what they are or re
   const server = await testServer();
   const answers = await Promise.all(
     QUERIES.map(async (sql) =>
-      answerOf(
+      responseOf(
         Buffer.from(await server.fetchBytes(`${sql} FORMAT Native`, { settings: { max_block_size: 4 } })),
       ),
     ),
   );
   expect(answers.some(({ blocks }) => blocks.length > 1)).toBe(true);
-  const target = nativeTarget((number) => answers[number % answers.length] ?? answerOf(Buffer.alloc(0)));
+  const target = nativeTarget((number) => answers[number % answers.length] ?? responseOf(Buffer.alloc(0)));
   const failure = runCases(target, chooseSeed(), CASES);
   expect(failure === null ? "" : `SEED=${failure.seed} repeats it: ${String(failure.error)}`).toBe("");
 });

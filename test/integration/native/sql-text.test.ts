@@ -70,7 +70,7 @@ afterAll(async () => {
   await server.close();
 });
 
-/** Rows of a query of the program's own server, whose answer must be read as it is written. */
+/** Rows of a query of the program's own server, whose response must be read as it is written. */
 async function rows(sql: string, params: Record<string, string> = {}): Promise<unknown[][]> {
   return await server.allRows({ sql, params }, NEVER);
 }
@@ -110,8 +110,8 @@ describe("any text", () => {
     const texts = ["", ...PIECES, ...MORE, ...Array.from({ length: 300 }, () => oddText(random, 15))];
     for (let from = 0; from < texts.length; from += 50) {
       const some = texts.slice(from, from + 50);
-      const answer = await rows(`SELECT ${some.map(literal).join(", ")}`);
-      expect(answer).toEqual([some]);
+      const response = await rows(`SELECT ${some.map(literal).join(", ")}`);
+      expect(response).toEqual([some]);
     }
   });
 
@@ -119,8 +119,8 @@ describe("any text", () => {
     const texts = Array.from({ length: 100 }, () =>
       [oddText(random, 6), random.pick(["\ud800", "\udc00", "\udfff\ud800"]), oddText(random, 6)].join(""),
     );
-    const answer = await rows(`SELECT ${texts.map(literal).join(", ")}`);
-    expect(answer).toEqual([texts.map((text) => text.toWellFormed())]);
+    const response = await rows(`SELECT ${texts.map(literal).join(", ")}`);
+    expect(response).toEqual([texts.map((text) => text.toWellFormed())]);
   });
 
   test("is a value when it is a parameter", async () => {
@@ -129,8 +129,8 @@ describe("any text", () => {
     for (let from = 0; from < texts.length; from += 30) {
       const some = texts.slice(from, from + 30);
       const params = Object.fromEntries(some.map((text, i) => [`p${i}`, text]));
-      const answer = await rows(`SELECT ${some.map((_, i) => `{p${i}:String}`).join(", ")}`, params);
-      expect(answer).toEqual([some]);
+      const response = await rows(`SELECT ${some.map((_, i) => `{p${i}:String}`).join(", ")}`, params);
+      expect(response).toEqual([some]);
     }
   });
 });

@@ -4,7 +4,7 @@ import { type TestServer, testServer } from "../../../scripts/testbed/server.ts"
 import { writeReference } from "../../support/reference.ts";
 import { keptByVersion } from "../../support/reference-json.ts";
 
-/** The reference decides all comparisons, so its answers to the hard questions are checked by hand here. */
+/** The reference decides all comparisons, so its responses to the hard questions are checked by hand here. */
 let server: TestServer;
 let database: string;
 

@@ -143,7 +143,7 @@ function row(
     total_cost: random.chance(0.5) ? null : BigInt(random.below(10 ** 9)),
     completion_start_time: random.chance(0.5) ? null : endTime - 1,
     prompt_id: maybe(random, () => random.hex(12)),
-    prompt_name: maybe(random, () => "answer politely"),
+    prompt_name: maybe(random, () => "response politely"),
     prompt_version: random.pick([null, null, 0, 1, 7, 65_535]),
     created_at: written,
     updated_at: written + random.below(1000),

@@ -12,7 +12,7 @@ export const DAY_MS = 86_400_000;
 
 const WORDS = (
   "the agent looked up three invoices and found that two were paid while one is still open retrieve context for " +
-  "customer question summarize policy answer politely tool call returned an empty list retry with broader query naïve"
+  "customer question summarize policy response politely tool call returned an empty list retry with broader query naïve"
 ).split(" ");
 
 const MAX_UINT64 = 2n ** 64n - 1n;

@@ -54,28 +54,28 @@ describe.each(["zstd", "gzip"] as const)("%s", (encoding) => {
     expect(await read([bytes], encoding)).toEqual({ bytes: DATA, error: null });
   });
 
-  test.each(sizes)("a whole answer, in pieces of %d bytes", async (size) => {
+  test.each(sizes)("a whole response, in pieces of %d bytes", async (size) => {
     expect(await read(pieces(whole, size), encoding)).toEqual({ bytes: DATA, error: null });
   });
 
-  test("no byte at all is an answer without rows", async () => {
+  test("no byte at all is a response without rows", async () => {
     expect(await read([], encoding)).toEqual({ bytes: Buffer.alloc(0), error: null });
   });
 
-  test("an answer that ends early is an error, wherever it is cut", async () => {
+  test("a response that ends early is an error, wherever it is cut", async () => {
     for (const bytes of [1, 4, 5, whole.length >> 1, whole.length - 4, whole.length - 1]) {
       const { error } = await read(pieces(whole.subarray(0, bytes), 1000), encoding);
       expect(error, `after ${bytes} bytes`).toBeInstanceOf(TransportError);
     }
   });
 
-  test("an answer that stops between two of the compressor's blocks is an error, after all that came", async () => {
+  test("a response that stops between two of the compressor's blocks is an error, after all that came", async () => {
     const { bytes, error } = await read(pieces(COMPRESS[encoding](FLUSH[encoding]), 1000), encoding);
     expect(error).toBeInstanceOf(TransportError);
     expect(bytes.equals(DATA)).toBe(true);
   });
 
-  test("an answer that goes on after its end is an error", async () => {
+  test("a response that goes on after its end is an error", async () => {
     for (const rest of ["garbage", "\0\0\0\0\0\0\0\0"]) {
       for (const parts of [[whole, Buffer.from(rest)], [Buffer.concat([whole, Buffer.from(rest)])]]) {
         expect((await read(parts, encoding)).error).toBeInstanceOf(TransportError);
@@ -94,7 +94,7 @@ describe.each(["zstd", "gzip"] as const)("%s", (encoding) => {
   test.each(sizes)(
     "an error of the connection comes after all that arrived in pieces of %d",
     async (size) => {
-      const cut = new TransportError("The answer broke off");
+      const cut = new TransportError("The response broke off");
       const flushed = COMPRESS[encoding](FLUSH[encoding]);
       const { bytes, error } = await read(pieces(flushed, size), encoding, cut);
       expect(error).toBe(cut);
@@ -103,7 +103,7 @@ describe.each(["zstd", "gzip"] as const)("%s", (encoding) => {
     },
   );
 
-  test("a reader that stops early closes the answer", async () => {
+  test("a reader that stops early closes the response", async () => {
     let isClosed = false;
     async function* source(): AsyncGenerator<Uint8Array, void, void> {
       try {
@@ -116,7 +116,7 @@ describe.each(["zstd", "gzip"] as const)("%s", (encoding) => {
     expect(isClosed).toBe(true);
   });
 
-  test("a slow reader holds the answer back", async () => {
+  test("a slow reader holds the response back", async () => {
     const zeros = Buffer.alloc(64 * 2 ** 20);
     const bomb = encoding === "gzip" ? gzipSync(zeros) : zstdCompressSync(zeros);
     const parts = pieces(Buffer.concat(Array.from({ length: 8 }, () => bomb)), 1000);

@@ -100,7 +100,7 @@ describe("a refused insert", () => {
     (code) => expect(reasonOf(code)).toBeNull(),
   );
 
-  test("is an answer of the server", () => {
+  test("is a response of the server", () => {
     expect(refusalOf(new TransportError("Memory limit exceeded"))).toBeNull();
   });
 });

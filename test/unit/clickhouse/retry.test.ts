@@ -14,7 +14,7 @@ describe("an error may pass by itself", () => {
       expect(isTransient(new ServerError(745, status, ""))).toBe(true);
     });
   }
-  test("when the answer did not arrive whole", () => {
+  test("when the response did not arrive whole", () => {
     expect(isTransient(new TransportError(""))).toBe(true);
     expect(isTransient(new NativeFormatError(""))).toBe(true);
   });
@@ -59,9 +59,9 @@ describe("withRetry", () => {
     let attempts = 0;
     const result = await withRetry("Asking", twice, async () => {
       if (++attempts < 3) throw new TransportError(`attempt ${attempts}`);
-      return "answer";
+      return "response";
     });
-    expect(result).toBe("answer");
+    expect(result).toBe("response");
     expect(
       notices.map(({ step, attempt, maxRetries, message }) => ({ step, attempt, maxRetries, message })),
     ).toEqual([

@@ -18,7 +18,7 @@ function chunk(bytes: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from("\r\n")]);
 }
 
-describe("an exception in the midst of an answer is found", () => {
+describe("an exception in the midst of a response is found", () => {
   const block = encodeBlock([{ name: "c", type: "String", values: ["a", "b"] }]);
   const framed = Buffer.from(
     `\r\n__exception__\r\n${TAG}\r\n${MESSAGE}\n${MESSAGE.length} ${TAG}\r\n__exception__\r\n`,

@@ -26,7 +26,7 @@ function metadata(random: Random): string[][] {
 
 /** Blocks of a page, with rows of any kind. */
 function blocksOf({ copied, helpers }: ResolvedMapping, random: Random): Block[] {
-  const answer = Array.from({ length: 1 + random.below(3) }, () => {
+  const response = Array.from({ length: 1 + random.below(3) }, () => {
     const rows = Array.from({ length: 1 + random.below(12) }, () => random.hex(1 + random.below(200)));
     const columns = {
       span_id: { type: "String", values: rows },
@@ -45,7 +45,7 @@ function blocksOf({ copied, helpers }: ResolvedMapping, random: Random): Block[]
     const names = [...copied, ...helpers].map(({ name }) => name as keyof typeof columns);
     return encodeBlock(names.map((name) => ({ name, ...columns[name] })));
   });
-  return assemble(answer);
+  return assemble(response);
 }
 
 test("parts of a batch are what the batch has there", () => {

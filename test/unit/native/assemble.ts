@@ -4,7 +4,7 @@ import type { Block } from "../../../src/clickhouse/native/block.ts";
 import { BlockAssembler } from "../../../src/clickhouse/native/block-assembler.ts";
 import { appendColumn, type BlockSlice } from "../../../src/clickhouse/native/slice.ts";
 
-/** The blocks of an answer that arrives in the given chunks; throws when it does not end with a whole block. */
+/** The blocks of a response that arrives in the given chunks; throws when it does not end with a whole block. */
 export function assemble(chunks: Iterable<Uint8Array>, buffers = new BufferPool(2 ** 26)): Block[] {
   const assembler = new BlockAssembler(buffers);
   const blocks: Block[] = [];

@@ -13,7 +13,7 @@ const ANSWER = Buffer.concat([1, 0, 2].map((rows) => encodeBlock(sampleColumns(r
 const EXPECTED = decodeBlocks(ANSWER);
 const buffers = new BufferPool(2 ** 26);
 
-/** What an assembler makes of chunks: the data of each column of each block, and how the answer ends. */
+/** What an assembler makes of chunks: the data of each column of each block, and how the response ends. */
 function parse(chunks: readonly Uint8Array[]): { data: Buffer[][]; rows: number[]; isWhole: boolean } {
   const assembler = new BlockAssembler(buffers);
   const data: Buffer[][] = [];
@@ -64,7 +64,7 @@ describe("blocks", () => {
     expect(headers).toEqual(EXPECTED[0]?.columns.map(({ name, type }) => ({ name, type })) ?? []);
   });
 
-  test("are the same however the answer is split in two", () => {
+  test("are the same however the response is split in two", () => {
     for (let at = 0; at <= ANSWER.length; at++) {
       const { data, isWhole } = parse([ANSWER.subarray(0, at), ANSWER.subarray(at)]);
       if (!isWhole || !sameData(data, EXPECTED_DATA)) throw new Error(`Split at byte ${at}`);
@@ -76,7 +76,7 @@ describe("blocks", () => {
     expect(isWhole && sameData(data, EXPECTED_DATA)).toBe(true);
   });
 
-  test("are never too many, wrong or complete when the answer is cut", () => {
+  test("are never too many, wrong or complete when the response is cut", () => {
     const ends = EXPECTED.map(({ end }) => end);
     for (let at = 0; at < ANSWER.length; at++) {
       const { data, isWhole } = parse([ANSWER.subarray(0, at)]);
@@ -87,7 +87,7 @@ describe("blocks", () => {
     }
   });
 
-  test("none at all are an answer without rows", () => {
+  test("none at all are a response without rows", () => {
     expect(parse([])).toEqual({ data: [], rows: [], isWhole: true });
   });
 

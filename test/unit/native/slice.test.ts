@@ -23,13 +23,13 @@ describe("slices of blocks as one block", () => {
   test("hold the values of their rows, for every type", () => {
     const random = randomFrom(chooseSeed());
     for (let round = 0; round < 60; round++) {
-      const answer = Buffer.concat(
+      const response = Buffer.concat(
         Array.from({ length: 1 + random.below(4) }, () =>
           encodeBlock(sampleColumns(random, 1 + random.below(20))),
         ),
       );
-      const blocks = assemble([answer]);
-      const decoded = decodeBlocks(answer);
+      const blocks = assemble([response]);
+      const decoded = decodeBlocks(response);
       const slices = randomSlices(random, blocks);
       if (slices.length === 0) continue;
       const [merged] = decodeBlocks(blockOf(slices));
@@ -67,9 +67,9 @@ describe("slices of blocks as one block", () => {
   });
 
   test("are the same bytes when they are a whole block", () => {
-    const answer = encodeBlock(sampleColumns(randomFrom(1), 50));
-    const block = assembleOne(answer);
-    expect(blockOf([{ block, from: 0, to: block.rows }]).equals(answer)).toBe(true);
+    const response = encodeBlock(sampleColumns(randomFrom(1), 50));
+    const block = assembleOne(response);
+    expect(blockOf([{ block, from: 0, to: block.rows }]).equals(response)).toBe(true);
   });
 
   for (const [keysPerBlock, blocks, width] of [
@@ -132,7 +132,7 @@ describe("slices of blocks as one block", () => {
     expect(() => blockOf(blocks.map((block) => ({ block, from: 0, to: 1 })))).toThrow(NativeFormatError);
   });
 
-  test("refuse an index beyond the dictionary's keys, which another block's keys might answer", () => {
+  test("refuse an index beyond the dictionary's keys, which another block's keys might response", () => {
     const column = { name: "c", type: "LowCardinality(String)", values: ["a", "b"] };
     const broken = encodeBlock([column]);
     broken[broken.length - 1] = 9;

@@ -22,7 +22,7 @@ export interface DecodedBlock {
   readonly end: number;
 }
 
-/** The blocks of an answer, `most` at most. Throws a RangeError when the bytes end within one. */
+/** The blocks of a response, `most` at most. Throws a RangeError when the bytes end within one. */
 export function decodeBlocks(bytes: Buffer, most = Number.POSITIVE_INFINITY): DecodedBlock[] {
   const blocks: DecodedBlock[] = [];
   const reader = new Reader(bytes);

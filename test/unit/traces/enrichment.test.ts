@@ -44,7 +44,7 @@ function mappingFor(target: Columns): ResolvedMapping {
 
 /** The observations as a query answers them, in blocks of so many rows. */
 function blocksOf(mapping: ResolvedMapping, rows: readonly Observation[], blockRows: number): Block[] {
-  const answer: Buffer[] = [];
+  const response: Buffer[] = [];
   for (let from = 0; from < rows.length; from += blockRows) {
     const some = rows.slice(from, from + blockRows);
     const helpers = {
@@ -56,14 +56,14 @@ function blocksOf(mapping: ResolvedMapping, rows: readonly Observation[], blockR
       __own_version: { type: "String", values: some.map(({ version }) => wire(version ?? "")) },
       __parent_is_empty: { type: "UInt8", values: some.map(({ hasParent }) => fixed(hasParent ? 0 : 1, 1)) },
     };
-    answer.push(
+    response.push(
       encodeBlock([
         { name: "span_id", type: "String", values: some.map((_, i) => `span ${from + i}`) },
         ...mapping.helpers.map(({ name }) => ({ name, ...helpers[name as keyof typeof helpers] })),
       ]),
     );
   }
-  return assemble(answer);
+  return assemble(response);
 }
 
 function enrich(

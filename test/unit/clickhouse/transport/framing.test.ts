@@ -10,7 +10,7 @@ function headOf(...lines: string[]) {
   return parseHead(["HTTP/1.1 200 OK", ...lines].join("\r\n"));
 }
 
-/** The content that the framing finds in an answer that arrives in these pieces, and whether it is whole. */
+/** The content that the framing finds in a response that arrives in these pieces, and whether it is whole. */
 function read(header: string, pieces: readonly Buffer[]): { content: string; isComplete: boolean } {
   const framing = framingOf(headOf(header));
   if (framing === null) throw new Error("There is no framing");
@@ -126,6 +126,6 @@ describe("the head", () => {
     "HTTP/1.1 200 OK\r\nno colon",
     "HTTP/1.1 200 OK\r\n: x",
   ])("of another protocol is an error: %j", (text) => {
-    expect(() => parseHead(text)).toThrow("Expected an answer in HTTP/1.1");
+    expect(() => parseHead(text)).toThrow("Expected a response in HTTP/1.1");
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readText } from "../../../../src/clickhouse/answer.ts";
+import { readText } from "../../../../src/clickhouse/response.ts";
 import { TransportError } from "../../../../src/clickhouse/server-errors.ts";
 import type { Patience } from "../../../../src/clickhouse/transport/byte-socket.ts";
 import { Connector } from "../../../../src/clickhouse/transport/connector.ts";
@@ -23,12 +23,12 @@ function requestOf(...parts: string[]): HttpRequest {
   return { target: "/path?query=1", headers: { "X-Test": "yes" }, body: { parts: buffers, bytes } };
 }
 
-/** A server that gives this answer, byte for byte, to each request. */
-async function answering(answer: string): Promise<RawServer> {
+/** A server that gives this response, byte for byte, to each request. */
+async function answering(response: string): Promise<RawServer> {
   return await RawServer.start(async ({ socket, until }) => {
     for (let times = 1; !socket.destroyed; times++) {
       await until(END, times);
-      socket.write(answer);
+      socket.write(response);
     }
   });
 }
@@ -133,13 +133,13 @@ describe("a request", () => {
   });
 });
 
-describe("an answer", () => {
+describe("a response", () => {
   test("that arrives byte by byte is put together", async () => {
-    const answer = `${OK}X-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n`;
+    const response = `${OK}X-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n`;
     await using server = await RawServer.start(async ({ socket, until }) => {
       await until(END);
       socket.setNoDelay(true);
-      for (const byte of answer) {
+      for (const byte of response) {
         socket.write(byte);
         await Bun.sleep(1);
       }
@@ -195,17 +195,17 @@ describe("an answer", () => {
   test.each([
     ["its length", `${OK}Content-Length: 9\r\n\r\nshort`],
     ["its last chunk", `${OK}Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n`],
-  ])("that ends before %s is an error, after all that came", async (_, answer) => {
+  ])("that ends before %s is an error, after all that came", async (_, response) => {
     await using server = await RawServer.start(async ({ socket, until }) => {
       await until(END);
-      socket.end(answer);
+      socket.end(response);
     });
     const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     const { chunks } = await client.request(requestOf(), NEVER);
     expect((await chunks.next()).value?.toString()).toBe("short");
     const error = await failure(chunks.next());
     expect(error).toBeInstanceOf(TransportError);
-    expect((error as Error).message).toStartWith("The answer broke off: ");
+    expect((error as Error).message).toStartWith("The response broke off: ");
   });
 
   test("that does not come is an error", async () => {
@@ -214,13 +214,13 @@ describe("an answer", () => {
       socket.end();
     });
     const error = await failure(ask(new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT)));
-    expect(error).toEqual(new TransportError("The server closed the connection without an answer"));
+    expect(error).toEqual(new TransportError("The server closed the connection without a response"));
   });
 
   test("of another protocol is an error", async () => {
     await using server = await RawServer.start(({ socket }) => void socket.write("220 mail ready\r\n\r\n"));
     const error = await failure(ask(new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT)));
-    expect(error).toEqual(new TransportError('Expected an answer in HTTP/1.1, got "220 mail ready"'));
+    expect(error).toEqual(new TransportError('Expected a response in HTTP/1.1, got "220 mail ready"'));
   });
 
   test("whose headers do not end is an error", async () => {
@@ -231,7 +231,7 @@ describe("an answer", () => {
       }
     });
     const error = await failure(ask(new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT)));
-    expect(error).toEqual(new TransportError("The answer's headers do not end"));
+    expect(error).toEqual(new TransportError("The response's headers do not end"));
   });
 
   test("is held back while its reader is busy", async () => {
@@ -310,7 +310,7 @@ describe("a connection", () => {
     }
   });
 
-  test("is closed when its answer is not read, or not to its end", async () => {
+  test("is closed when its response is not read, or not to its end", async () => {
     const closed: number[] = [];
     await using server = await RawServer.start(async ({ socket, until }, number) => {
       socket.on("close", () => closed.push(number));
@@ -338,7 +338,7 @@ describe("silence", () => {
   const STALLED = new TransportError("The server sent nothing for 0 s");
 
   test.each([
-    ["before the answer", ""],
+    ["before the response", ""],
     ["within the headers", OK],
     ["within the content", `${OK}Content-Length: 9\r\n\r\nbegin`],
   ])("%s is an error", async (_, beginning) => {
@@ -401,7 +401,7 @@ describe("silence", () => {
 describe("a signal", () => {
   test.each([
     ["before the request", -1],
-    ["before the answer", 0],
+    ["before the response", 0],
     ["within the content", 1],
   ])("%s ends it with its reason", async (_, when) => {
     await using server = await RawServer.start(async ({ socket, until }) => {

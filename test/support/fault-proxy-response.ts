@@ -8,7 +8,7 @@ import {
   zstdCompressSync,
   zstdDecompressSync,
 } from "node:zlib";
-import type { AnswerFraming, Fault } from "./fault-proxy-faults.ts";
+import type { Fault, ResponseFraming } from "./fault-proxy-faults.ts";
 import {
   announce,
   encodeHead,
@@ -21,7 +21,7 @@ import {
   terminator,
 } from "./fault-proxy-wire.ts";
 
-/** An answer on its way from the server: its head, its framing there, and its body as it arrives. */
+/** A response on its way from the server: its head, its framing there, and its body as it arrives. */
 export interface Upstream {
   readonly head: Head;
   readonly framing: Framing;
@@ -31,13 +31,17 @@ export interface Upstream {
 const TAG = "dVZkzqsprXgaWlfM";
 
 /**
- * Hands an answer on, spoiled by the fault if that is about answers.
+ * Hands a response on, spoiled by the fault if that is about answers.
  * Resolves to whether the connection can serve another request.
  */
-export async function relayAnswer(client: Socket, upstream: Upstream, fault: Fault | null): Promise<boolean> {
+export async function relayResponse(
+  client: Socket,
+  upstream: Upstream,
+  fault: Fault | null,
+): Promise<boolean> {
   setHeader(upstream.head, "Connection", "keep-alive");
   switch (fault?.kind) {
-    case "cutAnswer":
+    case "cutResponse":
       await sendCut(client, upstream, fault);
       return false;
     case "exception":
@@ -57,7 +61,7 @@ export async function relayAnswer(client: Socket, upstream: Upstream, fault: Fau
   }
 }
 
-/** Sends a whole answer with its length. */
+/** Sends a whole response with its length. */
 export async function sendWhole(client: Socket, head: Head, body: Buffer): Promise<void> {
   announce(head, { kind: "length", bytes: body.length });
   await send(client, Buffer.concat([encodeHead(head), body]));
@@ -97,7 +101,7 @@ async function sendAsItComes(client: Socket, { head, framing, body }: Upstream):
 async function sendCut(
   client: Socket,
   upstream: Upstream,
-  fault: Extract<Fault, { kind: "cutAnswer" }>,
+  fault: Extract<Fault, { kind: "cutResponse" }>,
 ): Promise<void> {
   const { head } = upstream;
   const { framing, body } = await reframe(upstream, fault.framing);
@@ -113,11 +117,11 @@ async function sendCut(
 /** The framing that a fault asks for. A length that is not known yet takes reading the body first. */
 async function reframe(
   upstream: Upstream,
-  wanted: AnswerFraming,
+  wanted: ResponseFraming,
 ): Promise<{ framing: Framing; body: AsyncIterable<Buffer> }> {
   if (wanted !== "length") return { framing: { kind: wanted }, body: upstream.body };
   const body = await collect(upstream.body);
-  // One byte more than there is: cut after its last byte the answer must still be short.
+  // One byte more than there is: cut after its last byte the response must still be short.
   return { framing: { kind: "length", bytes: body.length + 1 }, body: iterate(body) };
 }
 

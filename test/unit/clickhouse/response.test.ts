@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { describeNetworkError, exceptionIn, readLines, readText } from "../../../src/clickhouse/answer.ts";
+import { describeNetworkError, exceptionIn, readLines, readText } from "../../../src/clickhouse/response.ts";
 
 async function* chunksOf(...chunks: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
   for (const chunk of chunks) yield Buffer.from(chunk);
 }
 
-describe("the exception within an answer", () => {
+describe("the exception within a response", () => {
   const message = "Code: 395. DB::Exception: Value passed to 'throwIf' (version 26.7)\nmore: 12 words 34";
   const framed = (tag: string, text = message): Buffer =>
     Buffer.from(`\r\n__exception__\r\n${tag}\r\n${text}\n${text.length} ${tag}\r\n__exception__\r\n`);
@@ -17,7 +17,7 @@ describe("the exception within an answer", () => {
     expect(error?.message).toBe(message);
   });
 
-  test("is found by its tag when the answer is cut before the closing", () => {
+  test("is found by its tag when the response is cut before the closing", () => {
     const bytes = framed("tag").subarray(0, -10);
     expect(exceptionIn(bytes, "tag")?.code).toBe(395);
   });

@@ -30,11 +30,11 @@ describe("statements", () => {
   });
 
   test("come to a path with slashes too many", async () => {
-    const answer = await fetch(`${server.url.replace(/\/$/, "")}//?query=SELECT%201`, {
+    const response = await fetch(`${server.url.replace(/\/$/, "")}//?query=SELECT%201`, {
       headers: { "X-ClickHouse-User": server.user, "X-ClickHouse-Key": server.password },
     });
-    expect(answer.status).toBeLessThan(500);
-    await answer.text();
+    expect(response.status).toBeLessThan(500);
+    await response.text();
     expect(await (await post("SELECT 2")).text()).toBe("2\n");
   });
 
@@ -54,7 +54,7 @@ describe("statements", () => {
     ["JSONEachRow", '{"number":"0"}\n{"number":"1"}\n{"number":"2"}\n'],
     ["JSONCompactEachRowWithNames", '["number"]\n["0"]\n["1"]\n["2"]\n'],
     ["Values", "(0),(1),(2)"],
-  ])("answer many blocks in one %s document", async (format, expected) => {
+  ])("response many blocks in one %s document", async (format, expected) => {
     const settings = { max_block_size: "1", output_format_json_quote_64bit_integers: "1" };
     expect(await (await post(`SELECT number FROM numbers(3) FORMAT ${format};`, settings)).text()).toBe(
       expected,
@@ -64,15 +64,15 @@ describe("statements", () => {
     expect(byDefault.headers.get("X-ClickHouse-Format")).toBe(format);
   });
 
-  test("answer as JSON with totals", async () => {
+  test("response as JSON with totals", async () => {
     const sql =
       "SELECT number % 2 AS k, count() AS n FROM numbers(10) GROUP BY k WITH TOTALS ORDER BY k FORMAT JSON";
-    const answer = (await (await post(sql)).json()) as { rows: number; totals: unknown };
-    expect(answer.rows).toBe(2);
-    expect(answer.totals).toMatchObject({ n: 10 });
+    const response = (await (await post(sql)).json()) as { rows: number; totals: unknown };
+    expect(response.rows).toBe(2);
+    expect(response.totals).toMatchObject({ n: 10 });
   });
 
-  test("SHOW, DESCRIBE, EXPLAIN and EXISTS answer", async () => {
+  test("SHOW, DESCRIBE, EXPLAIN and EXISTS response", async () => {
     expect(await server.query("SHOW DATABASES LIKE 'system'")).toBe("system\n");
     expect(await server.query("DESCRIBE TABLE system.one")).toStartWith("dummy\tUInt8");
     expect(await server.query("EXISTS TABLE system.one")).toBe("1\n");

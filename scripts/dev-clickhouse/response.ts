@@ -33,19 +33,19 @@ export interface CompressionSettings {
   readonly level: number;
 }
 
-/** How an answer is compressed. */
+/** How a response is compressed. */
 export interface Compression {
   readonly encoding: "gzip" | "zstd";
   readonly level: number;
 }
 
-/** Raised when the client has closed the connection: nobody is left to answer. */
+/** Raised when the client has closed the connection: nobody is left to response. */
 export class ClientGone extends Error {
   override readonly name = "ClientGone";
 }
 
-/** One answer: headers with the first bytes, then a body sent as fast as the client takes it. */
-export class Answer {
+/** One response: headers with the first bytes, then a body sent as fast as the client takes it. */
+export class QueryResponse {
   readonly queryId: string;
   readonly #response: ServerResponse;
   readonly #startedAt = performance.now();
@@ -77,7 +77,7 @@ export class Answer {
     response.setHeader("X-ClickHouse-Exception-Tag", this.#tag);
   }
 
-  /** Aborted, with a {@link ClientGone}, when the client closes the connection before the answer's end. */
+  /** Aborted, with a {@link ClientGone}, when the client closes the connection before the response's end. */
   get gone(): AbortSignal {
     return this.#gone.signal;
   }
@@ -103,7 +103,7 @@ export class Answer {
     if (!target.write(bytes)) await this.#event(target, "drain");
   }
 
-  /** Ends the answer well. */
+  /** Ends the response well. */
   async end(): Promise<void> {
     this.gone.throwIfAborted();
     const finished = this.#event(this.#response, "finish");
@@ -112,7 +112,7 @@ export class Answer {
   }
 
   /**
-   * Ends the answer badly: as a plain error while nothing has left, else with the tagged block that servers from 25.11
+   * Ends the response badly: as a plain error while nothing has left, else with the tagged block that servers from 25.11
    * write, and without the last chunk, so that no client takes the body for complete.
    */
   async fail(exception: EngineException): Promise<void> {
@@ -168,8 +168,8 @@ export class Answer {
   }
 }
 
-/** How to compress the answer: in one of the client's encodings, if the settings have it compressed. */
-export function answerCompression(
+/** How to compress the response: in one of the client's encodings, if the settings have it compressed. */
+export function responseCompression(
   request: IncomingMessage,
   { isEnabled, level }: CompressionSettings,
 ): Compression | undefined {

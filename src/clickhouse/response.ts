@@ -1,6 +1,6 @@
 import { ServerError } from "./server-errors.ts";
 
-/** The whole answer as text, or its first `maxBytes` bytes; chunks need to be good only until the next. */
+/** The whole response as text, or its first `maxBytes` bytes; chunks need to be good only until the next. */
 export async function readText(
   chunks: AsyncIterable<Uint8Array>,
   maxBytes = Number.POSITIVE_INFINITY,
@@ -15,7 +15,7 @@ export async function readText(
   return Buffer.concat(parts).toString("utf8", 0, Math.min(bytes, maxBytes));
 }
 
-/** The lines of an answer, empty ones left out. */
+/** The lines of a response, empty ones left out. */
 export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, void> {
   const decoder = new TextDecoder();
   let rest = "";
@@ -29,7 +29,7 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenera
 }
 
 /**
- * The exception that the server wrote into an answer it had already begun, if `bytes` - what follows the last whole
+ * The exception that the server wrote into a response it had already begun, if `bytes` - what follows the last whole
  * block - hold one. Servers from 25.11 on frame it with a tag that they announce in a header; older ones write
  * `Code: N. DB::Exception: …` as plain text, and may have dropped the rest of a block before it.
  */
@@ -66,7 +66,7 @@ function taggedException(bytes: Buffer, tag: string): string {
   return closing < 0 ? text : text.slice(0, closing).replace(/\n?\d+$/, "");
 }
 
-/** What went wrong on the way, as Node and Bun tell it: `ECONNREFUSED: connect ECONNREFUSED 127.0.0.1:8123`. */
+/** What went wrong on the way, as Node and Bun report it: `ECONNREFUSED: connect ECONNREFUSED 127.0.0.1:8123`. */
 export function describeNetworkError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
