@@ -1,4 +1,4 @@
-/** The run failed: server, network or data. The message names the step, the table, the key range and the server's own error. */
+/** The run failed: server, network or data. The message names the operation, the table, the key range and the server's own error. */
 export class RunError extends Error {
   override readonly name: string = "RunError";
 }

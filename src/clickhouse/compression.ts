@@ -98,11 +98,11 @@ class Decompressor {
     this.#output.catch(() => {});
   }
 
-  async *#outputDuring(step: Promise<void>): AsyncGenerator<Uint8Array, void, void> {
-    const over = step.then(() => null);
+  async *#outputDuring(work: Promise<void>): AsyncGenerator<Uint8Array, void, void> {
+    const over = work.then(() => null);
     try {
       for (;;) {
-        // Of two that are there the first wins: a step is over when all that it gave is read.
+        // Of two that are there the first wins: the work is over when all that it gave is read.
         const next = await Promise.race([this.#output, over]);
         if (next === null || next.done) return;
         this.#output = this.#reader.read();

@@ -7,7 +7,7 @@ export type WaitReason = "merges" | "mutations" | "replication";
 /** One pause before the next attempt. */
 export interface WaitNotice {
   readonly reason: WaitReason;
-  readonly step: string;
+  readonly operation: string;
   readonly delayMs: number;
   /** The server's own words. */
   readonly message: string;
@@ -27,10 +27,10 @@ const FIRST_WAIT_MS = 1_000;
 /**
  * Runs `attempt` again and again, with growing pauses, while the table has too many parts: that is the server's way to
  * say that inserts come faster than it merges, and passes with patience. Other errors reject as they are, and so does
- * that one where nothing is to be waited for; a OperationError says that `maxWaitMs` were not enough.
+ * that one where nothing is to be waited for; an OperationError says that `maxWaitMs` were not enough.
  */
 export async function waitForMerges<T>(
-  step: string,
+  operation: string,
   policy: WaitPolicy,
   attempt: () => Promise<T>,
 ): Promise<T> {
@@ -45,12 +45,12 @@ export async function waitForMerges<T>(
       const leftMs = policy.maxWaitMs - (performance.now() - sinceMs);
       if (leftMs <= 0) {
         throw new OperationError(
-          `${step}: after ${minutes(policy.maxWaitMs)} the table still has too many parts`,
+          `${operation}: after ${minutes(policy.maxWaitMs)} the table still has too many parts`,
           error,
         );
       }
       const delayMs = Math.min(backoffMs(pauses, Math.random(), FIRST_WAIT_MS), Math.ceil(leftMs));
-      policy.onWait({ reason: "merges", step, delayMs, message: error.message });
+      policy.onWait({ reason: "merges", operation, delayMs, message: error.message });
       await pause(delayMs, policy.signal);
     }
   }

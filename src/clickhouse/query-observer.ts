@@ -21,7 +21,7 @@ export interface QueryRecord {
 /** A server that is waited for and sends nothing. */
 export interface QuietServer {
   /** What is waited for. */
-  readonly step: string;
+  readonly operation: string;
   readonly sinceMs: number;
   /** The wait ends with an error then. */
   readonly limitMs: number;

@@ -74,7 +74,7 @@ export class QueryLog {
         });
       },
       onQuiet: (sinceMs) =>
-        onQuiet?.({ step: describeWait(actualKind, sql), sinceMs, limitMs: this.#patience.timeoutMs }),
+        onQuiet?.({ operation: describeWait(actualKind, sql), sinceMs, limitMs: this.#patience.timeoutMs }),
     };
     return query;
   }

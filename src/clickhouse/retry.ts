@@ -3,7 +3,7 @@ import { isServerFailure, isTransient } from "./server-errors.ts";
 
 /** One failed attempt that will be followed by another. */
 export interface RetryNotice {
-  readonly step: string;
+  readonly operation: string;
   /** 1 for the first retry. */
   readonly attempt: number;
   readonly maxRetries: number;
@@ -24,8 +24,8 @@ export interface RetryPolicy {
 export class OperationError extends Error {
   override readonly name: string = "OperationError";
 
-  constructor(step: string, cause: unknown) {
-    super(`${step}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  constructor(operation: string, cause: unknown) {
+    super(`${operation}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
 }
 
@@ -34,10 +34,14 @@ const MAX_DELAY_MS = 30_000;
 
 /**
  * Runs `attempt` until it succeeds, up to `maxRetries` times after the first, with exponential backoff and jitter.
- * An error that will not pass by itself ends it at once. Rejects with a OperationError - of a step within a step, with that
+ * An error that will not pass by itself ends it at once. Rejects with an OperationError - of an operation within an operation, with that
  * one's -, with the signal's reason, or, as it is, with an error that is neither the server's nor the network's.
  */
-export async function withRetry<T>(step: string, policy: RetryPolicy, attempt: () => Promise<T>): Promise<T> {
+export async function withRetry<T>(
+  operation: string,
+  policy: RetryPolicy,
+  attempt: () => Promise<T>,
+): Promise<T> {
   for (let retries = 0; ; retries++) {
     policy.signal.throwIfAborted();
     try {
@@ -46,10 +50,10 @@ export async function withRetry<T>(step: string, policy: RetryPolicy, attempt: (
       policy.signal.throwIfAborted();
       // A bug stays one, with its own message and stack.
       if (error instanceof OperationError || !isServerFailure(error)) throw error;
-      if (retries >= policy.maxRetries || !isTransient(error)) throw new OperationError(step, error);
+      if (retries >= policy.maxRetries || !isTransient(error)) throw new OperationError(operation, error);
       const delayMs = backoffMs(retries, Math.random());
       const { message } = error;
-      policy.onRetry({ step, attempt: retries + 1, maxRetries: policy.maxRetries, delayMs, message });
+      policy.onRetry({ operation, attempt: retries + 1, maxRetries: policy.maxRetries, delayMs, message });
       await pause(delayMs, policy.signal);
     }
   }

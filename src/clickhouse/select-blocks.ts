@@ -57,7 +57,7 @@ export async function* selectBlocks(
 
 /** The end of a block and what follows it. */
 function endOf(block: Block, rest: Buffer): Buffer {
-  const end = block.at.end[block.at.steps - 1] as number;
+  const end = block.at.end[block.at.streams - 1] as number;
   return Buffer.concat([block.bytes.subarray(Math.max(0, end - MAX_EXCEPTION_BYTES), end), rest]);
 }
 

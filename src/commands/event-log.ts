@@ -16,19 +16,19 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
     }
     case "retry":
       logger.warn(
-        `${event.step}: retry ${event.attempt} of ${event.maxRetries} in ${formatDuration(event.delayMs)}: ${event.message}`,
+        `${event.operation}: retry ${event.attempt} of ${event.maxRetries} in ${formatDuration(event.delayMs)}: ${event.message}`,
       );
       return;
     case "wait":
       logger.warn(
-        `${event.step}: waiting ${formatDuration(event.delayMs)} for ${event.reason}: ${event.message}`,
+        `${event.operation}: waiting ${formatDuration(event.delayMs)} for ${event.reason}: ${event.message}`,
       );
       return;
     case "split":
       logger.warn(
         event.reason === "size"
-          ? `${event.step}: too large, sent again in smaller inserts: ${event.message}`
-          : `${event.step}: rejected, bisecting to find the row: ${event.message}`,
+          ? `${event.operation}: too large, sent again in smaller inserts: ${event.message}`
+          : `${event.operation}: rejected, bisecting to find the row: ${event.message}`,
       );
       return;
     case "notice":
@@ -42,7 +42,7 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
       return;
     case "quiet":
       logger.info(
-        `The server has sent nothing for ${formatDuration(event.sinceMs)}: waiting for ${event.step}; the limit is ${formatDuration(event.limitMs)}`,
+        `The server has sent nothing for ${formatDuration(event.sinceMs)}: waiting for ${event.operation}; the limit is ${formatDuration(event.limitMs)}`,
       );
       return;
     case "replanned":

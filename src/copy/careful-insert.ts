@@ -32,7 +32,7 @@ export interface InsertContext {
 /** A batch, or a part of one, is sent in halves: it is too large, or to find the row that the server rejects. */
 export interface SplitNotice {
   readonly reason: Refusal["reason"];
-  readonly step: string;
+  readonly operation: string;
   /** The server's own words. */
   readonly message: string;
 }
@@ -81,7 +81,7 @@ export class CarefulInserter {
 
   /**
    * Resolves when the server has acknowledged all rows of the batch but those that it returns, which the server rejects;
-   * none unless such rows are to be skipped. `where` is the key range, for messages. Rejects with a OperationError, or with
+   * none unless such rows are to be skipped. `where` is the key range, for messages. Rejects with an OperationError, or with
    * the reason of the retry policy's signal.
    */
   async send(batch: EventBlock, where: string): Promise<RejectedRow[]> {
@@ -101,9 +101,9 @@ export class CarefulInserter {
 
   async #sendRows(batch: EventBlock, range: RowRange, depth: number, outcome: Outcome): Promise<void> {
     const rows = range.to - range.from;
-    const step = `Inserting ${rows} ${rows === 1 ? "row" : "rows"} into ${this.#sending.target}, ${outcome.where}`;
+    const operation = `Inserting ${rows} ${rows === 1 ? "row" : "rows"} into ${this.#sending.target}, ${outcome.where}`;
     const body = rows === batch.rows ? batch.body() : this.#cut(batch, range);
-    const refusal = await this.#insert(step, body, rows);
+    const refusal = await this.#insert(operation, body, rows);
     if (refusal === null) {
       this.#refusedInSuccession = 0;
       outcome.largestStoredRows = Math.max(outcome.largestStoredRows, rows);
@@ -111,7 +111,7 @@ export class CarefulInserter {
     } else if (rows === 1) {
       this.#refuse(batch, range, refusal, outcome);
     } else {
-      await this.#announceSplit(step, refusal, depth, outcome);
+      await this.#announceSplit(operation, refusal, depth, outcome);
       const middle = range.from + Math.ceil(rows / 2);
       await this.#sendRows(batch, { from: range.from, to: middle }, depth + 1, outcome);
       await this.#sendRows(batch, { from: middle, to: range.to }, depth + 1, outcome);
@@ -124,13 +124,13 @@ export class CarefulInserter {
   }
 
   /** Resolves to null when the rows are stored, or to what the server has against them. */
-  async #insert(step: string, body: Buffer[], rows: number): Promise<Refusal | null> {
+  async #insert(operation: string, body: Buffer[], rows: number): Promise<Refusal | null> {
     const { retry, maxWaitMs, onWait } = this.#sending;
     const wait = { maxWaitMs, onWait, signal: retry.signal };
     try {
-      return await withRetry(step, retry, async () => {
+      return await withRetry(operation, retry, async () => {
         try {
-          await waitForMerges(step, wait, () => this.#insertOnce(body, rows));
+          await waitForMerges(operation, wait, () => this.#insertOnce(body, rows));
           return null;
         } catch (error) {
           // Instead of the same again its halves are tried; a single row has none, and some of its errors may pass.
@@ -155,7 +155,7 @@ export class CarefulInserter {
   }
 
   async #announceSplit(
-    step: string,
+    operation: string,
     { reason, error }: Refusal,
     depth: number,
     outcome: Outcome,
@@ -163,12 +163,12 @@ export class CarefulInserter {
     const { onSplit, retry } = this.#sending;
     if (reason === "size") {
       outcome.wasTooLarge = true;
-      onSplit({ reason, step, message: error.message });
+      onSplit({ reason, operation, message: error.message });
       // What used up the memory or the time may be other queries.
       await pause(backoffMs(depth, Math.random()), retry.signal);
     } else if (!outcome.isSearched) {
       outcome.isSearched = true;
-      onSplit({ reason, step, message: error.message });
+      onSplit({ reason, operation, message: error.message });
     }
   }
 

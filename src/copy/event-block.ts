@@ -104,7 +104,7 @@ export class EventBlock {
 }
 
 function blockBytes({ at }: Block): number {
-  return at.end[at.steps - 1] as number;
+  return at.end[at.streams - 1] as number;
 }
 
 /** Joins runs of small parts to larger ones. */

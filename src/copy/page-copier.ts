@@ -129,7 +129,7 @@ export class PageCopier {
 
   /**
    * Copies a page and returns when the server has acknowledged all of its rows but the skipped ones. May be called while the
-   * page before is copied; the reading begins when that one is read. Rejects with a OperationError that names the step and the
+   * page before is copied; the reading begins when that one is read. Rejects with an OperationError that names the operation and the
    * range, or with the reason of the retry policy's signal.
    */
   async copy(range: KeyRange, listener: PageListener): Promise<CopiedPage> {

@@ -41,11 +41,11 @@ export class PageRecovery {
   }
 
   /**
-   * Runs `attempt` until it succeeds. `where` is the key range, for messages. Rejects with a OperationError, or with the reason of
+   * Runs `attempt` until it succeeds. `where` is the key range, for messages. Rejects with an OperationError, or with the reason of
    * the retry policy's signal.
    */
   async run<Result>(
-    step: string,
+    operation: string,
     where: string,
     attempt: (mode: PageMode) => Promise<Result>,
   ): Promise<Result> {
@@ -60,7 +60,7 @@ export class PageRecovery {
         retry.signal.throwIfAborted();
         if (error instanceof OperationError) throw error;
         if (!(error instanceof InsertFailure)) {
-          await this.#retry(step, error, state);
+          await this.#retry(operation, error, state);
           continue;
         }
         const inserting = `Inserting into ${this.#recovery.target}, ${where}`;
@@ -69,12 +69,12 @@ export class PageRecovery {
         if (awaitsMerges(cause) && this.#recovery.maxWaitMs > 0) {
           await this.#wait(inserting, cause, state);
         } else if (refusal?.reason === "data") {
-          this.#announce({ reason: "data", step: inserting, message: refusal.error.message }, insert);
+          this.#announce({ reason: "data", operation: inserting, message: refusal.error.message }, insert);
           mode = "careful";
         } else if (refusal?.reason === "size") {
           if (insert.rows <= this.#recovery.blockRows) mode = "careful";
           else this.#shrink(insert);
-          this.#announce({ reason: "size", step: inserting, message: refusal.error.message }, insert);
+          this.#announce({ reason: "size", operation: inserting, message: refusal.error.message }, insert);
           // What used up the memory or the time may be other queries.
           await pause(backoffMs(state.halvings++, Math.random()), retry.signal);
         } else {
@@ -84,18 +84,18 @@ export class PageRecovery {
     }
   }
 
-  async #retry(step: string, error: unknown, state: { retries: number }): Promise<void> {
+  async #retry(operation: string, error: unknown, state: { retries: number }): Promise<void> {
     const { maxRetries, onRetry, signal } = this.#recovery.retry;
     // A bug stays one, with its own message and stack.
     if (!isServerFailure(error)) throw error;
-    if (state.retries >= maxRetries || !isTransient(error)) throw new OperationError(step, error);
+    if (state.retries >= maxRetries || !isTransient(error)) throw new OperationError(operation, error);
     const delayMs = backoffMs(state.retries++, Math.random());
-    onRetry({ step, attempt: state.retries, maxRetries, delayMs, message: error.message });
+    onRetry({ operation, attempt: state.retries, maxRetries, delayMs, message: error.message });
     await pause(delayMs, signal);
   }
 
   async #wait(
-    step: string,
+    operation: string,
     error: Error,
     state: { waits: number; waitingSinceMs: number | null },
   ): Promise<void> {
@@ -104,12 +104,12 @@ export class PageRecovery {
     const leftMs = maxWaitMs - (performance.now() - state.waitingSinceMs);
     if (leftMs <= 0) {
       throw new OperationError(
-        `${step}: after ${maxWaitMs / 60_000} minutes the table still has too many parts`,
+        `${operation}: after ${maxWaitMs / 60_000} minutes the table still has too many parts`,
         error,
       );
     }
     const delayMs = Math.min(backoffMs(state.waits++, Math.random(), FIRST_WAIT_MS), Math.ceil(leftMs));
-    onWait({ reason: "merges", step, delayMs, message: error.message });
+    onWait({ reason: "merges", operation, delayMs, message: error.message });
     await pause(delayMs, retry.signal);
   }
 

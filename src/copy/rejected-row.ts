@@ -50,9 +50,10 @@ export function describeRow({ projectId, type, date, id, traceId }: RowIdentity)
 
 function textAt(block: Block, columnName: string, row: number): RowText | null {
   const column = block.schema.columns.find(({ name }) => name === columnName);
-  for (const { step, index } of column?.steps ?? []) {
-    if (step.kind === "strings") return rowText(stringAt(block.bytes, block.at.start[index] as number, row));
-    if (step.kind !== "lowCardinality") continue;
+  for (const { stream, index } of column?.streams ?? []) {
+    if (stream.kind === "strings")
+      return rowText(stringAt(block.bytes, block.at.start[index] as number, row));
+    if (stream.kind !== "lowCardinality") continue;
     const width = block.at.indexWidth[index] as number;
     const key = block.bytes.readUIntLE((block.at.indexStart[index] as number) + row * width, width);
     return rowText(stringAt(block.bytes, block.at.keysStart[index] as number, key));
@@ -76,7 +77,7 @@ function rowText(bytes: Buffer): RowText {
 /** The day of a DateTime64, which is an Int64 in fractions of a second since 1970, or of a DateTime. */
 function dayAt(block: Block, columnName: string, row: number, serverTimeZone: string): string {
   const column = block.schema.columns.find(({ name }) => name === columnName);
-  const values = column?.steps.find(({ step }) => step.kind === "fixed" && step.width > 1);
+  const values = column?.streams.find(({ stream }) => stream.kind === "fixed" && stream.width > 1);
   if (column === undefined || values === undefined) throw new Error(`Column ${columnName} holds no times`);
   const { name, args } = unwrap(parseTypeName(column.type), "Nullable");
   const literals = args.flatMap((arg) => (isTypeName(arg) ? [] : [arg.literal]));

@@ -170,8 +170,8 @@ export async function countRows(scope: PlanScope, range: KeyRange): Promise<numb
   const condition = rangeCondition(range);
   const sql = `SELECT count() FROM ${scope.table} AS o WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
   const params = { ...condition.params, partition: scope.partition };
-  const step = `Counting the rows of ${scope.table}, ${describeRange(range)}`;
-  return await withRetry(step, scope.retry, async () => {
+  const operation = `Counting the rows of ${scope.table}, ${describeRange(range)}`;
+  return await withRetry(operation, scope.retry, async () => {
     const [row] = await scope.server.allRows({ kind: "count", sql, params }, scope.retry.signal);
     const rows = Number(row?.[0]);
     if (!Number.isSafeInteger(rows)) throw new TransportError("No number came back");

@@ -44,7 +44,7 @@ export function waitOf(event: BackfillEvent, nowMs: number): Wait | null {
     case "quiet":
       return {
         what: "no response from the server",
-        reason: `waiting for ${event.step}`,
+        reason: `waiting for ${event.operation}`,
         untilMs: null,
         sinceMs: nowMs - event.sinceMs,
       };

@@ -52,7 +52,7 @@ const ARRIVAL_MARGIN_MS = 60_000;
 /**
  * Counts what the source holds of the copied ranges (newest versions, not deleted) and compares it with what was read.
  * Of rows that are too many, those that carry a time after the reading of their page are late; any others are missing. A time in the
- * future says nothing of when its row was written. Where a count differs the range is bisected, down to the pages. Rejects with a OperationError, or with the signal's reason.
+ * future says nothing of when its row was written. Where a count differs the range is bisected, down to the pages. Rejects with an OperationError, or with the signal's reason.
  */
 export async function verifyCounts(
   scope: VerificationScope,

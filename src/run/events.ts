@@ -14,7 +14,7 @@ export type BackfillEvent =
   | { readonly kind: "verified"; readonly rows: number; readonly totalRows: number }
   | {
       readonly kind: "retry";
-      readonly step: string;
+      readonly operation: string;
       readonly attempt: number;
       readonly maxRetries: number;
       readonly delayMs: number;
@@ -26,7 +26,7 @@ export type BackfillEvent =
   | {
       readonly kind: "split";
       readonly reason: "size" | "data";
-      readonly step: string;
+      readonly operation: string;
       readonly message: string;
     }
   | { readonly kind: "notice"; readonly message: string }

@@ -10,7 +10,7 @@ export interface ServerClock {
   nowMs(): number;
 }
 
-/** Reads the server's time. Rejects with a OperationError. */
+/** Reads the server's time. Rejects with an OperationError. */
 export async function readServerClock(server: Server, retry: RetryPolicy): Promise<ServerClock> {
   const sql = "SELECT toUnixTimestamp64Milli(now64(3)), timezone()";
   return await withRetry("Reading the server's clock", retry, async () => {

@@ -10,7 +10,7 @@ import { isAccessDenied } from "./preflight/mutations.ts";
  * The events of the month that `SELECT … FINAL` shows in the target: what a later run compares with what it finds. Null where there
  * is nothing to count, as in the engine Null, or where the user may not read the target. It reads the columns of
  * the sorting key of one month, once at the end of a run and once when a finished month is run again.
- * Rejects with a OperationError.
+ * Rejects with an OperationError.
  */
 export async function countTargetRows(
   server: Server,

@@ -54,8 +54,10 @@ export class PageWorker {
       case "loadTraces": {
         const loading = need(this.#loading);
         const writer = need(this.#segments);
-        const step = `Loading traces from ${loading.scope.table}, ${describeTraceRange(request.argument)}`;
-        await withRetry(step, this.#retryPolicy(), () => this.#loadTraces(loading, request.argument, writer));
+        const operation = `Loading traces from ${loading.scope.table}, ${describeTraceRange(request.argument)}`;
+        await withRetry(operation, this.#retryPolicy(), () =>
+          this.#loadTraces(loading, request.argument, writer),
+        );
         return undefined;
       }
       case "takeTraces":

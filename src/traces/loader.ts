@@ -1,5 +1,5 @@
 import type { BufferPool } from "../bytes/buffer-pool.ts";
-import { stepOf } from "../clickhouse/native/block.ts";
+import { streamOf } from "../clickhouse/native/block.ts";
 import { selectBlocks } from "../clickhouse/select-blocks.ts";
 import type { Server } from "../clickhouse/server.ts";
 import type { SelectItem } from "../mapping/resolve.ts";
@@ -52,8 +52,8 @@ export async function applyDeletions(loading: TraceLoading, store: TraceStore): 
   const { server, scope, buffers, signal } = loading;
   const statement = traceDeletionsStatement(scope);
   for await (const { schema, at, bytes, rows } of selectBlocks(server, statement, buffers, signal)) {
-    const keys = at.start[stepOf(schema, TRACE_HELPER.key, "fixed")] as number;
-    const eventTs = at.start[stepOf(schema, TRACE_HELPER.eventTs, "fixed")] as number;
+    const keys = at.start[streamOf(schema, TRACE_HELPER.key, "fixed")] as number;
+    const eventTs = at.start[streamOf(schema, TRACE_HELPER.eventTs, "fixed")] as number;
     for (let row = 0; row < rows; row++) store.delete(bytes, keys + row * KEY_BYTES, eventTs + row * 8);
     buffers.release(bytes);
   }

@@ -1,8 +1,8 @@
 import { ByteWriter } from "../bytes/byte-writer.ts";
 import { readVarint } from "../bytes/varint.ts";
-import { type Block, stepOf } from "../clickhouse/native/block.ts";
+import { type Block, streamOf } from "../clickhouse/native/block.ts";
 import { KeyDictionary } from "../clickhouse/native/key-dictionary.ts";
-import type { Step } from "../clickhouse/native/layout.ts";
+import type { ColumnStream } from "../clickhouse/native/layout.ts";
 import { EMBED, embedOf } from "../json/json-string.ts";
 import { JSON_COLUMN_KEEPS, type KeptJson } from "../json/kept-json.ts";
 import { KeyCollector } from "./key-collector.ts";
@@ -79,7 +79,7 @@ export class SegmentWriter {
   /** Adds the traces of a block; returns the bytes that their records take. */
   append(block: Block): number {
     const columns = new TraceBlock(block);
-    this.#dictionary.loadStep(block, columns.metadataKeys);
+    this.#dictionary.loadStream(block, columns.metadataKeys);
     const keyCount = this.#dictionary.count;
     if (this.#rowOfKey.length < keyCount) {
       this.#rowOfKey = new Int32Array(keyCount * 2);
@@ -198,7 +198,7 @@ class TraceBlock {
   readonly keys: number;
   readonly dates: number;
   readonly eventTs: number;
-  /** Index of the step of the metadata's keys. */
+  /** Index of the stream of the metadata's keys. */
   readonly metadataKeys: number;
   readonly stringAt: number[];
   nextTag = 0;
@@ -213,8 +213,8 @@ class TraceBlock {
 
   constructor(block: Block) {
     const { schema, at } = block;
-    const start = (name: string, kind: Step["kind"]): number =>
-      at.start[stepOf(schema, name, kind)] as number;
+    const start = (name: string, kind: ColumnStream["kind"]): number =>
+      at.start[streamOf(schema, name, kind)] as number;
     this.block = block;
     this.keys = start(TRACE_HELPER.key, "fixed");
     this.dates = start(TRACE_HELPER.date, "fixed");
@@ -223,7 +223,7 @@ class TraceBlock {
     this.#tagOffsets = start("tags", "offsets");
     this.tagAt = start("tags", "strings");
     this.#entryOffsets = start("metadata", "offsets");
-    this.metadataKeys = stepOf(schema, "metadata", "lowCardinality");
+    this.metadataKeys = streamOf(schema, "metadata", "lowCardinality");
     this.valueAt = start("metadata", "strings");
     this.#public = start("public", "fixed");
     this.#bookmarked = start("bookmarked", "fixed");

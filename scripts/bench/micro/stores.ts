@@ -1,4 +1,4 @@
-import { type Block, stepOf } from "../../../src/clickhouse/native/block.ts";
+import { type Block, streamOf } from "../../../src/clickhouse/native/block.ts";
 import { TRACE_HELPER } from "../../../src/traces/queries.ts";
 import { KEY_BYTES } from "../../../src/traces/record.ts";
 import { SegmentWriter } from "../../../src/traces/segment-writer.ts";
@@ -34,7 +34,7 @@ export function largeStore(blocks: readonly Block[], count: number): FilledStore
   let writeMs = 0;
   while (next < count) {
     for (const block of blocks) {
-      const keys = block.at.start[stepOf(block.schema, TRACE_HELPER.key, "fixed")] as number;
+      const keys = block.at.start[streamOf(block.schema, TRACE_HELPER.key, "fixed")] as number;
       for (let row = 0; row < block.rows; row++) writeKey(block.bytes, keys + row * KEY_BYTES, next++);
       const started = performance.now();
       recordBytes += writer.append(block);

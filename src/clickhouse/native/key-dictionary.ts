@@ -29,9 +29,9 @@ export class KeyDictionary {
     return this.#count;
   }
 
-  /** Takes the keys of a `LowCardinality(String)` step of the block, which stays in use until the next load. */
-  loadStep(block: Block, step: number): void {
-    this.load(block.bytes, block.at.keysStart[step] as number, block.at.keyCount[step] as number);
+  /** Takes the keys of a `LowCardinality(String)` stream of the block, which stays in use until the next load. */
+  loadStream(block: Block, stream: number): void {
+    this.load(block.bytes, block.at.keysStart[stream] as number, block.at.keyCount[stream] as number);
   }
 
   /** Takes the `count` keys that follow each other from `start` on, in place of those before. */
@@ -57,10 +57,10 @@ export class KeyDictionary {
     }
   }
 
-  /** Reads index number `i` of a step whose dictionary this is; throws when it is none of the keys. */
-  keyAt(block: Block, step: number, i: number): number {
-    const width = block.at.indexWidth[step] as number;
-    const at = (block.at.indexStart[step] as number) + i * width;
+  /** Reads index number `i` of a stream whose dictionary this is; throws when it is none of the keys. */
+  keyAt(block: Block, stream: number, i: number): number {
+    const width = block.at.indexWidth[stream] as number;
+    const at = (block.at.indexStart[stream] as number) + i * width;
     const bytes = block.bytes;
     let key = bytes[at] as number;
     if (width > 1) key |= (bytes[at + 1] as number) << 8;

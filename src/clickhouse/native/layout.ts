@@ -2,9 +2,9 @@ import { isTypeName, parseTypeName, type TypeName } from "./type-name.ts";
 
 /**
  * One run of bytes of a column, in wire order. `level` is the nesting depth whose number of values it holds: level 0 has
- * as many as the block has rows, and every `offsets` step says how many the next level has.
+ * as many as the block has rows, and every `offsets` stream says how many the next level has.
  */
-export type Step =
+export type ColumnStream =
   /** u64 1, in front of the whole column, once for every LowCardinality type in it. */
   | { readonly kind: "version" }
   | { readonly kind: "fixed"; readonly level: number; readonly width: number }
@@ -15,12 +15,12 @@ export type Step =
 
 /** How the values of a type are laid out in a Native block. */
 export interface ColumnLayout {
-  readonly steps: readonly Step[];
+  readonly streams: readonly ColumnStream[];
   /** The number of nesting levels, at least 1. */
   readonly levels: number;
 }
 
-const VERSION_STEP: Step = { kind: "version" };
+const VERSION_STREAM: ColumnStream = { kind: "version" };
 
 /** Bytes per value of the types whose values have a fixed size. */
 const FIXED_WIDTH_BYTES: Readonly<Record<string, number>> = {
@@ -63,43 +63,49 @@ const FIXED_WIDTH_BYTES: Readonly<Record<string, number>> = {
  * The format: https://clickhouse.com/docs/interfaces/formats/Native, and ClickHouse's `src/DataTypes/Serializations`.
  */
 export function layoutOf(typeName: string): ColumnLayout {
-  const steps: Step[] = [];
-  const levels = addSteps(parseTypeName(typeName), typeName, 0, 1, steps);
-  const versions = steps.filter((step) => step.kind === "lowCardinality").map(() => VERSION_STEP);
-  return { steps: [...versions, ...steps], levels };
+  const streams: ColumnStream[] = [];
+  const levels = addStreams(parseTypeName(typeName), typeName, 0, 1, streams);
+  const versions = streams.filter((stream) => stream.kind === "lowCardinality").map(() => VERSION_STREAM);
+  return { streams: [...versions, ...streams], levels };
 }
 
-/** Appends the steps of `type` at `level` and returns the number of levels used so far. */
-function addSteps(type: TypeName, typeName: string, level: number, levels: number, steps: Step[]): number {
+/** Appends the streams of `type` at `level` and returns the number of levels used so far. */
+function addStreams(
+  type: TypeName,
+  typeName: string,
+  level: number,
+  levels: number,
+  streams: ColumnStream[],
+): number {
   const [first, second] = type.args;
   switch (type.name) {
     case "String":
-      steps.push({ kind: "strings", level });
+      streams.push({ kind: "strings", level });
       return levels;
     case "Nullable":
       if (!isTypeName(first)) break;
-      steps.push({ kind: "fixed", level, width: 1 });
-      return addSteps(first, typeName, level, levels, steps);
+      streams.push({ kind: "fixed", level, width: 1 });
+      return addStreams(first, typeName, level, levels, streams);
     case "LowCardinality":
       // The keys of any other type are not strings; Langfuse has none.
       if (!isTypeName(first) || (first.name !== "String" && !isNullableString(first))) break;
-      steps.push({ kind: "lowCardinality", level });
+      streams.push({ kind: "lowCardinality", level });
       return levels;
     case "Array":
       if (!isTypeName(first)) break;
-      steps.push({ kind: "offsets", level, child: levels });
-      return addSteps(first, typeName, levels, levels + 1, steps);
+      streams.push({ kind: "offsets", level, child: levels });
+      return addStreams(first, typeName, levels, levels + 1, streams);
     case "Map": {
       if (!isTypeName(first) || !isTypeName(second)) break;
       const entries = levels;
-      steps.push({ kind: "offsets", level, child: entries });
-      const levelsAfterKeys = addSteps(first, typeName, entries, levels + 1, steps);
-      return addSteps(second, typeName, entries, levelsAfterKeys, steps);
+      streams.push({ kind: "offsets", level, child: entries });
+      const levelsAfterKeys = addStreams(first, typeName, entries, levels + 1, streams);
+      return addStreams(second, typeName, entries, levelsAfterKeys, streams);
     }
     default: {
       const width = fixedWidthBytes(type);
       if (width === undefined) break;
-      steps.push({ kind: "fixed", level, width });
+      streams.push({ kind: "fixed", level, width });
       return levels;
     }
   }

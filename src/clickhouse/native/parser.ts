@@ -3,12 +3,12 @@ import {
   type Block,
   type BlockColumn,
   type BlockSchema,
-  type IndexedStep,
+  type IndexedStream,
   STRINGS_PER_MARK,
-  StepPositions,
+  StreamPositions,
 } from "./block.ts";
 import { NativeFormatError } from "./format-error.ts";
-import { layoutOf, type Step } from "./layout.ts";
+import { type ColumnStream, layoutOf } from "./layout.ts";
 
 /** No block may be larger: positions are 32-bit integers, and servers send none near it when small blocks are requested. */
 export const MAX_BLOCK_BYTES = 2 ** 30;
@@ -40,7 +40,7 @@ export function* parseBlock(cursor: ParseCursor, schema: BlockSchema | null): Ge
   }
   const rows = yield* readCount(cursor, MAX_VALUES, "rows");
   if (schema !== null) {
-    const at = new StepPositions(schema.stepCount);
+    const at = new StreamPositions(schema.streamCount);
     for (const column of schema.columns) {
       yield* expectHeader(cursor, column);
       yield* findColumn(cursor, column, rows, at);
@@ -57,17 +57,17 @@ function* parseFirstBlock(
   rows: number,
 ): Generator<number, Block, void> {
   const columns: BlockColumn[] = [];
-  let at = new StepPositions(0);
+  let at = new StreamPositions(0);
   for (let i = 0; i < columnCount; i++) {
-    const column = yield* readHeader(cursor, at.steps);
+    const column = yield* readHeader(cursor, at.streams);
     columns.push(column);
-    at = at.extended(column.steps.length);
+    at = at.extended(column.streams.length);
     yield* findColumn(cursor, column, rows, at);
   }
-  return { schema: { columns, stepCount: at.steps }, bytes: cursor.bytes, rows, at };
+  return { schema: { columns, streamCount: at.streams }, bytes: cursor.bytes, rows, at };
 }
 
-function* readHeader(cursor: ParseCursor, firstStep: number): Generator<number, BlockColumn, void> {
+function* readHeader(cursor: ParseCursor, firstStream: number): Generator<number, BlockColumn, void> {
   const start = cursor.position;
   const name = yield* readText(cursor);
   const type = yield* readText(cursor);
@@ -78,8 +78,8 @@ function* readHeader(cursor: ParseCursor, firstStep: number): Generator<number, 
   } catch (error) {
     throw new NativeFormatError(`Column ${JSON.stringify(name)}: ${(error as Error).message}`);
   }
-  const steps: IndexedStep[] = layout.steps.map((step, i) => ({ step, index: firstStep + i }));
-  return { name, type, layout, steps, headerBytes };
+  const streams: IndexedStream[] = layout.streams.map((stream, i) => ({ stream, index: firstStream + i }));
+  return { name, type, layout, streams, headerBytes };
 }
 
 function* expectHeader(cursor: ParseCursor, column: BlockColumn): Generator<number, void, void> {
@@ -98,34 +98,34 @@ function* findColumn(
   cursor: ParseCursor,
   column: BlockColumn,
   rows: number,
-  at: StepPositions,
+  at: StreamPositions,
 ): Generator<number, void, void> {
   const counts = new Array<number>(column.layout.levels).fill(0);
   counts[0] = rows;
-  for (const { step, index } of column.steps) {
+  for (const { stream, index } of column.streams) {
     at.start[index] = cursor.position;
-    yield* findStep(cursor, step, index, counts, at);
+    yield* findStream(cursor, stream, index, counts, at);
     at.end[index] = cursor.position;
   }
 }
 
-function* findStep(
+function* findStream(
   cursor: ParseCursor,
-  step: Step,
+  stream: ColumnStream,
   index: number,
   counts: number[],
-  at: StepPositions,
+  at: StreamPositions,
 ): Generator<number, void, void> {
-  if (step.kind === "version") {
+  if (stream.kind === "version") {
     const version = yield* readUInt64(cursor);
     if (version !== 1) throw new NativeFormatError(`LowCardinality version ${version}, expected 1`);
     return;
   }
-  const count = counts[step.level] as number;
+  const count = counts[stream.level] as number;
   at.count[index] = count;
-  switch (step.kind) {
+  switch (stream.kind) {
     case "fixed":
-      yield* skip(cursor, count * step.width);
+      yield* skip(cursor, count * stream.width);
       return;
     case "strings":
       at.marks[index] = yield* markStrings(cursor, count);
@@ -133,7 +133,7 @@ function* findStep(
     case "offsets": {
       const start = cursor.position;
       yield* skip(cursor, count * 8);
-      counts[step.child] = lastOffset(cursor.bytes, start, count);
+      counts[stream.child] = lastOffset(cursor.bytes, start, count);
       return;
     }
     case "lowCardinality":
@@ -150,7 +150,7 @@ function* findLowCardinality(
   cursor: ParseCursor,
   index: number,
   count: number,
-  at: StepPositions,
+  at: StreamPositions,
 ): Generator<number, void, void> {
   const flags = yield* readUInt64(cursor);
   const widthCode = flags - LOW_CARDINALITY_FLAGS;

@@ -1,6 +1,6 @@
 import type { Scratch } from "../../bytes/scratch.ts";
 import { readVarint } from "../../bytes/varint.ts";
-import { type Block, type BlockColumn, type IndexedStep, STRINGS_PER_MARK } from "./block.ts";
+import { type Block, type BlockColumn, type IndexedStream, STRINGS_PER_MARK } from "./block.ts";
 import { NativeFormatError } from "./format-error.ts";
 import { LOW_CARDINALITY_FLAGS } from "./parser.ts";
 
@@ -32,40 +32,40 @@ export function appendColumn(
 ): void {
   const ranges: ValueRange[][] = slices.map((slice) => [{ from: slice.from, to: slice.to }]);
   const column = columnOf(slices[0] as BlockSlice, columnIndex);
-  column.steps.forEach((_, stepIndex) => {
-    appendStep(parts, slices, ranges, columnIndex, stepIndex, scratch);
+  column.streams.forEach((_, streamIndex) => {
+    appendStream(parts, slices, ranges, columnIndex, streamIndex, scratch);
   });
 }
 
 const LOW_CARDINALITY_VERSION = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
 
-function appendStep(
+function appendStream(
   parts: Buffer[],
   slices: readonly BlockSlice[],
   ranges: readonly ValueRange[][],
   columnIndex: number,
-  stepIndex: number,
+  streamIndex: number,
   scratch: Scratch,
 ): void {
   // The blocks' schemas are equal, but each response has its own, so every slice looks up its own column stream.
-  const stepOf = (i: number): IndexedStep =>
-    columnOf(slices[i] as BlockSlice, columnIndex).steps[stepIndex] as IndexedStep;
-  const { step } = stepOf(0);
-  switch (step.kind) {
+  const streamOf = (i: number): IndexedStream =>
+    columnOf(slices[i] as BlockSlice, columnIndex).streams[streamIndex] as IndexedStream;
+  const { stream } = streamOf(0);
+  switch (stream.kind) {
     case "version":
       parts.push(LOW_CARDINALITY_VERSION);
       return;
     case "fixed":
       slices.forEach(({ block }, i) => {
-        const { from, to } = rangeOf(ranges, i, step.level);
-        const start = block.at.start[stepOf(i).index] as number;
-        push(parts, block.bytes, start + from * step.width, start + to * step.width);
+        const { from, to } = rangeOf(ranges, i, stream.level);
+        const start = block.at.start[streamOf(i).index] as number;
+        push(parts, block.bytes, start + from * stream.width, start + to * stream.width);
       });
       return;
     case "strings":
       slices.forEach(({ block }, i) => {
-        const { from, to } = rangeOf(ranges, i, step.level);
-        const { index } = stepOf(i);
+        const { from, to } = rangeOf(ranges, i, stream.level);
+        const { index } = streamOf(i);
         const start = seekString(block, index, from);
         push(parts, block.bytes, start, seekString(block, index, to));
       });
@@ -73,11 +73,11 @@ function appendStep(
     case "offsets": {
       let elements = 0;
       slices.forEach(({ block }, i) => {
-        const range = rangeOf(ranges, i, step.level);
-        const start = block.at.start[stepOf(i).index] as number;
+        const range = rangeOf(ranges, i, stream.level);
+        const start = block.at.start[streamOf(i).index] as number;
         const first = range.from === 0 ? 0 : readOffset(block.bytes, start, range.from - 1);
         const end = range.to === 0 ? 0 : readOffset(block.bytes, start, range.to - 1);
-        (ranges[i] as ValueRange[])[step.child] = { from: first, to: end };
+        (ranges[i] as ValueRange[])[stream.child] = { from: first, to: end };
         if (elements === first) push(parts, block.bytes, start + range.from * 8, start + range.to * 8);
         else parts.push(shiftedOffsets(block.bytes, start, range, elements - first, scratch));
         elements += end - first;
@@ -86,8 +86,8 @@ function appendStep(
     }
     case "lowCardinality": {
       const dictionaries = slices.flatMap((slice, i) => {
-        const range = rangeOf(ranges, i, step.level);
-        return range.from === range.to ? [] : [{ block: slice.block, index: stepOf(i).index, range }];
+        const range = rangeOf(ranges, i, stream.level);
+        return range.from === range.to ? [] : [{ block: slice.block, index: streamOf(i).index, range }];
       });
       appendLowCardinality(parts, dictionaries, scratch);
       return;
@@ -187,7 +187,7 @@ function secondKey(block: Block, index: number): number {
   return cursor.position + length;
 }
 
-/** Where value `value` of a step of strings begins; the end of the step for the value after the last. */
+/** Where value `value` of a stream of strings begins; the end of the stream for the value after the last. */
 function seekString({ at, bytes }: Block, index: number, value: number): number {
   if (value === at.count[index]) return at.end[index] as number;
   const mark = Math.floor(value / STRINGS_PER_MARK);

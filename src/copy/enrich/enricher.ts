@@ -1,18 +1,18 @@
 import type { ByteWriter } from "../../bytes/byte-writer.ts";
 import { readVarint } from "../../bytes/varint.ts";
-import { type Block, type BlockSchema, stepOf } from "../../clickhouse/native/block.ts";
-import type { Step } from "../../clickhouse/native/layout.ts";
+import { type Block, type BlockSchema, streamOf } from "../../clickhouse/native/block.ts";
+import type { ColumnStream } from "../../clickhouse/native/layout.ts";
 import type { BlockSlice } from "../../clickhouse/native/slice.ts";
 import { HELPER } from "../../mapping/resolve.ts";
 import { FLAG_BOOKMARKED, FLAG_PUBLIC, KEY_BYTES, RECORD } from "../../traces/record.ts";
 import type { TraceStore } from "../../traces/store.ts";
 import type { DerivedColumns } from "./derived-columns.ts";
-import { MetadataMerger, type MetadataSteps, type TraceMetadata } from "./metadata-merger.ts";
+import { MetadataMerger, type MetadataStreams, type TraceMetadata } from "./metadata-merger.ts";
 
-/** Where the helper columns of an observations query are among the steps of its blocks; -1: not selected. */
-interface HelperSteps {
+/** Where the helper columns of an observations query are among the streams of its blocks; -1: not selected. */
+interface HelperStreams {
   readonly traceKey: number;
-  readonly metadata: MetadataSteps;
+  readonly metadata: MetadataStreams;
   readonly ownVersion: number;
   readonly parentIsEmpty: number;
 }
@@ -35,7 +35,7 @@ export class Enricher {
   /** The traces' addresses of the rows at hand. */
   #addresses = new Int32Array(0);
   #schema: BlockSchema | null = null;
-  #steps: HelperSteps | null = null;
+  #streams: HelperStreams | null = null;
   #block: Block | null = null;
   /** The row that follows those that were given last, and where its own version stands. */
   #nextRow = 0;
@@ -55,7 +55,7 @@ export class Enricher {
     this.#nextRow = slice.to;
     this.#merger.beginBatch();
     const { bytes } = slice.block;
-    const { traceKey, parentIsEmpty } = this.#steps as HelperSteps;
+    const { traceKey, parentIsEmpty } = this.#streams as HelperStreams;
     const keysStart = slice.block.at.start[traceKey] as number;
     const parentsStart = parentIsEmpty < 0 ? -1 : (slice.block.at.start[parentIsEmpty] as number);
     this.#withoutTrace = 0;
@@ -86,10 +86,10 @@ export class Enricher {
 
   #begin(block: Block, withJson: boolean): void {
     if (block.schema !== this.#schema) {
-      this.#steps = helperSteps(block.schema);
+      this.#streams = helperStreams(block.schema);
       this.#schema = block.schema;
     }
-    const { metadata, ownVersion } = this.#steps as HelperSteps;
+    const { metadata, ownVersion } = this.#streams as HelperStreams;
     this.#merger.begin(block, metadata, withJson);
     this.#ownVersionAt = ownVersion < 0 ? 0 : (block.at.start[ownVersion] as number);
     this.#block = block;
@@ -166,15 +166,15 @@ export class Enricher {
   }
 }
 
-function helperSteps(schema: BlockSchema): HelperSteps {
-  const optional = (name: string, kind: Step["kind"]): number =>
-    schema.columns.some((column) => column.name === name) ? stepOf(schema, name, kind) : -1;
+function helperStreams(schema: BlockSchema): HelperStreams {
+  const optional = (name: string, kind: ColumnStream["kind"]): number =>
+    schema.columns.some((column) => column.name === name) ? streamOf(schema, name, kind) : -1;
   return {
-    traceKey: stepOf(schema, HELPER.traceKey, "fixed"),
+    traceKey: streamOf(schema, HELPER.traceKey, "fixed"),
     metadata: {
-      offsets: stepOf(schema, HELPER.metadata, "offsets"),
-      keys: stepOf(schema, HELPER.metadata, "lowCardinality"),
-      values: stepOf(schema, HELPER.metadata, "strings"),
+      offsets: streamOf(schema, HELPER.metadata, "offsets"),
+      keys: streamOf(schema, HELPER.metadata, "lowCardinality"),
+      values: streamOf(schema, HELPER.metadata, "strings"),
     },
     ownVersion: optional(HELPER.ownVersion, "strings"),
     parentIsEmpty: optional(HELPER.parentIsEmpty, "fixed"),

@@ -16,8 +16,8 @@ const CLOSE_BRACKET = 0x5d;
 /** Rows are numbered up to here before the notes of rows are cleared and the numbers start again. */
 const MAX_ROW = 2 ** 31 - 1;
 
-/** Where the steps of the observations' metadata, a Map(LowCardinality(String), String), are in a block. */
-export interface MetadataSteps {
+/** Where the streams of the observations' metadata, a Map(LowCardinality(String), String), are in a block. */
+export interface MetadataStreams {
   readonly offsets: number;
   readonly keys: number;
   readonly values: number;
@@ -61,7 +61,7 @@ export class MetadataMerger {
   readonly #blockPaths = new KeyPaths();
   readonly #tracePaths = new KeyPaths();
   #block: Block | null = null;
-  #steps: MetadataSteps = { offsets: 0, keys: 0, values: 0 };
+  #streams: MetadataStreams = { offsets: 0, keys: 0, values: 0 };
   /** The next entry of the block and where its value stands. */
   #entry = 0;
   #valueAt = 0;
@@ -77,13 +77,13 @@ export class MetadataMerger {
   }
 
   /** Turns to the first row of a block. */
-  begin(block: Block, steps: MetadataSteps, withJson: boolean): void {
+  begin(block: Block, streams: MetadataStreams, withJson: boolean): void {
     const keys = this.#blockKeys;
     this.#block = block;
-    this.#steps = steps;
+    this.#streams = streams;
     this.#entry = 0;
-    this.#valueAt = block.at.start[steps.values] as number;
-    keys.loadStep(block, steps.keys);
+    this.#valueAt = block.at.start[streams.values] as number;
+    keys.loadStream(block, streams.keys);
     if (this.#traceKeyOf.length < keys.count) {
       this.#traceKeyOf = new Int32Array(keys.count * 2);
       this.#rowOfBlockKey = new Int32Array(keys.count * 2);
@@ -106,7 +106,7 @@ export class MetadataMerger {
   /** Passes over the rows of the block before row `row`. */
   passTo(row: number): void {
     const block = this.#block as Block;
-    const entriesAt = block.at.start[this.#steps.offsets] as number;
+    const entriesAt = block.at.start[this.#streams.offsets] as number;
     const end = row === 0 ? 0 : block.bytes.readUInt32LE(entriesAt + (row - 1) * 8);
     const cursor = this.#cursor;
     cursor.position = this.#valueAt;
@@ -148,13 +148,13 @@ export class MetadataMerger {
     const { bytes } = block;
     const keys = this.#blockKeys;
     const names = out.names?.elements;
-    const end = bytes.readUInt32LE((block.at.start[this.#steps.offsets] as number) + row * 8);
+    const end = bytes.readUInt32LE((block.at.start[this.#streams.offsets] as number) + row * 8);
     const first = this.#entry;
     const valuesStart = this.#valueAt;
     const cursor = this.#cursor;
     let at = valuesStart;
     for (let entry = first; entry < end; entry++) {
-      const key = keys.keyAt(block, this.#steps.keys, entry);
+      const key = keys.keyAt(block, this.#streams.keys, entry);
       names?.copy(bytes, keys.wireStart[key] as number, keys.end[key] as number);
       cursor.position = at;
       const length = readVarint(bytes, cursor);

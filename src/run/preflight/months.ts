@@ -9,16 +9,16 @@ export interface Month {
   readonly rows: number;
 }
 
-/** The partitions that a table has, the newest first. Rejects with a OperationError. */
+/** The partitions that a table has, the newest first. Rejects with an OperationError. */
 export async function monthsOf(
   server: Server,
   database: string,
   table: string,
   retry: RetryPolicy,
 ): Promise<Month[]> {
-  const step = `Listing the months of ${table}`;
+  const operation = `Listing the months of ${table}`;
   const read = async (sql: string): Promise<Month[]> => {
-    const rows = await withRetry(step, retry, () =>
+    const rows = await withRetry(operation, retry, () =>
       server.allRows({ sql, params: { database, table } }, retry.signal),
     );
     return rows.map(([partition, count]) => ({ partition: String(partition), rows: Number(count) }));

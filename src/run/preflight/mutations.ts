@@ -46,7 +46,7 @@ export async function unfinishedMutations(
   }
 }
 
-/** Whether a step failed for want of a right. */
+/** Whether an operation failed for want of a right. */
 export function isAccessDenied(error: unknown): boolean {
   return (
     error instanceof OperationError &&

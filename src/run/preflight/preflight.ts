@@ -185,7 +185,7 @@ async function waitForReplicas(
 /** Checks again and again, with growing pauses, until nothing is left to wait for. */
 async function waitUntilNone(
   reason: WaitNotice["reason"],
-  step: string,
+  operation: string,
   maxWaitMs: number,
   retry: RetryPolicy,
   { onWait }: PreflightListener,
@@ -198,11 +198,13 @@ async function waitUntilNone(
     const leftMs = maxWaitMs - (performance.now() - sinceMs);
     if (leftMs <= 0) {
       throw new RunError(
-        [`${step}: after ${minutes(maxWaitMs)} there still are some`, ...left, ADVICE[reason]].join("\n"),
+        [`${operation}: after ${minutes(maxWaitMs)} there still are some`, ...left, ADVICE[reason]].join(
+          "\n",
+        ),
       );
     }
     const delayMs = Math.min(backoffMs(pauses, Math.random(), FIRST_WAIT_MS), Math.ceil(leftMs));
-    onWait({ reason, step, delayMs, message: left.join("; ") });
+    onWait({ reason, operation, delayMs, message: left.join("; ") });
     await pause(delayMs, retry.signal);
   }
 }

@@ -20,7 +20,7 @@ const NOT_SHOWN: ReadonlySet<number> = new Set([
 
 /**
  * The row policies on tables that apply to this user, by name or by an enabled role; none where the user may not see them.
- * Rejects with a OperationError.
+ * Rejects with an OperationError.
  */
 export async function rowPolicies(
   server: Server,

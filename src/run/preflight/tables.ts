@@ -26,7 +26,7 @@ export interface TableFindings {
 
 /**
  * Looks whether the tables are there, with engines and keys that repeated inserts and FINAL can rely on and with the columns and
- * types that the mapping needs, and applies the mapping to them. Rejects with a OperationError where the server cannot be queried.
+ * types that the mapping needs, and applies the mapping to them. Rejects with an OperationError where the server cannot be queried.
  */
 export async function inspectTables(
   server: Server,

@@ -22,7 +22,7 @@ describe("waitForMerges", () => {
       return "stored";
     });
     expect(result).toBe("stored");
-    expect(notices.map(({ step, message }) => [step, message])).toEqual([
+    expect(notices.map(({ operation, message }) => [operation, message])).toEqual([
       ["Inserting", "Too many parts (301)"],
     ]);
     expect(notices[0]?.delayMs).toBeLessThanOrEqual(400);

@@ -63,10 +63,15 @@ describe("withRetry", () => {
     });
     expect(result).toBe("response");
     expect(
-      notices.map(({ step, attempt, maxRetries, message }) => ({ step, attempt, maxRetries, message })),
+      notices.map(({ operation, attempt, maxRetries, message }) => ({
+        operation,
+        attempt,
+        maxRetries,
+        message,
+      })),
     ).toEqual([
-      { step: "Asking", attempt: 1, maxRetries: 2, message: "attempt 1" },
-      { step: "Asking", attempt: 2, maxRetries: 2, message: "attempt 2" },
+      { operation: "Asking", attempt: 1, maxRetries: 2, message: "attempt 1" },
+      { operation: "Asking", attempt: 2, maxRetries: 2, message: "attempt 2" },
     ]);
   });
 
@@ -92,7 +97,7 @@ describe("withRetry", () => {
     expect(notices).toEqual([]);
   });
 
-  test("leaves a failed step within a step as it is", async () => {
+  test("leaves a failed operation within an operation as it is", async () => {
     let attempts = 0;
     const failed = withRetry("Outer", policy(5).policy, () =>
       withRetry("Inner", policy(0).policy, async () => {

@@ -80,7 +80,7 @@ describe("an exception in the midst of a response is found", () => {
         new BufferPool(0),
         NEVER,
       )) {
-        expect(bytes.subarray(0, at.end[at.steps - 1]).includes("Code: ")).toBe(false);
+        expect(bytes.subarray(0, at.end[at.streams - 1]).includes("Code: ")).toBe(false);
         seen.push(rows);
       }
     };

@@ -29,8 +29,8 @@ export function assembleOne(bytes: Uint8Array): Block {
 
 /** The data of a column as the whole block has it. */
 export function columnData(block: Block, column: number): Buffer {
-  const steps = block.schema.columns[column]?.steps ?? [];
-  const [first, last] = [steps[0], steps.at(-1)];
+  const streams = block.schema.columns[column]?.streams ?? [];
+  const [first, last] = [streams[0], streams.at(-1)];
   if (first === undefined || last === undefined) throw new Error(`No column ${column}`);
   return block.bytes.subarray(block.at.start[first.index], block.at.end[last.index]);
 }

@@ -79,10 +79,10 @@ describe("layoutOf", () => {
     ["Array(Array(UInt8))", ["offsets 0", "offsets 1", "fixed 2"]],
   ] as const) {
     test(`of ${type}`, () => {
-      const steps = layoutOf(type).steps.map((step) =>
-        step.kind === "version" ? step.kind : `${step.kind} ${step.level}`,
+      const streams = layoutOf(type).streams.map((stream) =>
+        stream.kind === "version" ? stream.kind : `${stream.kind} ${stream.level}`,
       );
-      expect(steps).toEqual([...kinds]);
+      expect(streams).toEqual([...kinds]);
     });
   }
 
@@ -96,7 +96,7 @@ describe("layoutOf", () => {
     ["Enum16('a' = 1)", 2],
   ] as const) {
     test(`${type} has ${width} bytes a value`, () => {
-      expect(layoutOf(type).steps).toEqual([{ kind: "fixed", level: 0, width }]);
+      expect(layoutOf(type).streams).toEqual([{ kind: "fixed", level: 0, width }]);
     });
   }
 

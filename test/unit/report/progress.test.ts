@@ -119,7 +119,7 @@ describe("the position", () => {
 describe("a wait", () => {
   const retry = (delayMs: number): BackfillEvent => ({
     kind: "retry",
-    step: "Copying",
+    operation: "Copying",
     attempt: 2,
     maxRetries: 3,
     delayMs,
@@ -128,7 +128,7 @@ describe("a wait", () => {
   const merges = (delayMs: number): BackfillEvent => ({
     kind: "wait",
     reason: "merges",
-    step: "Inserting",
+    operation: "Inserting",
     delayMs,
     message: "too many parts",
   });
@@ -159,7 +159,7 @@ describe("a wait", () => {
   });
 
   test("for a silent server lasts until it responds", () => {
-    const quiet: BackfillEvent = { kind: "quiet", step: "traces", sinceMs: 20_000, limitMs: 300_000 };
+    const quiet: BackfillEvent = { kind: "quiet", operation: "traces", sinceMs: 20_000, limitMs: 300_000 };
     expect(snapshotAfter([...begun, [25_000, quiet]], 30_000).waiting).toEqual({
       what: "no response from the server",
       reason: "waiting for traces",
