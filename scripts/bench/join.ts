@@ -5,11 +5,11 @@
  */
 
 import { Server } from "../../src/clickhouse/server.ts";
-import { readServerSettings } from "../../src/clickhouse/settings/server-settings.ts";
+import { readServerSettings } from "../../src/clickhouse/settings/read-server-settings.ts";
 import { statementSettings } from "../../src/clickhouse/settings/statement-settings.ts";
 import { identifier, qualifiedTable } from "../../src/clickhouse/sql.ts";
 import { referenceStatement } from "../../src/mapping/reference-sql.ts";
-import type { ResolvedMapping } from "../../src/mapping/resolve.ts";
+import type { ResolvedMapping } from "../../src/mapping/resolve-mapping.ts";
 import { checkTables } from "../../src/run/preflight/preflight.ts";
 import { windowDates } from "../../src/traces/queries.ts";
 import { runOptions } from "../testbed/run-options.ts";

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import { type ClickHouseClient, createClient } from "@clickhouse/client";
 import { type QuerySettings, Server } from "../../src/clickhouse/server.ts";
-import { readServerSettings } from "../../src/clickhouse/settings/server-settings.ts";
+import { readServerSettings } from "../../src/clickhouse/settings/read-server-settings.ts";
 import { statementSettings, withPreferred } from "../../src/clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../../src/clickhouse/sql.ts";
 import { WHOLE_KEY_SPACE } from "../../src/plan/key-range.ts";

@@ -1,6 +1,6 @@
 import { qualifiedTable } from "../../src/clickhouse/sql.ts";
 import { referenceStatement } from "../../src/mapping/reference-sql.ts";
-import { resolveMapping, type TableShape } from "../../src/mapping/resolve.ts";
+import { resolveMapping, type TableShape } from "../../src/mapping/resolve-mapping.ts";
 import { windowDates } from "../../src/traces/queries.ts";
 import { dataStatements } from "../demo/data.ts";
 import { compareTables, describeComparison } from "../testbed/compare.ts";

@@ -1,4 +1,4 @@
-import type { BackfillOptions } from "../../src/run/options.ts";
+import type { BackfillOptions } from "../../src/run/backfill-options.ts";
 import type { TestServer } from "./server.ts";
 
 /** Options of a run with small pages, as a test starts from. */

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { BackfillOptions } from "../run/options.ts";
+import type { BackfillOptions } from "../run/backfill-options.ts";
 
 /**
  * What was copied from where to where, as far as it decides the result. A checkpoint of one fingerprint says nothing

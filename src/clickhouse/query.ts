@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { beginningOf, describeWait, type QueryObserver } from "./query-observer.ts";
+import { FIRST_QUERY_SETTINGS } from "./settings/first-settings.ts";
 import type { StatementKind } from "./settings/required-settings.ts";
-import { FIRST_QUERY_SETTINGS } from "./settings/server-settings.ts";
 import type { StatementSettings } from "./settings/statement-settings.ts";
 import type { QueryParams, QuerySettings, Statement } from "./statement.ts";
 import type { Patience } from "./transport/byte-socket.ts";

@@ -6,7 +6,7 @@ import { ensureStateDirectory, lockPath } from "../checkpoint/paths.ts";
 import { openSkipFile } from "../checkpoint/skip-file.ts";
 import { readDotenv } from "../config/dotenv.ts";
 import { proxyFor } from "../config/proxy.ts";
-import { resolveSettings } from "../config/resolve.ts";
+import { resolveSettings } from "../config/resolve-settings.ts";
 import { type RunConfig, toRunConfig } from "../config/run-config.ts";
 import { readTlsFiles } from "../config/tls-files.ts";
 import type { RejectedRowLog } from "../copy/rejected-row.ts";
@@ -17,9 +17,9 @@ import { createTerminal, type Terminal } from "../report/terminal.ts";
 import { runBackfill } from "../run/backfill.ts";
 import type { PageLedger } from "../run/page-ledger.ts";
 import type { BackfillReport } from "../run/report.ts";
-import { settleCredentials } from "./credentials.ts";
 import { logEvent } from "./event-log.ts";
 import type { Host } from "./host.ts";
+import { settleCredentials } from "./settle-credentials.ts";
 import {
   FIGURES_SIGNAL,
   GRACE_PERIOD_MS,

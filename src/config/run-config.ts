@@ -1,5 +1,5 @@
 import type { ProxySettings, TlsCertificates } from "../clickhouse/connection.ts";
-import type { BackfillOptions } from "../run/options.ts";
+import type { BackfillOptions } from "../run/backfill-options.ts";
 import type { LogLevel } from "./log-level.ts";
 import type { Settings } from "./options.ts";
 

@@ -3,7 +3,7 @@ import { backoffMs, OperationError, pause, type RetryPolicy, withRetry } from ".
 import type { Server } from "../clickhouse/server.ts";
 import { type Refusal, refusalOf, TransportError } from "../clickhouse/server-errors.ts";
 import { identifier } from "../clickhouse/sql.ts";
-import type { ResolvedMapping } from "../mapping/resolve.ts";
+import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { TraceStore } from "../traces/store.ts";
 import type { EventBlock } from "./event-block.ts";
 import { EventBlockCutter, type RowRange, slicesOf } from "./event-block-cutter.ts";

@@ -1,5 +1,5 @@
 import type { BlockSlice } from "../clickhouse/native/slice.ts";
-import type { ResolvedMapping } from "../mapping/resolve.ts";
+import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { TraceStore } from "../traces/store.ts";
 import { Enricher } from "./enrich/enricher.ts";
 import { EventBlock } from "./event-block.ts";

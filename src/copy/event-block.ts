@@ -3,7 +3,7 @@ import { varintBytes, writeVarint } from "../bytes/varint.ts";
 import type { Block } from "../clickhouse/native/block.ts";
 import { encodeColumnHeader } from "../clickhouse/native/parser.ts";
 import { appendColumn, type BlockSlice } from "../clickhouse/native/slice.ts";
-import type { ResolvedMapping } from "../mapping/resolve.ts";
+import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import { DerivedColumns } from "./enrich/derived-columns.ts";
 import type { Enricher } from "./enrich/enricher.ts";
 

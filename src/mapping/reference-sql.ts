@@ -1,6 +1,6 @@
 import type { QueryParams } from "../clickhouse/server.ts";
 import { identifier } from "../clickhouse/sql.ts";
-import { HELPER, type ResolvedMapping } from "./resolve.ts";
+import { HELPER, type ResolvedMapping } from "./resolve-mapping.ts";
 
 /** What the reference statement reads. */
 export interface ReferenceScope {

@@ -1,4 +1,4 @@
-import type { BackfillOptions } from "../run/options.ts";
+import type { BackfillOptions } from "../run/backfill-options.ts";
 import type { BackfillReport } from "../run/report.ts";
 import { formatByteRate, formatCount, formatDuration, formatRowRate } from "./format.ts";
 

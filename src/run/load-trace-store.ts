@@ -1,9 +1,9 @@
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
 import type { WorkerPool } from "../threads/worker-pool.ts";
-import { planTracePages } from "../traces/plan.ts";
 import type { TraceScope } from "../traces/queries.ts";
 import { createTraceStore, segmentPlaces } from "../traces/store.ts";
+import { planTracePages } from "../traces/trace-pages.ts";
 import type { RunProgress } from "./run-progress.ts";
 
 /**

@@ -3,7 +3,7 @@ import { parsesJsonByDefault } from "../clickhouse/settings/json-parsing.ts";
 import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { statementSettings, withPreferred } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
-import type { ResolvedMapping } from "../mapping/resolve.ts";
+import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import { averageRowBytes, type PlanScope } from "../plan/pages.ts";
 import type { WorkerSetup } from "../threads/worker-protocol.ts";
 import { connect } from "./preflight/connect.ts";

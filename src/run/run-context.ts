@@ -1,7 +1,7 @@
 import type { RetryPolicy } from "../clickhouse/retry.ts";
 import type { RejectedRowLog } from "../copy/rejected-row.ts";
+import type { BackfillOptions } from "./backfill-options.ts";
 import type { BackfillEvent } from "./events.ts";
-import type { BackfillOptions } from "./options.ts";
 import type { PageLedger } from "./page-ledger.ts";
 import type { RunProgress } from "./run-progress.ts";
 

@@ -2,7 +2,7 @@ import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
-import type { BackfillOptions } from "./options.ts";
+import type { BackfillOptions } from "./backfill-options.ts";
 import { readEngines } from "./preflight/engines.ts";
 import { isAccessDenied } from "./preflight/mutations.ts";
 

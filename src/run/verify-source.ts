@@ -1,5 +1,5 @@
 import { RunError } from "../errors.ts";
-import type { ResolvedMapping } from "../mapping/resolve.ts";
+import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { PlanScope } from "../plan/pages.ts";
 import { type CopiedRange, inKeyOrder, type VerificationResult, verifyCounts } from "./count-verification.ts";
 import type { RunContext } from "./run-context.ts";

@@ -2,7 +2,7 @@ import { NativeFormatError } from "../clickhouse/native/format-error.ts";
 import { OperationError } from "../clickhouse/retry.ts";
 import { ForeignResponseError, ServerError, TransportError } from "../clickhouse/server-errors.ts";
 import { CheckpointError, RunError } from "../errors.ts";
-import { MappingError } from "../mapping/resolve.ts";
+import { MappingError } from "../mapping/resolve-mapping.ts";
 import { TraceStoreFullError } from "../traces/store-full-error.ts";
 
 /** An error on its way from one thread to another: structured clones lose classes, fields and causes. */

@@ -5,7 +5,7 @@ import type { RetryNotice } from "../clickhouse/retry.ts";
 import type { StatementSettings } from "../clickhouse/settings/statement-settings.ts";
 import type { SplitNotice } from "../copy/careful-insert.ts";
 import type { CopiedPage, PageResult } from "../copy/page-copier.ts";
-import type { ResolvedMapping } from "../mapping/resolve.ts";
+import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { KeyRange } from "../plan/key-range.ts";
 import type { TraceRange, TraceScope } from "../traces/queries.ts";
 import type { SharedTraceStore, WrittenTraces } from "../traces/store.ts";

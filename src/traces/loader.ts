@@ -2,7 +2,7 @@ import type { BufferPool } from "../bytes/buffer-pool.ts";
 import { streamOf } from "../clickhouse/native/block.ts";
 import { selectBlocks } from "../clickhouse/select-blocks.ts";
 import type { Server } from "../clickhouse/server.ts";
-import type { SelectItem } from "../mapping/resolve.ts";
+import type { SelectItem } from "../mapping/resolve-mapping.ts";
 import {
   TRACE_HELPER,
   type TraceRange,

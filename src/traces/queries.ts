@@ -1,6 +1,6 @@
 import { type KeyColumn, keyRangeCondition } from "../clickhouse/key-range-sql.ts";
 import type { QueryParams, Statement } from "../clickhouse/server.ts";
-import { type SelectItem, traceKeySql } from "../mapping/resolve.ts";
+import { type SelectItem, traceKeySql } from "../mapping/resolve-mapping.ts";
 
 /** Names of the columns that a traces query has besides the attributes. */
 export const TRACE_HELPER = { key: "__trace_key", date: "__date", eventTs: "__event_ts" } as const;

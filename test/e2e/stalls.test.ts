@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { runOptions } from "../../scripts/testbed/run-options.ts";
-import type { BackfillOptions } from "../../src/run/options.ts";
+import type { BackfillOptions } from "../../src/run/backfill-options.ts";
 import { backfill } from "../support/backfill.ts";
 import { Scenario } from "../support/cli-scenario.ts";
 import type { Match } from "../support/fault-proxy-rules.ts";

@@ -2,7 +2,7 @@ import { type ArgsDef, parseArgs } from "citty";
 import { readArgv } from "../../src/commands/argv.ts";
 import { type DotenvFile, parseDotenv } from "../../src/config/dotenv.ts";
 import { OPTION_LIST, type Settings } from "../../src/config/options.ts";
-import { resolveSettings } from "../../src/config/resolve.ts";
+import { resolveSettings } from "../../src/config/resolve-settings.ts";
 import { UsageError } from "../../src/errors.ts";
 import type { Random } from "../support/data/random.ts";
 import { isPlainLine } from "./plain-line.ts";

@@ -2,7 +2,7 @@ import type { Block } from "../../src/clickhouse/native/block.ts";
 import { NativeFormatError } from "../../src/clickhouse/native/format-error.ts";
 import { Enricher } from "../../src/copy/enrich/enricher.ts";
 import { EventBlock } from "../../src/copy/event-block.ts";
-import { type ResolvedMapping, resolveMapping } from "../../src/mapping/resolve.ts";
+import { type ResolvedMapping, resolveMapping } from "../../src/mapping/resolve-mapping.ts";
 import { SegmentWriter } from "../../src/traces/segment-writer.ts";
 import { TraceStore } from "../../src/traces/store.ts";
 import { type Random, randomFrom } from "../support/data/random.ts";

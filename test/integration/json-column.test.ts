@@ -3,7 +3,7 @@ import { type TestServer, testServer } from "../../scripts/testbed/server.ts";
 import { ByteWriter } from "../../src/bytes/byte-writer.ts";
 import { encodeColumnHeader } from "../../src/clickhouse/native/parser.ts";
 import { type QuerySettings, Server } from "../../src/clickhouse/server.ts";
-import { readServerSettings } from "../../src/clickhouse/settings/server-settings.ts";
+import { readServerSettings } from "../../src/clickhouse/settings/read-server-settings.ts";
 import { statementSettings } from "../../src/clickhouse/settings/statement-settings.ts";
 import { JsonColumn } from "../../src/json/json-column.ts";
 import { embedOf, needsEscape } from "../../src/json/json-string.ts";

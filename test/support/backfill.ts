@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { fingerprintOf } from "../../src/checkpoint/fingerprint.ts";
 import { openLedger } from "../../src/checkpoint/ledger.ts";
 import { runBackfill } from "../../src/run/backfill.ts";
+import type { BackfillOptions } from "../../src/run/backfill-options.ts";
 import type { BackfillEvent } from "../../src/run/events.ts";
-import type { BackfillOptions } from "../../src/run/options.ts";
 import type { BackfillReport } from "../../src/run/report.ts";
 
 /** A run in this process, with a checkpoint in a directory of its own. */

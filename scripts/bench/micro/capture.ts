@@ -1,9 +1,9 @@
 import type { RetryPolicy } from "../../../src/clickhouse/retry.ts";
 import { Server, type Statement } from "../../../src/clickhouse/server.ts";
-import { readServerSettings } from "../../../src/clickhouse/settings/server-settings.ts";
+import { readServerSettings } from "../../../src/clickhouse/settings/read-server-settings.ts";
 import { statementSettings, withPreferred } from "../../../src/clickhouse/settings/statement-settings.ts";
 import { identifier, qualifiedTable } from "../../../src/clickhouse/sql.ts";
-import type { ResolvedMapping } from "../../../src/mapping/resolve.ts";
+import type { ResolvedMapping } from "../../../src/mapping/resolve-mapping.ts";
 import { checkTables } from "../../../src/run/preflight/preflight.ts";
 import { tracesStatement } from "../../../src/traces/queries.ts";
 import { runOptions } from "../../testbed/run-options.ts";

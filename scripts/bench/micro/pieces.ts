@@ -4,7 +4,7 @@ import { BlockAssembler } from "../../../src/clickhouse/native/block-assembler.t
 import { DerivedColumns } from "../../../src/copy/enrich/derived-columns.ts";
 import { Enricher } from "../../../src/copy/enrich/enricher.ts";
 import { EventBlock } from "../../../src/copy/event-block.ts";
-import type { ResolvedMapping } from "../../../src/mapping/resolve.ts";
+import type { ResolvedMapping } from "../../../src/mapping/resolve-mapping.ts";
 import type { TraceStore } from "../../../src/traces/store.ts";
 
 /** The local server does. */

@@ -1,6 +1,6 @@
 import { COMPRESSION_LEVEL } from "../compression.ts";
 import type { Compression } from "../connection.ts";
-import type { QuerySettings } from "../server.ts";
+import type { QuerySettings } from "../statement.ts";
 
 /** Settings that make a read cheaper, for the server and for this program; dropped where the user may not change them. */
 export function preferredReadSettings(blockRows: number, compression: Compression): QuerySettings {

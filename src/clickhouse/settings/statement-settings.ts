@@ -1,5 +1,5 @@
 import type { Compression } from "../connection.ts";
-import type { QuerySettings } from "../server.ts";
+import type { QuerySettings } from "../statement.ts";
 import { preferredInsertSettings, preferredReadSettings } from "./preferred-settings.ts";
 import {
   LIFTED_LIMITS,

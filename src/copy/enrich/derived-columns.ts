@@ -1,7 +1,7 @@
 import { ByteWriter } from "../../bytes/byte-writer.ts";
 import { encodeColumnHeader, LOW_CARDINALITY_FLAGS } from "../../clickhouse/native/parser.ts";
 import { JSON_COLUMN_KEEPS, type KeptJson } from "../../json/kept-json.ts";
-import type { DerivedColumn } from "../../mapping/resolve.ts";
+import type { DerivedColumn } from "../../mapping/resolve-mapping.ts";
 import { DerivedJson, type JsonTarget } from "./derived-json.ts";
 
 /** Index of each value of the `source` column among the keys that `SOURCE_KEYS` writes. */

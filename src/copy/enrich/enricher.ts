@@ -3,7 +3,7 @@ import { readVarint } from "../../bytes/varint.ts";
 import { type Block, type BlockSchema, streamOf } from "../../clickhouse/native/block.ts";
 import type { ColumnStream } from "../../clickhouse/native/layout.ts";
 import type { BlockSlice } from "../../clickhouse/native/slice.ts";
-import { HELPER } from "../../mapping/resolve.ts";
+import { HELPER } from "../../mapping/resolve-mapping.ts";
 import { FLAG_BOOKMARKED, FLAG_PUBLIC, KEY_BYTES, RECORD } from "../../traces/record.ts";
 import type { TraceStore } from "../../traces/store.ts";
 import type { DerivedColumns } from "./derived-columns.ts";

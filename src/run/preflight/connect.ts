@@ -6,13 +6,14 @@ import {
   ServerError,
   TransportError,
 } from "../../clickhouse/server-errors.ts";
+import { isAtLeast, type MajorMinor } from "../../clickhouse/server-version.ts";
+import { readServerSettings } from "../../clickhouse/settings/read-server-settings.ts";
 import { describeReadOnlyUser, describeRefusedSettings } from "../../clickhouse/settings/refused-settings.ts";
 import { STATEMENT_KINDS } from "../../clickhouse/settings/required-settings.ts";
-import { readServerSettings, type SettingsOfUser } from "../../clickhouse/settings/server-settings.ts";
+import type { SettingsOfUser } from "../../clickhouse/settings/server-settings.ts";
 import { refusedSettings, statementSettings } from "../../clickhouse/settings/statement-settings.ts";
-import { isAtLeast, type MajorMinor } from "../../clickhouse/version.ts";
 import { RunError } from "../../errors.ts";
-import type { BackfillOptions } from "../options.ts";
+import type { BackfillOptions } from "../backfill-options.ts";
 
 /** The oldest supported server. */
 const OLDEST_VERSION: MajorMinor = [24, 3];

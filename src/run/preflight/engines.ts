@@ -1,6 +1,6 @@
 import { type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
-import type { BackfillOptions } from "../options.ts";
+import type { BackfillOptions } from "../backfill-options.ts";
 
 /** What the engine and the keys of a table must be; texts as system.tables writes them. */
 export interface EngineExpectation {

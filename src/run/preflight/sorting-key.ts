@@ -1,6 +1,6 @@
 import { type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
-import type { ResolvedMapping } from "../../mapping/resolve.ts";
+import type { ResolvedMapping } from "../../mapping/resolve-mapping.ts";
 
 /** Without these in the key of the target, events of different observations collapse to one. */
 const IDENTIFYING = ["project_id", "span_id"];

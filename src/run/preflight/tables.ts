@@ -7,8 +7,8 @@ import {
   type ResolvedMapping,
   resolveMapping,
   type TableShape,
-} from "../../mapping/resolve.ts";
-import type { BackfillOptions } from "../options.ts";
+} from "../../mapping/resolve-mapping.ts";
+import type { BackfillOptions } from "../backfill-options.ts";
 import { type EngineFacts, EXPECTATIONS, engineProblems, readEngines } from "./engines.ts";
 
 /** What was found of the three tables. */

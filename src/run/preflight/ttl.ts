@@ -4,7 +4,7 @@ import { ERROR_CODE, ServerError } from "../../clickhouse/server-errors.ts";
 import { identifier } from "../../clickhouse/sql.ts";
 import { sqlTokens } from "../../clickhouse/sql-tokens.ts";
 import { type TtlClause, ttlClauses } from "../../clickhouse/ttl-clauses.ts";
-import type { ResolvedMapping } from "../../mapping/resolve.ts";
+import type { ResolvedMapping } from "../../mapping/resolve-mapping.ts";
 
 /** What a TTL does to rows of the month. */
 export interface ExpiredTtl {

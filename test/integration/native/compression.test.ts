@@ -4,7 +4,7 @@ import { BufferPool } from "../../../src/bytes/buffer-pool.ts";
 import type { Compression } from "../../../src/clickhouse/connection.ts";
 import { selectBlocks } from "../../../src/clickhouse/select-blocks.ts";
 import { type QuerySettings, Server } from "../../../src/clickhouse/server.ts";
-import { readServerSettings } from "../../../src/clickhouse/settings/server-settings.ts";
+import { readServerSettings } from "../../../src/clickhouse/settings/read-server-settings.ts";
 import { statementSettings, withPreferred } from "../../../src/clickhouse/settings/statement-settings.ts";
 
 const NEVER = new AbortController().signal;

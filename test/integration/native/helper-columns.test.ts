@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 import { qualifiedTable } from "../../../src/clickhouse/sql.ts";
-import { resolveMapping } from "../../../src/mapping/resolve.ts";
+import { resolveMapping } from "../../../src/mapping/resolve-mapping.ts";
 import { type Columns, EVENTS, OBSERVATIONS, shape, TRACES } from "../../unit/mapping/shapes.ts";
 
 let server: TestServer;

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
 import { ByteWriter } from "../../../src/bytes/byte-writer.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
-import { readServerSettings } from "../../../src/clickhouse/settings/server-settings.ts";
+import { readServerSettings } from "../../../src/clickhouse/settings/read-server-settings.ts";
 import { statementSettings } from "../../../src/clickhouse/settings/statement-settings.ts";
 import { EMBED, type Embed, embedOf, needsEscape, writeJsonString } from "../../../src/json/json-string.ts";
 import { JsonObjectBuilder } from "../../../src/json/object-builder.ts";

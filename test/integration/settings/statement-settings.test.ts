@@ -2,17 +2,14 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { testServer } from "../../../scripts/testbed/server.ts";
 import { Server } from "../../../src/clickhouse/server.ts";
 import { parsesJsonByDefault } from "../../../src/clickhouse/settings/json-parsing.ts";
+import { readServerSettings } from "../../../src/clickhouse/settings/read-server-settings.ts";
 import {
   FIRST_SETTINGS,
   LIFTED_LIMITS,
   REQUIRED_SETTINGS,
   STATEMENT_KINDS,
 } from "../../../src/clickhouse/settings/required-settings.ts";
-import {
-  readServerSettings,
-  type ServerSetting,
-  type SettingsOfUser,
-} from "../../../src/clickhouse/settings/server-settings.ts";
+import type { ServerSetting, SettingsOfUser } from "../../../src/clickhouse/settings/server-settings.ts";
 import {
   refusedSettings,
   statementSettings,

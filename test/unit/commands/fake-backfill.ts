@@ -1,6 +1,7 @@
 // A core that copies nothing: FAKE says how it behaves. Type imports only, since it is loaded in another place.
+
+import type { BackfillOptions } from "../../../src/run/backfill-options.ts";
 import type { BackfillEvent } from "../../../src/run/events.ts";
-import type { BackfillOptions } from "../../../src/run/options.ts";
 import type { PageLedger } from "../../../src/run/page-ledger.ts";
 import type { BackfillReport } from "../../../src/run/report.ts";
 

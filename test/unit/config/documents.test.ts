@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { helpText } from "../../../src/commands/help.ts";
 import { parseDotenv } from "../../../src/config/dotenv.ts";
 import { OPTION_LIST } from "../../../src/config/options.ts";
-import { resolveSettings } from "../../../src/config/resolve.ts";
+import { resolveSettings } from "../../../src/config/resolve-settings.ts";
 import { settingsFrom } from "./settings.ts";
 
 const ROOT = join(import.meta.dir, "../../..");

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseDotenv, readDotenv } from "../../../src/config/dotenv.ts";
 import { OPTION_LIST } from "../../../src/config/options.ts";
-import { resolveSettings } from "../../../src/config/resolve.ts";
+import { resolveSettings } from "../../../src/config/resolve-settings.ts";
 import { UsageError } from "../../../src/errors.ts";
 import { messageOf, settingsFrom } from "./settings.ts";
 

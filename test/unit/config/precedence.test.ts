@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { parseDotenv } from "../../../src/config/dotenv.ts";
 import { OPTION_LIST, type Settings } from "../../../src/config/options.ts";
-import { resolveSettings } from "../../../src/config/resolve.ts";
+import { resolveSettings } from "../../../src/config/resolve-settings.ts";
 import { withSeed } from "../../support/property.ts";
 import { settingsFrom } from "./settings.ts";
 

@@ -1,6 +1,6 @@
 import { parseDotenv } from "../../../src/config/dotenv.ts";
 import type { Settings } from "../../../src/config/options.ts";
-import { resolveSettings } from "../../../src/config/resolve.ts";
+import { resolveSettings } from "../../../src/config/resolve-settings.ts";
 
 /** What a test sets, by place; the partition is set by flag unless the test does it. */
 export interface Given {

@@ -3,7 +3,7 @@ import type { Block } from "../../../src/clickhouse/native/block.ts";
 import { Enricher } from "../../../src/copy/enrich/enricher.ts";
 import { EventBlock } from "../../../src/copy/event-block.ts";
 import { EventBlockCutter, slicesOf } from "../../../src/copy/event-block-cutter.ts";
-import { type ResolvedMapping, resolveMapping } from "../../../src/mapping/resolve.ts";
+import { type ResolvedMapping, resolveMapping } from "../../../src/mapping/resolve-mapping.ts";
 import type { Random } from "../../support/data/random.ts";
 import { withSeed } from "../../support/property.ts";
 import { EVENTS, OBSERVATIONS, shape, TRACES } from "../mapping/shapes.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { EventBlock } from "../../../src/copy/event-block.ts";
-import { resolveMapping } from "../../../src/mapping/resolve.ts";
+import { resolveMapping } from "../../../src/mapping/resolve-mapping.ts";
 import { EVENTS, OBSERVATIONS, shape, TRACES } from "../mapping/shapes.ts";
 
 const MIB = 2 ** 20;

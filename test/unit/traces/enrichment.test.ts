@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Block } from "../../../src/clickhouse/native/block.ts";
 import { Enricher } from "../../../src/copy/enrich/enricher.ts";
 import { EventBlock } from "../../../src/copy/event-block.ts";
-import { type ResolvedMapping, resolveMapping } from "../../../src/mapping/resolve.ts";
+import { type ResolvedMapping, resolveMapping } from "../../../src/mapping/resolve-mapping.ts";
 import type { TraceStore } from "../../../src/traces/store.ts";
 import { chooseSeed, type Random, randomFrom } from "../../support/data/random.ts";
 import { type Columns, EVENTS, OBSERVATIONS, shape, TRACES, without } from "../mapping/shapes.ts";

@@ -5,7 +5,7 @@ import { eventsTable } from "../../../../scripts/testbed/schema.ts";
 import { testServer } from "../../../../scripts/testbed/server.ts";
 import type { RetryPolicy } from "../../../../src/clickhouse/retry.ts";
 import { Server } from "../../../../src/clickhouse/server.ts";
-import { readServerSettings } from "../../../../src/clickhouse/settings/server-settings.ts";
+import { readServerSettings } from "../../../../src/clickhouse/settings/read-server-settings.ts";
 import { statementSettings } from "../../../../src/clickhouse/settings/statement-settings.ts";
 import { JSON_COLUMN_KEEPS, LEAST_KEPT } from "../../../../src/json/kept-json.ts";
 import { type JsonSupport, probeJson } from "../../../../src/run/preflight/json-support.ts";

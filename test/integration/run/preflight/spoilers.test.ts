@@ -9,8 +9,8 @@ import {
 } from "../../../../scripts/testbed/schema.ts";
 import { type TestServer, testServer } from "../../../../scripts/testbed/server.ts";
 import { identifier } from "../../../../src/clickhouse/sql.ts";
+import type { BackfillOptions } from "../../../../src/run/backfill-options.ts";
 import type { BackfillEvent } from "../../../../src/run/events.ts";
-import type { BackfillOptions } from "../../../../src/run/options.ts";
 import { replicaLag, replicaState } from "../../../../src/run/preflight/replicas.ts";
 import { backfill, type RunOutcome } from "../../../support/backfill.ts";
 import { FaultProxy } from "../../../support/fault-proxy.ts";

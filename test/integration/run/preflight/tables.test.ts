@@ -9,7 +9,7 @@ import { type TestServer, testServer } from "../../../../scripts/testbed/server.
 import type { ConnectionSettings } from "../../../../src/clickhouse/connection.ts";
 import { Server } from "../../../../src/clickhouse/server.ts";
 import { RunError } from "../../../../src/errors.ts";
-import type { BackfillOptions } from "../../../../src/run/options.ts";
+import type { BackfillOptions } from "../../../../src/run/backfill-options.ts";
 import { connect } from "../../../../src/run/preflight/connect.ts";
 import { EXPECTATIONS, engineProblems } from "../../../../src/run/preflight/engines.ts";
 import { checkTables } from "../../../../src/run/preflight/preflight.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { MappingError, type ResolvedMapping, resolveMapping } from "../../../src/mapping/resolve.ts";
+import { MappingError, type ResolvedMapping, resolveMapping } from "../../../src/mapping/resolve-mapping.ts";
 import { type Columns, EVENTS, OBSERVATIONS, shape, TRACES, without } from "./shapes.ts";
 
 function resolve(
