@@ -2,7 +2,7 @@ import type { KeyRange } from "../plan/key-range.ts";
 import { type Page, planPages } from "../plan/pages.ts";
 import { type Work, WorkerPool } from "../threads/worker-pool.ts";
 import type { CopiedRange } from "./count-verification.ts";
-import { loadTraceStore } from "./load-trace-store.ts";
+import { type LoadedWorkers, loadTraceStore } from "./load-trace-store.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { RunContext } from "./run-context.ts";
 
@@ -24,11 +24,15 @@ export async function copyRanges(
   context.stop.addEventListener("abort", stopPool, { once: true });
   try {
     const setup = await prepared.workerSetup();
-    await pool.setUp(setup);
-    await loadTraceStore(scope.server, pool, setup.traceScope, context.retry, context.progress);
-    // Each thread compiles the program for itself: another one pays where it has a core, besides that of the rest of the process.
-    pool.shrink(Math.min(parallelWorkers, Math.max(1, cores - 1)));
-    return await copyPages(context, prepared, pool, planPages(scope, ranges));
+    const copiers = Math.min(parallelWorkers, Math.max(1, cores - 1));
+    const workers = await loadTraceStore(
+      scope.server,
+      pool,
+      { setup, copiers },
+      context.retry,
+      context.progress,
+    );
+    return await copyPages(context, prepared, workers, planPages(scope, ranges));
   } finally {
     context.stop.removeEventListener("abort", stopPool);
     pool.terminate();
@@ -38,7 +42,7 @@ export async function copyRanges(
 async function copyPages(
   { options, ledger, progress, rejectedRows, stop }: RunContext,
   { clock }: PreparedRun,
-  pool: WorkerPool,
+  workers: LoadedWorkers,
   pages: AsyncGenerator<Page, void, void>,
 ): Promise<CopiedRange[]> {
   const copied: CopiedRange[] = [];
@@ -55,10 +59,6 @@ async function copyPages(
     copied.push({ range: page.range, rows: done.rows, readSinceMs });
     progress.finishPage(page, done);
   };
-  await pool.doAll(pages, copy, {
-    pipelines: options.parallelWorkers,
-    // A failure of it is one of the thread's, which its pages report.
-    onDrained: ({ worker, number }) => void worker.call("drain", { pipeline: number }).catch(() => {}),
-  });
+  await workers.copyPages(pages, copy, options.parallelWorkers);
   return copied;
 }

@@ -1,22 +1,31 @@
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
-import type { WorkerPool } from "../threads/worker-pool.ts";
-import type { TraceScope } from "../traces/queries.ts";
+import type { Page } from "../plan/pages.ts";
+import type { Work, WorkerPool } from "../threads/worker-pool.ts";
+import type { WorkerSetup } from "../threads/worker-protocol.ts";
 import { createTraceStore, segmentPlaces } from "../traces/store.ts";
 import { planTracePages } from "../traces/trace-pages.ts";
 import type { RunProgress } from "./run-progress.ts";
 
+/** Workers that are set up and hold the traces: nothing else can copy pages. */
+export interface LoadedWorkers {
+  /** Copies the pages by so many pipelines. Rejects with the first failure once all pipelines have come to rest. */
+  copyPages(pages: AsyncGenerator<Page, void, void>, copy: Work<Page>, pipelines: number): Promise<void>;
+}
+
 /**
- * Has the workers load the window's traces into one store that all of them read: first each fills segments of its own,
- * then, once their number is known, each enters its records into the index.
+ * Sets the workers up and has them load the window's traces into one store that all of them read: first each fills segments of
+ * its own, then, once their number is known, each enters its records into the index. At most `copiers` of the workers go on.
  */
 export async function loadTraceStore(
   server: Server,
   pool: WorkerPool,
-  scope: TraceScope,
+  { setup, copiers }: { readonly setup: WorkerSetup; readonly copiers: number },
   retry: RetryPolicy,
   progress: RunProgress,
-): Promise<void> {
+): Promise<LoadedWorkers> {
+  const scope = setup.traceScope;
+  await Promise.all(pool.workers.map((worker) => worker.call("setUp", setup)));
   const pages = await withRetry(`Counting traces of ${scope.table}`, retry, () =>
     planTracePages(server, scope, retry.signal),
   );
@@ -33,4 +42,14 @@ export async function loadTraceStore(
   );
   await pool.workers[0]?.call("applyDeletions", undefined);
   progress.finishTraces();
+  // Each thread compiles the program for itself: another one pays where it has a core, besides that of the rest of the process.
+  pool.shrink(copiers);
+  return {
+    copyPages: (items, copy, pipelines) =>
+      pool.doAll(items, copy, {
+        pipelines,
+        // A failure of it is one of the thread's, which its pages report.
+        onDrained: ({ worker, number }) => void worker.call("drain", { pipeline: number }).catch(() => {}),
+      }),
+  };
 }

@@ -1,5 +1,5 @@
 import { WorkerHandle } from "./worker-handle.ts";
-import type { WorkerEvent, WorkerSetup } from "./worker-protocol.ts";
+import type { WorkerEvent } from "./worker-protocol.ts";
 
 /** Does an item of work; `onFree` is to be called once the pipeline may begin the next one, if that is before the end. */
 export type Work<Item> = (pipeline: Pipeline, item: Item, onFree: () => void) => Promise<void>;
@@ -30,14 +30,10 @@ export class WorkerPool {
     this.#workers = this.#workers.slice(0, size);
   }
 
-  async setUp(setup: WorkerSetup): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.call("setUp", setup)));
-  }
-
   /**
    * Has so many pipelines, spread over the workers, do all items. A pipeline gets its next item when it has done the one
-   * before, or when it is free for it; `onDrained` is called when there is none left for it. The first failure ends the leasing and asks the workers to stop; rejects with it when
-   * all pipelines have come to rest.
+   * before, or when it is free for it; `onDrained` is called when there is none left for it. The first failure ends the leasing
+   * and stops the workers; rejects with it once all pipelines have come to rest.
    */
   async doAll<Item>(
     items: AsyncIterable<Item> | Iterable<Item>,
