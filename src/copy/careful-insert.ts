@@ -10,7 +10,7 @@ import { EventBlockCutter, type RowRange, slicesOf } from "./event-block-cutter.
 import { InsertSize } from "./insert-size.ts";
 import { describeRow, identifyRow, type RejectedRow } from "./rejected-row.ts";
 
-/** What sending batches needs. */
+/** What inserting batches requires. */
 export interface InsertContext {
   readonly server: Server;
   readonly mapping: ResolvedMapping;
@@ -41,12 +41,12 @@ export interface SplitNotice {
 const NEVER = new AbortController().signal;
 
 /**
- * So many refused rows with none stored in between are no accident: the error is not about single rows, and a month of
- * them must not be skipped one by one.
+ * This many rejected rows in succession are no accident: the error is not about single rows, and a whole month must not be
+ * skipped row by row.
  */
 const MAX_REFUSED_IN_SUCCESSION = 20;
 
-/** What became of a batch so far. */
+/** The state of a batch. */
 interface Outcome {
   readonly where: string;
   readonly bad: RejectedRow[];
@@ -56,8 +56,8 @@ interface Outcome {
 }
 
 /**
- * Inserts batches, one at a time, each as one Native block: with retries, with patience while the server merges, in halves
- * of halves when a batch is too large or a row of it is refused.
+ * Inserts batches, one at a time, each as one Native block and one INSERT: retries, waits for merges, and bisects a batch that is too
+ * large or holds a row that the server rejects.
  */
 export class CarefulInserter {
   readonly #sending: InsertContext;
@@ -80,8 +80,8 @@ export class CarefulInserter {
   }
 
   /**
-   * Resolves when the server has acknowledged all rows of the batch but those that it returns, which the server rejects;
-   * none unless such rows are to be skipped. `where` is the key range, for messages. Rejects with an OperationError, or with
+   * Inserts a batch and returns the rows that the server rejects; none unless such rows are skipped. All others are
+   * acknowledged then. `where` is the key range, for messages. Rejects with an OperationError, or with
    * the reason of the retry policy's signal.
    */
   async send(batch: EventBlock, where: string): Promise<RejectedRow[]> {
@@ -123,7 +123,7 @@ export class CarefulInserter {
     return this.#cutter.body(batch, range);
   }
 
-  /** Resolves to null when the rows are stored, or to what the server has against them. */
+  /** Resolves to null once the rows are stored, or to the server's refusal. */
   async #insert(operation: string, body: Buffer[], rows: number): Promise<Refusal | null> {
     const { retry, maxWaitMs, onWait } = this.#sending;
     const wait = { maxWaitMs, onWait, signal: retry.signal };
@@ -133,7 +133,7 @@ export class CarefulInserter {
           await waitForMerges(operation, wait, () => this.#insertOnce(body, rows));
           return null;
         } catch (error) {
-          // Instead of the same again its halves are tried; a single row has none, and some of its errors may pass.
+          // Halves come next instead of the same rows; a single row has none, and some of its errors may pass.
           const refusal = rows > 1 ? refusalOf(error) : null;
           if (refusal === null) throw error;
           return refusal;
@@ -149,8 +149,8 @@ export class CarefulInserter {
   async #insertOnce(body: Buffer[], rows: number): Promise<void> {
     const { server } = this.#sending;
     const written = await server.insert({ sql: this.#insertSql }, body, NEVER);
-    // An insert whose data the server saw end early is acknowledged all the same. Rows that materialized views write count
-    // too and could hide missing ones, but a batch is one block, which is stored whole or not at all: then views write none.
+    // The server acknowledges data that ends early. Rows that materialized views write count too and could hide missing
+    // ones, but one block is stored whole or not at all, and then views write nothing.
     if (written < rows) throw new TransportError(`The server stored ${written} of ${rows} rows`);
   }
 
@@ -180,7 +180,7 @@ export class CarefulInserter {
     this.#refusedInSuccession++;
     if (this.#refusedInSuccession < MAX_REFUSED_IN_SUCCESSION) return;
     throw new OperationError(
-      `Inserting into ${this.#sending.target}, ${outcome.where}: ${this.#refusedInSuccession} rows in succession were refused, and none was stored between them, so it is not about single rows and none of them is skipped; the last one is ${describeRow(row)}`,
+      `Inserting into ${this.#sending.target}, ${outcome.where}: ${this.#refusedInSuccession} rows in succession were rejected, with none stored in between, so the cause is not a single row and none of them is skipped; the last one is ${describeRow(row)}`,
       error,
     );
   }
@@ -191,7 +191,7 @@ export class CarefulInserter {
     throw new OperationError(
       `Inserting into ${this.#sending.target}, ${where}: the server rejects the row ${describeRow(first.row)}`,
       new Error(
-        `${first.message}\nCorrect the row or the target, or give --skip-bad-rows <file> to write such rows down and go on; then run the same command again.`,
+        `${first.message}\nCorrect the row or the target, or give --skip-bad-rows <file> to record such rows and go on; then run the same command again.`,
       ),
     );
   }

@@ -10,10 +10,10 @@ export interface RowRange {
   readonly to: number;
 }
 
-/** Encodes parts of batches again, each as one Native block. For batches that the server refuses: seldom, and not fast. */
+/** Encodes parts of batches, each as one Native block, to bisect a batch that the server rejects. Rare, so not built for speed. */
 export class EventBlockCutter {
   readonly #part: EventBlock;
-  /** Of its own: the one that fills batches is at work in the midst of a block. */
+  /** Its own: the enricher that fills batches may be in the middle of a block. */
   readonly #enricher: Enricher;
 
   /** Parts take JSON as text, since the server then says most about a rejected row. */
@@ -22,7 +22,7 @@ export class EventBlockCutter {
     this.#enricher = new Enricher(store, mapping.tagsBecomeMetadata);
   }
 
-  /** The rows as the body of an insert, which is good until the next call. */
+  /** Returns the rows as the body of an INSERT, valid until the next call. */
   body(batch: EventBlock, rows: RowRange): Buffer[] {
     this.#part.reset();
     for (const slice of slicesOf(batch.slices, rows)) this.#part.add(slice, this.#enricher);
@@ -30,7 +30,7 @@ export class EventBlockCutter {
   }
 }
 
-/** The slices of some of the rows that `slices` have one after the other. */
+/** Returns the slices that hold the given rows of the sequence `slices`. */
 export function slicesOf(slices: readonly BlockSlice[], rows: RowRange): BlockSlice[] {
   const some: BlockSlice[] = [];
   let before = 0;

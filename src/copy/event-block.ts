@@ -7,7 +7,7 @@ import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import { DerivedColumns } from "./enrich/derived-columns.ts";
 import type { Enricher } from "./enrich/enricher.ts";
 
-/** Parts smaller than this are joined: each part becomes a write of the request. */
+/** Smaller parts are joined, since each part becomes a write to the socket. */
 const SMALL_PART_BYTES = 128 * 1024;
 
 /** Batches of large rows are cut by size, since two of them are in memory per pipeline: at 16 MiB for a batch size of 10,000 rows. */
@@ -15,7 +15,7 @@ const MIN_CUT_BYTES = 16 * 2 ** 20;
 const CUT_BYTES_PER_ROW = MIN_CUT_BYTES / 10_000;
 const NEARLY = 0.5;
 
-/** The events of one insert, which are one Native block and so stored all or not at all. Used again after `reset`. */
+/** A batch of events that becomes one Native block, so that it is stored whole or not at all. Reused after `reset`. */
 export class EventBlock {
   readonly #copiedColumns: number;
   readonly #derived: DerivedColumns;
@@ -23,7 +23,7 @@ export class EventBlock {
   readonly #scratch: Scratch;
   rows = 0;
   withoutTrace = 0;
-  /** Size of the rows as they came over the wire, about. */
+  /** Approximate size of the rows on the wire. */
   sourceBytes = 0;
 
   /**
@@ -37,8 +37,8 @@ export class EventBlock {
   }
 
   /**
-   * Takes in as many rows of a block from row `from` on as it may have, and returns the row up to which it has; for a batch
-   * that is not full. The block must stay as it is until `reset`.
+   * Adds rows of a block from row `from` on until the batch is full, and returns the row after the last one added. The block must
+   * not change until `reset`.
    */
   take(block: Block, from: number, maxRows: number, enricher: Enricher): number {
     const to = Math.min(block.rows, from + maxRows - this.rows);
@@ -46,7 +46,7 @@ export class EventBlock {
     return to;
   }
 
-  /** Takes in a slice, whatever its size. */
+  /** Adds a slice, whatever its size. */
   add(slice: BlockSlice, enricher: Enricher): void {
     const rows = slice.to - slice.from;
     this.withoutTrace += enricher.append(slice, this.#derived);
@@ -59,23 +59,23 @@ export class EventBlock {
     this.sourceBytes += Math.round((blockBytes(slice.block) * rows) / slice.block.rows);
   }
 
-  /** Whether it takes no more. */
+  /** Whether the batch is full. */
   isFull(maxRows: number): boolean {
     const cutBytes = Math.max(MIN_CUT_BYTES, maxRows * CUT_BYTES_PER_ROW);
     return this.rows >= maxRows || this.sourceBytes >= cutBytes;
   }
 
-  /** Whether it should be sent where a block ends: a batch that begins and ends with blocks holds fewer of them in memory. */
+  /** Whether to send the batch at the end of a block: one that begins and ends with blocks keeps fewer of them in memory. */
   isNearlyFull(maxRows: number): boolean {
     return this.isFull(NEARLY * maxRows);
   }
 
-  /** Where the batch has its rows from, in their order. */
+  /** The sources of the rows, in order. */
   get slices(): readonly BlockSlice[] {
     return this.#slices;
   }
 
-  /** The batch as the body of an insert, which is valid until the next call, of any event block that shares the scratch, or `reset`. */
+  /** Returns the batch as the body of an INSERT, valid until `reset` or the next call on an event block with the same scratch. */
   body(): Buffer[] {
     const scratch = this.#scratch;
     scratch.reset();

@@ -1,11 +1,11 @@
 import type { OpenInsert } from "../clickhouse/open-insert.ts";
 
-/** Until when an INSERT stays open for further blocks. */
+/** How long an INSERT stays open for more blocks. */
 export interface InsertLimits {
   readonly maxBytes: number;
-  /** Load balancers, and the server itself, cut what is open for long. */
+  /** Load balancers and the server itself cut what is open for long. */
   readonly maxOpenMs: number;
-  /** Without a block for so long it ends: what was sent is worth more when it is acknowledged. */
+  /** After this long without a block it ends, so that what was sent counts. */
   readonly maxIdleMs: number;
 }
 
@@ -16,11 +16,11 @@ export const INSERT_LIMITS: InsertLimits = {
   maxIdleMs: 5_000,
 };
 
-/** What the sequence needs to know of the moment. */
+/** What the sequence depends on. */
 export interface SequenceContext {
   /** Begins an INSERT. */
   readonly open: () => OpenInsert;
-  /** Rows that an INSERT holds at most, now. */
+  /** The most rows of an INSERT, at the moment. */
   readonly maxRows: () => number;
   /** A stop: the current INSERT ends after its last block. */
   readonly stop: AbortSignal;
@@ -48,7 +48,7 @@ export class InsertSequence {
   }
 
   /**
-   * Sends a block, and resolves to the INSERT that carries it once the block's memory is needed no more. One block at a time.
+   * Sends a block, and resolves to the INSERT that carries it once the block's memory can be reused. One block at a time.
    * Rejects with an InsertFailure.
    */
   async write(parts: readonly Buffer[], rows: number): Promise<OpenInsert> {
@@ -67,7 +67,7 @@ export class InsertSequence {
     return insert;
   }
 
-  /** Ends the INSERT at hand after the block that is being sent, or at once; there may be none. */
+  /** Ends the current INSERT, if there is one, after the block that is being sent. */
   endCurrent(): void {
     this.#isEndAsked = true;
     if (this.#current !== null && !this.#isWriting) this.#end(this.#current);
@@ -107,7 +107,7 @@ export class InsertSequence {
   }
 }
 
-/** An INSERT failed; the cause says why. All pages with blocks in it are to be copied again. */
+/** An INSERT failed; the cause says why. Every page with a block in it must be copied again. */
 export class InsertFailure extends Error {
   override readonly name: string = "InsertFailure";
   readonly insert: OpenInsert;

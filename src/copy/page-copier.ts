@@ -16,13 +16,13 @@ import { InsertSize } from "./insert-size.ts";
 import { type PageMode, PageRecovery } from "./page-recovery.ts";
 import type { RejectedRow } from "./rejected-row.ts";
 
-/** What copying pages needs. */
+/** What copying pages requires. */
 export interface PageCopying extends InsertContext {
   /** The quoted table. */
   readonly source: string;
   readonly partition: string;
   readonly dryRun: boolean;
-  /** Rows of an INSERT statement, at most; no more than those of a batch: each batch is an INSERT of its own. */
+  /** The most rows of an INSERT statement. Where it is no more than a batch, each batch is an INSERT of its own. */
   readonly insertRows: number;
   /** The server reads JSON columns that come as paths. */
   readonly takesJsonPaths: boolean;
@@ -40,15 +40,15 @@ export interface PageResult {
 
 /** A page that is copied: `rows` counts all of its observations. */
 export interface CopiedPage extends PageResult {
-  /** Rows that are not in the target, since the server rejects them. */
+  /** Rows that the server rejects, and that are not in the target. */
   readonly skipped: readonly RejectedRow[];
 }
 
 /** Receives the progress of a page. */
 export interface PageListener {
-  /** After each batch: what of the page is done. After a failed attempt it starts again from zero. */
+  /** Called after each batch with what is done of the page; from zero again after a failed attempt. */
   onProgress(done: PageResult): void;
-  /** All of the page is read, and all but its last batch are sent: the copier is free to read another page. */
+  /** Called once the page is read and all but its last batch are sent: the copier can read another page. */
   onRead(): void;
 }
 
@@ -68,8 +68,8 @@ interface PageInProgress {
 const NEVER = new AbortController().signal;
 
 /**
- * Copies pages: fetching the next block, enriching and inserting overlap, also across pages. One page is read, and one batch
- * inserted, at a time.
+ * Copies pages. Reading, enriching and inserting overlap, across pages too; one page is read and one batch is sent at a
+ * time.
  */
 export class PageCopier {
   readonly #copying: PageCopying;
@@ -80,17 +80,17 @@ export class PageCopier {
   readonly #inserts: InsertSequence;
   readonly #insertSize: InsertSize;
   readonly #recovery: PageRecovery;
-  /** No other page will come: an INSERT ends with the last block of each. */
+  /** No page follows: each page's last block ends its INSERT. */
   #isDrained = false;
   #filling: EventBlock;
   #sending: EventBlock;
   /** Resolve, never reject, once the current page is read, and once the batch in flight is stored or has failed. */
   #read: Promise<void> = Promise.resolve();
   #sent: Promise<void> = Promise.resolve();
-  /** Why a batch could not be stored, for good: the run is about to end. */
+  /** Why a batch failed for good; the run is about to end. */
   #failure: OperationError | null = null;
 
-  /** Blocks get their buffers from `buffers`. */
+  /** Takes the buffers of blocks from `buffers`. */
   constructor(copying: PageCopying, store: TraceStore, buffers: BufferPool) {
     this.#copying = copying;
     this.#buffers = buffers;
@@ -121,15 +121,15 @@ export class PageCopier {
     this.#recovery = new PageRecovery({ ...copying, insertSize: this.#insertSize, blockRows: batchRows });
   }
 
-  /** Says that no page will follow those that were given: INSERTs need not wait for more blocks. */
+  /** Declares that no page follows, so that INSERTs do not wait for more blocks. */
   drain(): void {
     this.#isDrained = true;
     this.#inserts.endCurrent();
   }
 
   /**
-   * Copies a page and returns when the server has acknowledged all of its rows but the skipped ones. May be called while the
-   * page before is copied; the reading begins when that one is read. Rejects with an OperationError that names the operation and the
+   * Copies a page, and resolves once the server has acknowledged all of its rows but the skipped ones. May be called while the
+   * page before is being copied: it is read next. Rejects with an OperationError that names the operation and the
    * range, or with the reason of the retry policy's signal.
    */
   async copy(range: KeyRange, listener: PageListener): Promise<CopiedPage> {
@@ -179,7 +179,7 @@ export class PageCopier {
     return done;
   }
 
-  /** Reads a page and sends its batches; the last one is in flight when it resolves. */
+  /** Reads a page and sends its batches. The last one is in flight when it resolves. */
   async #readPage(page: PageInProgress): Promise<void> {
     try {
       for await (const block of this.#blocks(page.range)) {
@@ -199,7 +199,7 @@ export class PageCopier {
 
   async #take(block: Block, page: PageInProgress): Promise<void> {
     for (let from = 0; from < block.rows; ) {
-      // More than full, where batches have become smaller since.
+      // Batches may have shrunk since it was filled.
       if (this.#filling.isFull(this.#sender.maxRows)) await this.#send(page);
       this.#retain(block);
       from = this.#filling.take(block, from, this.#sender.maxRows, this.#enricher);
@@ -217,7 +217,7 @@ export class PageCopier {
     return selectBlocks(server, { kind: "pageRead", sql, params }, this.#buffers, retry.signal);
   }
 
-  /** Sends the batch that is filled once the one before is stored. Rejects when that was the page's, or failed for good. */
+  /** Sends the filled batch once the one before is stored. Rejects when that one was of this page, or failed for good. */
   async #send(page: PageInProgress): Promise<void> {
     await this.#sent;
     await page.sent;
@@ -230,7 +230,7 @@ export class PageCopier {
   async #insert(batch: EventBlock, page: PageInProgress): Promise<void> {
     const { range, done, listener } = page;
     try {
-      // A dry run encodes what it does not send: that is where odd data would show.
+      // A dry run encodes what it does not send, since odd data shows there.
       if (this.#copying.dryRun) batch.body();
       else if (page.mode === "open" && this.#copying.insertRows > this.#copying.batchRows)
         page.inserts.add(await this.#inserts.write(batch.body(), batch.rows));
@@ -248,7 +248,7 @@ export class PageCopier {
     listener.onProgress({ rows, withoutTrace, bytes });
   }
 
-  /** Gives back what a batch refers to. */
+  /** Releases the blocks of a batch. */
   #empty(batch: EventBlock): void {
     for (const { block } of batch.slices) this.#release(block);
     batch.reset();

@@ -9,7 +9,7 @@ import type { InsertSize } from "./insert-size.ts";
 /** How a page is copied: within open INSERTs, or block by block, each an INSERT of its own. */
 export type PageMode = "open" | "careful";
 
-/** What a page needs to be copied again. */
+/** What recovering a page requires. */
 export interface Recovery {
   readonly retry: RetryPolicy;
   /** How long inserts wait for merges; 0: they do not. */
@@ -18,22 +18,22 @@ export interface Recovery {
   readonly onSplit: (notice: SplitNotice) => void;
   /** The quoted table. */
   readonly target: string;
-  /** Rows of an INSERT, which shrink where size was the reason of a failure. */
+  /** The rows of an INSERT, which shrink after a failure for its size. */
   readonly insertSize: InsertSize;
-  /** Rows of a block: an INSERT of fewer rows is no longer a matter of its number of blocks. */
+  /** The rows of a block: fewer blocks cannot make a smaller INSERT smaller. */
   readonly blockRows: number;
 }
 
 const FIRST_WAIT_MS = 1_000;
 
 /**
- * Copies pages until they are copied: what passes by itself is tried again with backoff, too many parts are waited for, an
- * INSERT that was too large is followed by smaller ones, and a page with a value that the server rejects goes the careful way.
- * One for each pipeline.
+ * Copies pages again until they succeed: errors that pass are retried with backoff, merges are waited for, an INSERT that was too
+ * large is followed by smaller ones, and a page with a value that the server rejects takes the careful path. Each pipeline has
+ * one.
  */
 export class PageRecovery {
   readonly #recovery: Recovery;
-  /** Failures that one of the pages of the INSERT has dealt with. */
+  /** Failed INSERTs that one of their pages has handled. */
   readonly #handled = new WeakSet<OpenInsert>();
 
   constructor(recovery: Recovery) {
@@ -118,7 +118,7 @@ export class PageRecovery {
     this.#recovery.insertSize.shrink(Math.max(this.#recovery.blockRows, Math.floor(insert.rows / 2)));
   }
 
-  /** Several pages are in one INSERT: what happened to it is said once. */
+  /** Announces once what happened to an INSERT that carries several pages. */
   #announce(notice: SplitNotice, insert: OpenInsert): void {
     if (this.#handled.has(insert)) return;
     this.#handled.add(insert);

@@ -13,7 +13,7 @@ import type { WorkerCommands, WorkerMessage, WorkerRequest, WorkerSetup } from "
 /** A batch that is done gives the buffers of its blocks back, for those that arrive next in any of the pipelines. */
 const SPARE_BYTES = 12 * 2 ** 20;
 
-/** A worker of a run: loads its share of the traces, then copies pages, and keeps what one command leaves for the next. */
+/** The program of a worker thread: loads its share of the traces, then copies pages. Keeps the state between commands. */
 export class PageWorker {
   readonly #post: (message: WorkerMessage) => void;
   readonly #stop = new AbortController();
@@ -22,14 +22,14 @@ export class PageWorker {
   #loading: TraceLoading | null = null;
   #segments: SegmentWriter | null = null;
   #store: TraceStore | null = null;
-  /** One for each of the thread's pipelines. */
+  /** One for each pipeline of the thread. */
   readonly #copiers = new Map<number, PageCopier>();
 
   constructor(post: (message: WorkerMessage) => void) {
     this.#post = post;
   }
 
-  /** Carries out a request and posts its result or its error; never rejects. */
+  /** Runs a request and posts its result or its error. Never rejects. */
   async handle(request: WorkerRequest): Promise<void> {
     if (request.command === "stop") {
       this.#stop.abort(new Error("Stopped"));
@@ -43,7 +43,7 @@ export class PageWorker {
     }
   }
 
-  /** The commands, in the order in which a run gives them; one that comes too early is an error. */
+  /** The commands in the order of a run; throws when one comes too early. */
   async #carryOut(
     request: Exclude<WorkerRequest, { command: "stop" }>,
   ): Promise<WorkerCommands[keyof WorkerCommands]["returns"]> {

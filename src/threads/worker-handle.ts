@@ -20,7 +20,7 @@ export class WorkerHandle {
   readonly #onEvent: (event: WorkerEvent) => void;
   readonly #pending = new Map<number, PendingCall>();
   #calls = 0;
-  /** Why the worker can take no more commands. */
+  /** Why the worker takes no more commands. */
   #dead: Error | null = null;
 
   constructor(url: URL, onEvent: (event: WorkerEvent) => void) {
@@ -31,7 +31,7 @@ export class WorkerHandle {
     this.#worker.addEventListener("close", () => this.#die(new Error("A thread ended unexpectedly")));
   }
 
-  /** Has the worker carry out a command. Rejects with the error that ended the command in its thread, or with a StoppedError. */
+  /** Runs a command in the worker. Rejects with the error that ended it in the thread, or with a StoppedError. */
   call<Name extends CommandName>(
     command: Name,
     argument: WorkerCommands[Name]["takes"],
@@ -39,7 +39,7 @@ export class WorkerHandle {
     return this.#call(command, argument, null);
   }
 
-  /** Has a pipeline of the worker copy a page, be it the one after a page that is being copied. Rejects like `call`. */
+  /** Copies a page by a pipeline of the worker, also while that one copies another. Rejects like `call`. */
   copyPage(pipeline: number, range: KeyRange, listener: PageListener): Promise<CopiedPage> {
     return this.#call("copyPage", { pipeline, range }, listener);
   }

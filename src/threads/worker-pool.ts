@@ -1,17 +1,17 @@
 import { WorkerHandle } from "./worker-handle.ts";
 import type { WorkerEvent } from "./worker-protocol.ts";
 
-/** Does an item of work; `onFree` is to be called once the pipeline may begin the next one, if that is before the end. */
+/** Does an item of work. Calls `onFree` once the pipeline can begin the next one, if that is before the end. */
 export type Work<Item> = (pipeline: Pipeline, item: Item, onFree: () => void) => Promise<void>;
 
-/** Where an item is done: a worker, and one of the pipelines that share its thread. */
+/** A worker, and one of the pipelines that share its thread. */
 export interface Pipeline {
   readonly worker: WorkerHandle;
   /** Counted from 0. */
   readonly number: number;
 }
 
-/** Workers, each a thread of its own, to whose pipelines items of work are leased one after another. */
+/** Workers, each in a thread of its own. Their pipelines get items of work one after another. */
 export class WorkerPool {
   #workers: readonly WorkerHandle[];
 
@@ -24,15 +24,15 @@ export class WorkerPool {
     return this.#workers;
   }
 
-  /** Ends the workers beyond the first `size`, which must have nothing to do. */
+  /** Ends the workers after the first `size`; they must be idle. */
   shrink(size: number): void {
     for (const worker of this.#workers.slice(size)) worker.terminate();
     this.#workers = this.#workers.slice(0, size);
   }
 
   /**
-   * Has so many pipelines, spread over the workers, do all items. A pipeline gets its next item when it has done the one
-   * before, or when it is free for it; `onDrained` is called when there is none left for it. The first failure ends the leasing
+   * Distributes the items over `pipelines` pipelines. A pipeline gets its next item when it has finished the one before, or
+   * called `onFree`; `onDrained` is called once none is left for it. The first failure ends the leasing
    * and stops the workers; rejects with it once all pipelines have come to rest.
    */
   async doAll<Item>(
