@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { isServerFailure, isTransient } from "./server-errors.ts";
+import { ERROR_CODE, isServerFailure, isTransient, ServerError } from "./server-errors.ts";
 
 /** One failed attempt that will be followed by another. */
 export interface RetryNotice {
@@ -74,4 +74,13 @@ export async function pause(delayMs: number, signal: AbortSignal): Promise<void>
     signal.throwIfAborted();
     throw error;
   }
+}
+
+/** Whether an operation failed for want of a right. */
+export function isAccessDenied(error: unknown): boolean {
+  return (
+    error instanceof OperationError &&
+    error.cause instanceof ServerError &&
+    error.cause.code === ERROR_CODE.accessDenied
+  );
 }

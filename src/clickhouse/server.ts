@@ -3,6 +3,8 @@ import type { OpenInsert } from "./open-insert.ts";
 import { QueryLog } from "./query.ts";
 import { QueryClient } from "./query-client.ts";
 import type { QueryObserver } from "./query-observer.ts";
+import { type RetryPolicy, withRetry } from "./retry.ts";
+import { TransportError } from "./server-errors.ts";
 import type { StatementSettings } from "./settings/statement-settings.ts";
 import type { Statement } from "./statement.ts";
 import { type NativeResponse, StreamClient } from "./stream-client.ts";
@@ -71,7 +73,28 @@ export class Server {
     return this.#queries.rows(this.#log.begin(statement), signal);
   }
 
-  /** Returns all rows of a query with a small result. Rejects like `rows`. */
+  /**
+   * Runs a query with a small result until it succeeds, and returns its rows, or what `parse` makes of them; a TransportError that
+   * `parse` throws is retried as well. Rejects with an OperationError that names the operation, or with the reason of the
+   * policy's signal.
+   */
+  query(operation: string, statement: Statement, retry: RetryPolicy): Promise<unknown[][]>;
+  query<Result>(
+    operation: string,
+    statement: Statement,
+    retry: RetryPolicy,
+    parse: (rows: unknown[][]) => Result,
+  ): Promise<Result>;
+  async query(
+    operation: string,
+    statement: Statement,
+    retry: RetryPolicy,
+    parse: (rows: unknown[][]) => unknown = (rows) => rows,
+  ): Promise<unknown> {
+    return await withRetry(operation, retry, async () => parse(await this.allRows(statement, retry.signal)));
+  }
+
+  /** Returns all rows of a query with a small result, without retries. Rejects like `rows`. */
   async allRows(statement: Statement, signal: AbortSignal): Promise<unknown[][]> {
     return await Array.fromAsync(this.rows(statement, signal));
   }
@@ -100,4 +123,11 @@ export class Server {
   ): OpenInsert {
     return this.#streams.openInsert(this.#log.begin(statement, "insert"), isSealed, signal);
   }
+}
+
+/** Parses the one number of a count. Throws a TransportError, which is retried, when there is none. */
+export function parseCount([row]: unknown[][]): number {
+  const rows = Number(row?.[0]);
+  if (!Number.isSafeInteger(rows)) throw new TransportError("No number came back");
+  return rows;
 }

@@ -1,6 +1,5 @@
-import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
-import type { Server } from "../clickhouse/server.ts";
-import { ERROR_CODE, ServerError, TransportError } from "../clickhouse/server-errors.ts";
+import { isAccessDenied, type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
+import { parseCount, type Server } from "../clickhouse/server.ts";
 import { compareKeys, describeRange, END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts";
 import { endOfGroup, rangeCondition } from "./source-key.ts";
 
@@ -45,10 +44,10 @@ interface Group {
 }
 
 /** Groups that are copied together: what lies between the end of the span before and `upTo`. */
-interface Span {
+interface PageGroup {
   readonly upTo: SortingKey | null;
   readonly rows: number;
-  /** The group that ends the span and is larger than a page; it is to be cut by id. */
+  /** The group that ends it and is larger than a page; it is to be cut by id. */
   readonly huge: Group | null;
 }
 
@@ -64,11 +63,11 @@ export async function* planPages(
 ): AsyncGenerator<Page, void, void> {
   for (const range of ranges) {
     // The whole response is read before the first page is copied: a server gives up on one that is read for hours.
-    const spans = await withRetry(`Planning pages of ${scope.table}`, scope.retry, () =>
-      spansOf(scope, range),
+    const pageGroups = await withRetry(`Planning pages of ${scope.table}`, scope.retry, () =>
+      pageGroupsOf(scope, range),
     );
     let after = range.after;
-    for (const { upTo, rows, huge } of spans) {
+    for (const { upTo, rows, huge } of pageGroups) {
       const bounds = huge === null ? [] : await splitPoints(scope, { after, upTo }, huge);
       const plannedRows = Math.ceil(rows / (bounds.length + 1));
       for (const bound of [...bounds, upTo]) {
@@ -79,12 +78,12 @@ export async function* planPages(
   }
 }
 
-async function spansOf(scope: PlanScope, range: KeyRange): Promise<Span[]> {
-  const spans: Span[] = [];
+async function pageGroupsOf(scope: PlanScope, range: KeyRange): Promise<PageGroup[]> {
+  const pageGroups: PageGroup[] = [];
   let rows = 0;
   let previous: Group | null = null;
   const end = (upTo: SortingKey, huge: Group | null): void => {
-    spans.push({ upTo, rows, huge });
+    pageGroups.push({ upTo, rows, huge });
     rows = 0;
   };
   for await (const group of groupsOf(scope, range)) {
@@ -96,10 +95,10 @@ async function spansOf(scope: PlanScope, range: KeyRange): Promise<Span[]> {
     previous = group;
     if (isHuge) end(endOfGroup(group.projectId, group.type, group.date), group);
   }
-  // The last span ends where the range ends, not where the rows of today end.
-  const last = rows > 0 ? { rows, huge: null } : (spans.pop() ?? { rows, huge: null });
-  spans.push({ ...last, upTo: range.upTo });
-  return spans;
+  // The last group of pages ends where the range ends, not where the rows of today end.
+  const last = rows > 0 ? { rows, huge: null } : (pageGroups.pop() ?? { rows, huge: null });
+  pageGroups.push({ ...last, upTo: range.upTo });
+  return pageGroups;
 }
 
 /** The groups of a range in key order, by the cheap columns of the sorting key. */
@@ -143,9 +142,7 @@ async function splitPoints(scope: PlanScope, range: KeyRange, group: Group): Pro
     step: Math.min(Math.max(step, 1), MAX_SAMPLE_STEP),
     end: END_OF_GROUP_ID,
   };
-  const rows = await withRetry(`Planning pages of ${scope.table}`, scope.retry, () =>
-    scope.server.allRows({ sql, params }, scope.retry.signal),
-  );
+  const rows = await scope.server.query(`Planning pages of ${scope.table}`, { sql, params }, scope.retry);
   const ids = rows.map(([id]) => String(id));
   const bounds: SortingKey[] = [];
   let last = -1;
@@ -171,12 +168,7 @@ export async function countRows(scope: PlanScope, range: KeyRange): Promise<numb
   const sql = `SELECT count() FROM ${scope.table} AS o WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
   const params = { ...condition.params, partition: scope.partition };
   const operation = `Counting the rows of ${scope.table}, ${describeRange(range)}`;
-  return await withRetry(operation, scope.retry, async () => {
-    const [row] = await scope.server.allRows({ kind: "count", sql, params }, scope.retry.signal);
-    const rows = Number(row?.[0]);
-    if (!Number.isSafeInteger(rows)) throw new TransportError("No number came back");
-    return rows;
-  });
+  return await scope.server.query(operation, { kind: "count", sql, params }, scope.retry, parseCount);
 }
 
 /**
@@ -191,13 +183,12 @@ export async function averageRowBytes(
   const sql = `SELECT sum(data_uncompressed_bytes) / sum(rows) FROM system.parts
     WHERE active AND database = {database:String} AND table = {table:String} AND partition_id = {partition:String}`;
   const params = { database, table, partition: scope.partition };
-  const [row] = await withRetry(`Reading the size of the rows of ${scope.table}`, scope.retry, () =>
-    scope.server.allRows({ sql, params }, scope.retry.signal).catch((error: unknown) => {
-      // The figure is of use, but nobody has to grant it.
-      if (error instanceof ServerError && error.code === ERROR_CODE.accessDenied) return [];
-      throw error;
-    }),
-  );
+  const operation = `Reading the size of the rows of ${scope.table}`;
+  const [row] = await scope.server.query(operation, { sql, params }, scope.retry).catch((error: unknown) => {
+    // The figure is of use, but nobody has to grant it.
+    if (isAccessDenied(error)) return [];
+    throw error;
+  });
   const bytes = Number(row?.[0] ?? Number.NaN);
   return Number.isFinite(bytes) && bytes > 0 ? bytes : null;
 }
@@ -209,9 +200,9 @@ export async function greatestKey(scope: PlanScope): Promise<SortingKey | null> 
     FROM ${scope.table} AS o
     WHERE o._partition_id = {partition:String}
     ORDER BY o.project_id DESC, o.type DESC, toDate(o.start_time) DESC, o.id DESC LIMIT 1`;
-  const [row] = await withRetry(`Looking up the last key of ${scope.table}`, scope.retry, () =>
-    scope.server.allRows({ sql, params: { partition: scope.partition } }, scope.retry.signal),
-  );
+  const params = { partition: scope.partition };
+  const operation = `Looking up the last key of ${scope.table}`;
+  const [row] = await scope.server.query(operation, { sql, params }, scope.retry);
   if (row === undefined || Number(row[4]) !== 1) return null;
   return { projectId: String(row[0]), type: String(row[1]), date: String(row[2]), id: String(row[3]) };
 }

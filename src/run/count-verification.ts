@@ -1,4 +1,3 @@
-import { withRetry } from "../clickhouse/retry.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
 import { identifier } from "../clickhouse/sql.ts";
 import { compareKeys, describeRange, type KeyRange, type SortingKey } from "../plan/key-range.ts";
@@ -59,13 +58,13 @@ export async function verifyCounts(
   copied: readonly CopiedRange[],
 ): Promise<VerificationResult> {
   const verification = new CountVerification(scope);
-  const spans = spansOf(inKeyOrder(copied), scope.queryRows);
-  const work = spans.values();
+  const groups = groupsOf(inKeyOrder(copied), scope.queryRows);
+  const work = groups.values();
   const failures: unknown[] = [];
   const run = async (): Promise<void> => {
-    for (const span of work) {
+    for (const group of work) {
       if (failures.length > 0) return;
-      await verification.check(span).catch((error: unknown) => failures.push(error));
+      await verification.check(group).catch((error: unknown) => failures.push(error));
     }
   };
   await Promise.all(Array.from({ length: scope.parallelQueries }, run));
@@ -74,7 +73,7 @@ export async function verifyCounts(
 }
 
 /** Ranges that follow each other, in key order. */
-type Span = readonly [CopiedRange, ...CopiedRange[]];
+type RangeGroup = readonly [CopiedRange, ...CopiedRange[]];
 
 /** Rows by the greatest of their times. */
 interface Counts {
@@ -105,21 +104,21 @@ class CountVerification {
     };
   }
 
-  async check(span: Span): Promise<void> {
-    const { rows, late, young } = await this.#count(span);
-    const copiedRows = rowsOf(span);
+  async check(group: RangeGroup): Promise<void> {
+    const { rows, late, young } = await this.#count(group);
+    const copiedRows = rowsOf(group);
     const inTime = rows - late;
     // Rows that are late for one page may have been read with another: sums of pages would hide as many missing ones.
-    if (span.length > 1 && (inTime !== copiedRows || late > 0)) {
-      const middle = Math.ceil(span.length / 2);
-      for (const half of [span.slice(0, middle), span.slice(middle)]) {
-        if (isSpan(half)) await this.check(half);
+    if (group.length > 1 && (inTime !== copiedRows || late > 0)) {
+      const middle = Math.ceil(group.length / 2);
+      for (const half of [group.slice(0, middle), group.slice(middle)]) {
+        if (isGroup(half)) await this.check(half);
       }
       return;
     }
     const certain = rows - young;
     if (certain > copiedRows) {
-      this.#missing.push({ range: span[0].range, sourceRows: inTime, copiedRows });
+      this.#missing.push({ range: group[0].range, sourceRows: inTime, copiedRows });
       this.#verified(rows);
       return;
     }
@@ -134,11 +133,11 @@ class CountVerification {
     this.#scope.onVerified?.(rows);
   }
 
-  async #count(span: Span): Promise<Counts> {
-    const range = rangeOf(span);
-    const readSinceMs = Math.min(...span.map((copied) => copied.readSinceMs));
+  async #count(group: RangeGroup): Promise<Counts> {
+    const range = rangeOf(group);
+    const readSinceMs = Math.min(...group.map((copied) => copied.readSinceMs));
     // What earlier runs copied is one range, however large.
-    const isLarge = span.length === 1 && span[0].rows > 2 * this.#scope.queryRows;
+    const isLarge = group.length === 1 && group[0].rows > 2 * this.#scope.queryRows;
     if (!isLarge) return await this.#countRange(range, readSinceMs);
     const sum: Counts = { rows: 0, late: 0, young: 0 };
     for await (const page of planPages({ ...this.#scope, pageRows: this.#scope.queryRows }, [range])) {
@@ -168,8 +167,8 @@ class CountVerification {
       read: readSinceMs,
       young: readSinceMs - ARRIVAL_MARGIN_MS,
     };
-    return await withRetry(`Counting ${table}, ${describeRange(range)}`, retry, async () => {
-      const [row] = await server.allRows({ kind: "count", sql, params }, retry.signal);
+    const operation = `Counting ${table}, ${describeRange(range)}`;
+    return await server.query(operation, { kind: "count", sql, params }, retry, ([row]) => {
       const [rows = Number.NaN, late = Number.NaN, young = Number.NaN] = (row ?? []).map(Number);
       if (!Number.isSafeInteger(rows - late) || !Number.isSafeInteger(young)) {
         throw new TransportError("No numbers came back");
@@ -180,34 +179,34 @@ class CountVerification {
 }
 
 /** Neighbours that one query counts. */
-function spansOf(sorted: readonly CopiedRange[], queryRows: number): Span[] {
-  const spans: [CopiedRange, ...CopiedRange[]][] = [];
+function groupsOf(sorted: readonly CopiedRange[], queryRows: number): RangeGroup[] {
+  const groups: [CopiedRange, ...CopiedRange[]][] = [];
   let rows = 0;
   for (const next of sorted) {
-    const span = spans.at(-1);
-    const previous = span?.at(-1);
+    const group = groups.at(-1);
+    const previous = group?.at(-1);
     const follows = previous !== undefined && sameKey(previous.range.upTo, next.range.after);
-    if (span === undefined || !follows || rows + next.rows > queryRows) {
-      spans.push([next]);
+    if (group === undefined || !follows || rows + next.rows > queryRows) {
+      groups.push([next]);
       rows = next.rows;
     } else {
-      span.push(next);
+      group.push(next);
       rows += next.rows;
     }
   }
-  return spans;
+  return groups;
 }
 
-function isSpan(ranges: readonly CopiedRange[]): ranges is Span {
+function isGroup(ranges: readonly CopiedRange[]): ranges is RangeGroup {
   return ranges.length > 0;
 }
 
-function rangeOf(span: Span): KeyRange {
-  return { after: span[0].range.after, upTo: (span.at(-1) ?? span[0]).range.upTo };
+function rangeOf(group: RangeGroup): KeyRange {
+  return { after: group[0].range.after, upTo: (group.at(-1) ?? group[0]).range.upTo };
 }
 
-function rowsOf(span: Span): number {
-  return span.reduce((sum, { rows }) => sum + rows, 0);
+function rowsOf(group: RangeGroup): number {
+  return group.reduce((sum, { rows }) => sum + rows, 0);
 }
 
 function sameKey(upTo: SortingKey | null, after: SortingKey | null): boolean {

@@ -1,4 +1,4 @@
-import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
+import type { RetryPolicy } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
 
@@ -13,8 +13,7 @@ export interface ServerClock {
 /** Reads the server's time. Rejects with an OperationError. */
 export async function readServerClock(server: Server, retry: RetryPolicy): Promise<ServerClock> {
   const sql = "SELECT toUnixTimestamp64Milli(now64(3)), timezone()";
-  return await withRetry("Reading the server's clock", retry, async () => {
-    const [row] = await server.allRows({ sql }, retry.signal);
+  return await server.query("Reading the server's clock", { sql }, retry, ([row]) => {
     // From now on, not from when it was queried: the way back counts as time that has not passed.
     const answeredMs = performance.now();
     const serverMs = Number(row?.[0]);

@@ -1,10 +1,8 @@
-import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
-import type { Server } from "../clickhouse/server.ts";
-import { TransportError } from "../clickhouse/server-errors.ts";
+import { isAccessDenied, type RetryPolicy } from "../clickhouse/retry.ts";
+import { parseCount, type Server } from "../clickhouse/server.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import type { BackfillOptions } from "./backfill-options.ts";
 import { readEngines } from "./preflight/engines.ts";
-import { isAccessDenied } from "./preflight/mutations.ts";
 
 /**
  * The events of the month that `SELECT … FINAL` shows in the target: what a later run compares with what it finds. Null where there
@@ -24,12 +22,8 @@ export async function countTargetRows(
   const month = isByMonth ? "_partition_id = {month:String}" : "toYYYYMM(start_time) = {month:UInt32}";
   const sql = `SELECT count() FROM ${qualifiedTable(database, tables.target)} FINAL WHERE ${month}`;
   try {
-    return await withRetry(`Counting the rows of ${tables.target}`, retry, async () => {
-      const [row] = await server.allRows({ kind: "count", sql, params: { month: partition } }, retry.signal);
-      const rows = Number(row?.[0]);
-      if (!Number.isSafeInteger(rows)) throw new TransportError("No number came back");
-      return rows;
-    });
+    const statement = { kind: "count", sql, params: { month: partition } } as const;
+    return await server.query(`Counting the rows of ${tables.target}`, statement, retry, parseCount);
   } catch (error) {
     if (isAccessDenied(error)) return null;
     throw error;

@@ -262,7 +262,7 @@ describe("a row that the server refuses", () => {
     await refuse(scenario, "1");
     const outcome = await scenario.run([...ONE_BY_ONE, `--skip-bad-rows=${SKIP_FILE}`]);
     expect(outcome).toMatchObject({ code: 1, stdout: "" });
-    expect(failureOf(outcome)).toMatch(/20 rows in succession were refused.*Code: 469\. /s);
+    expect(failureOf(outcome)).toMatch(/20 rows in succession were rejected.*Code: 469\. /s);
     expect(skippedLines(scenario)).toEqual([]);
     expect(scenario.checkpoint()).toBeNull();
   });

@@ -1,4 +1,4 @@
-import { type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
+import type { RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import type { BackfillOptions } from "../backfill-options.ts";
 
@@ -68,9 +68,7 @@ export async function readEngines(
       WHERE database = {database:String} AND name IN ({source:String}, {traces:String}, {target:String})`,
     params: { database, ...tables },
   };
-  const rows = await withRetry("Reading the engines of the tables", retry, () =>
-    server.allRows(statement, retry.signal),
-  );
+  const rows = await server.query("Reading the engines of the tables", statement, retry);
   return new Map(
     rows.map((row) => {
       const [

@@ -1,6 +1,6 @@
 import { ByteWriter } from "../../bytes/byte-writer.ts";
 import { encodeColumnHeader } from "../../clickhouse/native/parser.ts";
-import { OperationError, type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
+import { OperationError, type RetryPolicy } from "../../clickhouse/retry.ts";
 import type { QuerySettings, Server } from "../../clickhouse/server.ts";
 import { ServerError } from "../../clickhouse/server-errors.ts";
 import { literal } from "../../clickhouse/sql.ts";
@@ -65,8 +65,10 @@ export async function probeJson(
     const block = Buffer.concat([Buffer.from([1, rows]), encodeColumnHeader("j", type), data]);
     const sql = `SELECT toJSONString(j), toString(JSONAllPathsWithTypes(j))
       FROM format(Native, ${literal(`j ${type}`)}, unhex('${block.toString("hex")}'))`;
-    return withRetry("Trying what the server's JSON columns keep", retry, () =>
-      server.allRows({ sql, settings: { ...inserting, ...PROBE_SETTINGS } }, retry.signal),
+    return server.query(
+      "Trying what the server's JSON columns keep",
+      { sql, settings: { ...inserting, ...PROBE_SETTINGS } },
+      retry,
     );
   };
   const altered = await orRefusal(read(ALTERED.length, asTexts(ALTERED)));

@@ -1,7 +1,6 @@
-import { type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
+import { isAccessDenied, type RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import { qualifiedTable } from "../../clickhouse/sql.ts";
-import { isAccessDenied } from "./mutations.ts";
 
 /** A partition of a table, and the rows that it holds, old versions included. */
 export interface Month {
@@ -18,9 +17,7 @@ export async function monthsOf(
 ): Promise<Month[]> {
   const operation = `Listing the months of ${table}`;
   const read = async (sql: string): Promise<Month[]> => {
-    const rows = await withRetry(operation, retry, () =>
-      server.allRows({ sql, params: { database, table } }, retry.signal),
-    );
+    const rows = await server.query(operation, { sql, params: { database, table } }, retry);
     return rows.map(([partition, count]) => ({ partition: String(partition), rows: Number(count) }));
   };
   try {

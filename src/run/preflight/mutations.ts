@@ -1,6 +1,5 @@
-import { OperationError, type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
+import { isAccessDenied, type RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
-import { ERROR_CODE, ServerError } from "../../clickhouse/server-errors.ts";
 import { literal } from "../../clickhouse/sql.ts";
 
 /** An ALTER … UPDATE or DELETE, or a lightweight one, that has not reached all parts. */
@@ -30,9 +29,7 @@ export async function unfinishedMutations(
     params: { database },
   };
   try {
-    const rows = await withRetry("Reading unfinished mutations", retry, () =>
-      server.allRows(statement, retry.signal),
-    );
+    const rows = await server.query("Reading unfinished mutations", statement, retry);
     return rows.map(([table, id, command, partsToDo, failure]) => ({
       table: String(table),
       id: String(id),
@@ -44,15 +41,6 @@ export async function unfinishedMutations(
     if (isAccessDenied(error)) return [];
     throw error;
   }
-}
-
-/** Whether an operation failed for want of a right. */
-export function isAccessDenied(error: unknown): boolean {
-  return (
-    error instanceof OperationError &&
-    error.cause instanceof ServerError &&
-    error.cause.code === ERROR_CODE.accessDenied
-  );
 }
 
 /** A mutation as a line of text. */

@@ -1,7 +1,6 @@
-import { type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
+import { isAccessDenied, type RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import { literal } from "../../clickhouse/sql.ts";
-import { isAccessDenied } from "./mutations.ts";
 
 /** A replica of a table, by its row of system.replicas. */
 export interface ReplicaState {
@@ -31,9 +30,7 @@ export async function replicaStates(
     params: { database },
   };
   try {
-    const rows = await withRetry("Reading the state of replicas", retry, () =>
-      server.allRows(statement, retry.signal),
-    );
+    const rows = await server.query("Reading the state of replicas", statement, retry);
     return rows.map(replicaState);
   } catch (error) {
     if (isAccessDenied(error)) return null;

@@ -1,4 +1,4 @@
-import { OperationError, type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
+import { OperationError, type RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import { ERROR_CODE, ServerError } from "../../clickhouse/server-errors.ts";
 import { literal } from "../../clickhouse/sql.ts";
@@ -33,9 +33,7 @@ export async function rowPolicies(
     WHERE database = {database:String} AND table IN ('', ${tables.map(literal).join(", ")})
       AND (hasAny(apply_to_list, me) OR apply_to_all AND NOT hasAny(apply_to_except, me)) ORDER BY short_name`;
   try {
-    const rows = await withRetry("Reading row policies", retry, () =>
-      server.allRows({ sql, params: { database } }, retry.signal),
-    );
+    const rows = await server.query("Reading row policies", { sql, params: { database } }, retry);
     return rows.map(([name, table, filter]) => ({
       name: String(name),
       table: String(table),

@@ -1,4 +1,4 @@
-import { type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
+import type { RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import type { ResolvedMapping } from "../../mapping/resolve-mapping.ts";
 
@@ -17,9 +17,7 @@ export async function sortingKeyColumns(
       WHERE database = {database:String} AND table = {table:String} AND is_in_sorting_key ORDER BY position`,
     params: { database, table },
   };
-  const rows = await withRetry(`Reading the sorting key of ${table}`, retry, () =>
-    server.allRows(statement, retry.signal),
-  );
+  const rows = await server.query(`Reading the sorting key of ${table}`, statement, retry);
   return rows.map(([name]) => String(name));
 }
 

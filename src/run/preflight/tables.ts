@@ -1,4 +1,4 @@
-import { OperationError, type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
+import { OperationError, type RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import { ERROR_CODE, ServerError } from "../../clickhouse/server-errors.ts";
 import { qualifiedTable } from "../../clickhouse/sql.ts";
@@ -96,9 +96,7 @@ async function describe(
 ): Promise<TableShape | UnreadableTable> {
   const sql = `DESCRIBE TABLE ${qualifiedTable(database, table)}`;
   try {
-    const rows = await withRetry(`Reading the columns of ${table}`, retry, () =>
-      server.allRows({ sql }, retry.signal),
-    );
+    const rows = await server.query(`Reading the columns of ${table}`, { sql }, retry);
     const columns = rows.map(([name, type, defaultKind]) => ({
       name: String(name),
       type: String(type),

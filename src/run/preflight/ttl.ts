@@ -1,4 +1,4 @@
-import { OperationError, type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
+import { OperationError, type RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import { ERROR_CODE, ServerError } from "../../clickhouse/server-errors.ts";
 import { identifier } from "../../clickhouse/sql.ts";
@@ -65,15 +65,15 @@ async function expired(
     const sql = `SELECT countIf(${condition}) FROM (SELECT ${items.join(", ") || "1"} FROM ${table} AS o
       WHERE o._partition_id = {partition:String})`;
     const params = { partition, days: withinDays };
-    const rows = await withRetry(`Comparing a TTL with rows of ${table}`, retry, async () => {
-      const [row] = await server.allRows({ kind: "count", sql, params }, retry.signal);
-      return Number(row?.[0] ?? 0);
-    }).catch((error: unknown) => {
-      // An expression that the source's columns do not allow, such as one over a column of another type.
-      if (error instanceof OperationError && error.cause instanceof ServerError && !isDenied(error.cause))
-        return null;
-      throw error;
-    });
+    const operation = `Comparing a TTL with rows of ${table}`;
+    const rows = await server
+      .query(operation, { kind: "count", sql, params }, retry, ([row]) => Number(row?.[0] ?? 0))
+      .catch((error: unknown) => {
+        // An expression that the source's columns do not allow, such as one over a column of another type.
+        if (error instanceof OperationError && error.cause instanceof ServerError && !isDenied(error.cause))
+          return null;
+        throw error;
+      });
     if (rows !== 0) found.push({ clause, rows });
   }
   return found;
