@@ -19,7 +19,7 @@ export interface LedgerOptions {
   readonly directory: string;
   readonly partition: string;
   readonly fingerprint: Fingerprint;
-  /** A checkpoint that is there does not count: the run sets it aside, or, where it writes nothing, ignores it. */
+  /** Start over: an existing checkpoint is set aside, or ignored where the run writes nothing. */
   readonly restart?: boolean;
 }
 
@@ -31,7 +31,7 @@ export interface CheckpointLedger extends PageLedger {
 
 /**
  * Opens the checkpoint of a partition for a run that writes it; the caller holds the lock. A partition without a file
- * starts from the beginning, and the file comes into being with the first finished page.
+ * starts from the beginning, and the first finished page creates the file.
  * @throws {CheckpointError} when there is a file that this run must not continue, which is left untouched, or when the
  * directory's files can't be read or removed. The ledger's own methods throw {@link RunError} when the file can't be
  * written.
@@ -81,7 +81,7 @@ function setAside(path: string, now: Date): string | null {
 
 function removeTemporaries(path: string): void {
   try {
-    // Whoever wrote these held the lock that is now ours, so they are nobody's.
+    // Their writer held the lock that is now ours, so they belong to no one.
     for (const temporary of temporariesOf(path)) removeIfThere(temporary);
   } catch (error) {
     throw new CheckpointError(
@@ -186,7 +186,7 @@ function createLedger(
       advance({ ...state, done, rowsProcessed });
     },
     finishPartition: (lastKey, targetRows) => {
-      // Marked finished with ranges left, they would never be copied.
+      // Ranges that are left would never be copied.
       if (!state.finished && remainingRanges(state.done).length > 0) {
         throw new Error("The partition cannot be finished: key ranges of it remain");
       }

@@ -20,7 +20,7 @@ type LockOwner = v.InferOutput<typeof ownerSchema>;
 
 /** A held lock. */
 export interface Lock {
-  /** What the user should know about how it was acquired, such as a take-over. */
+  /** A notice about how it was acquired, such as a take-over. */
   readonly notice: string | null;
   /** Removes the lock if it is still this run's. Safe to call twice, and from an exit handler. */
   release(): void;
@@ -49,7 +49,7 @@ function acquire(path: string, identity: ProcessIdentity, depth: number): Lock {
   if (createWhole(path, content)) return heldLock(path, content, null);
 
   const found = readOwner(path);
-  // Its owner finished between the two looks.
+  // Its owner finished in between.
   if (found === null) return retry(path, identity, depth);
   refuseUnlessDead(path, found, identity);
   return takeOver(path, content, identity, depth);
@@ -179,10 +179,10 @@ function heldLock(path: string, content: string, notice: string | null): Lock {
   };
 }
 
-/** Writing a lock takes milliseconds: after that time nobody will complete it. */
+/** Writing a lock takes milliseconds: after this time nobody completes it. */
 const ABANDONED_AFTER_MS = 60_000;
 
-/** Removes what processes left that died while writing a temporary file, or between that and giving it its name. */
+/** Removes the temporary files of processes that died before they renamed them. */
 function removeDeadTemporaries(path: string, identity: ProcessIdentity): void {
   for (const temporary of temporariesOf(path)) {
     const json = readIfThere(temporary);

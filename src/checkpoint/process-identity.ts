@@ -94,7 +94,7 @@ function readPidNamespace(): string | null {
   return readOrNull(() => readlinkSync("/proc/self/ns/pid"));
 }
 
-/** None of this exists on macOS, and a sandbox may hide it on Linux: not knowing is a response here. */
+/** None of this exists on macOS, and a sandbox may hide it on Linux: "unknown" is a valid result. */
 function readOrNull(read: () => string): string | null {
   try {
     return read();

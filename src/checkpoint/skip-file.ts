@@ -4,7 +4,7 @@ import type { RejectedRow, RejectedRowLog, RowText } from "../copy/rejected-row.
 import { RunError, UsageError } from "../errors.ts";
 import { syncDirectory } from "./durable-file.ts";
 
-/** What the rows of a run are rows of. */
+/** Which run the rows belong to. */
 export interface SkipFileSubject {
   readonly partition: string;
   readonly database: string;
@@ -40,7 +40,7 @@ export function openSkipFile(
       }
       if (lines.length === 0) return;
       try {
-        // What a crash left of a line must not spoil the next one.
+        // An incomplete line that a crash left must not spoil the next one.
         writeAll(descriptor, `${isLineOpen ? "\n" : ""}${lines.join("")}`);
         isLineOpen = false;
         fsyncSync(descriptor);
@@ -57,11 +57,11 @@ export function openSkipFile(
 function openOrRefuse(path: string): { descriptor: number; content: Buffer } {
   try {
     const isNew = !existsSync(path);
-    // A device would swallow the rows or never end to be read.
+    // A device would lose the rows, or never end.
     if (!isNew && !statSync(path).isFile()) throw new Error("it is no regular file");
     const descriptor = openSync(path, "a", FILE_MODE);
     if (isNew) syncDirectory(dirname(path));
-    // A line that a killed run wrote counts as written down from here on.
+    // Lines of a killed run count as written.
     else fsyncSync(descriptor);
     return { descriptor, content: readFileSync(path) };
   } catch (error) {
@@ -125,7 +125,7 @@ function identityOfLine(text: string): string[] {
     const line: unknown = JSON.parse(text);
     return typeof line === "object" && line !== null && "key" in line ? [identityOf(line as Line)] : [];
   } catch {
-    // Whatever it is, it names no row.
+    // It names no row.
     return [];
   }
 }

@@ -1,4 +1,4 @@
-/** A block on its way to whoever reads the channel. */
+/** A block on its way to the reader. */
 interface Handover {
   readonly parts: readonly Uint8Array[];
   readonly taken: () => void;
@@ -6,8 +6,8 @@ interface Handover {
 }
 
 /**
- * Hands blocks over, one at a time, to the reader of an async iterable. Whoever gives a block waits until its parts have been
- * read and are needed no more, so that their memory can serve the next one.
+ * Hands blocks over, one at a time, to the reader of an async iterable. The writer waits until the reader has finished with a
+ * block, so that its memory can hold the next one.
  */
 export class BlockChannel implements AsyncIterable<Uint8Array> {
   #waiting: Handover | null = null;
@@ -16,8 +16,7 @@ export class BlockChannel implements AsyncIterable<Uint8Array> {
   #failure: { readonly error: unknown } | null = null;
 
   /**
-   * Resolves when the reader has gone on from the last part. One block at a time: the next one may be given then. Rejects with
-   * the error of `fail`.
+   * Resolves once the reader has gone past the last part. One block at a time. Rejects with the error of `fail`.
    */
   async give(parts: readonly Uint8Array[]): Promise<void> {
     if (this.#failure !== null) throw this.#failure.error;
@@ -28,13 +27,13 @@ export class BlockChannel implements AsyncIterable<Uint8Array> {
     await promise;
   }
 
-  /** Ends the iteration after what was given. */
+  /** Ends the iteration after the blocks so far. */
   end(): void {
     this.#hasEnded = true;
     this.#wake();
   }
 
-  /** Ends the iteration with an error, which whoever waits to give a block gets as well. */
+  /** Ends the iteration, and a `give` that waits, with an error. */
   fail(error: unknown): void {
     this.#failure ??= { error };
     this.#waiting?.failed(error);

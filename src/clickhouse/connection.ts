@@ -1,4 +1,4 @@
-/** How blocks may cross the network; by the names of HTTP's content codings (RFC 9110, section 8.4.1). */
+/** Compression of blocks on the network, by the names of HTTP's content codings (RFC 9110, section 8.4.1). */
 export const COMPRESSIONS = ["none", "zstd", "gzip"] as const;
 
 export type Compression = (typeof COMPRESSIONS)[number];
@@ -28,12 +28,12 @@ export interface ConnectionSettings {
   readonly database: string;
   /** Certificates beside those of the system, as PEM. */
   readonly tls?: TlsCertificates;
-  /** The way to the server leads through it. */
+  /** Connections to the server go through it. */
   readonly proxy?: ProxySettings;
   /** Of blocks of rows, in both directions; none unless given. */
   readonly compression?: Compression;
-  /** How long a server may stay silent in the midst of a request; 5 minutes unless given. */
+  /** How long a server may stay silent during a request; 5 minutes unless given. */
   readonly stallTimeoutMs?: number;
-  /** A silence that is reported; 20 seconds unless given. */
+  /** How long a silence lasts until it is reported; 20 seconds unless given. */
   readonly quietAfterMs?: number;
 }

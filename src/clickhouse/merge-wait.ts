@@ -18,16 +18,16 @@ export interface WaitPolicy {
   /** 0: it does not wait. */
   readonly maxWaitMs: number;
   readonly onWait: (notice: WaitNotice) => void;
-  /** Ends the waiting at once, with the signal's reason. */
+  /** Ends the wait at once, with the signal's reason. */
   readonly signal: AbortSignal;
 }
 
 const FIRST_WAIT_MS = 1_000;
 
 /**
- * Runs `attempt` again and again, with growing pauses, while the table has too many parts: that is the server's way to
- * say that inserts come faster than it merges, and passes with patience. Other errors reject as they are, and so does
- * that one where nothing is to be waited for; an OperationError says that `maxWaitMs` were not enough.
+ * Runs `attempt` again, with growing pauses, while the table has too many parts, which means that inserts come faster than the
+ * server merges. Rejects with any other error, with that one when `maxWaitMs` is 0, and with an OperationError once `maxWaitMs` have
+ * passed.
  */
 export async function waitForMerges<T>(
   operation: string,

@@ -2,8 +2,8 @@ import type { BlockChannel } from "./block-channel.ts";
 import { TransportError } from "./server-errors.ts";
 
 /**
- * An INSERT that stays open and takes one Native block after another. Any prefix of it is valid: it may be ended after any
- * block. Its rows count as stored when it is acknowledged, and not before.
+ * An INSERT that stays open and takes one Native block after another. Any prefix of it is valid: it can end after any
+ * block. Its rows count as stored once it is acknowledged.
  */
 export class OpenInsert {
   readonly #channel: BlockChannel;
@@ -17,26 +17,26 @@ export class OpenInsert {
   constructor(channel: BlockChannel, response: Promise<number>) {
     this.#channel = channel;
     this.acknowledged = response.then((written) => this.#check(written));
-    // Whoever gives a block must learn of a failure, and nobody may have to wait for it.
+    // A write fails when the INSERT does, without waiting for the server to take the block.
     this.acknowledged.catch((error: unknown) => channel.fail(error));
   }
 
-  /** Rows that were given. */
+  /** Rows that were written. */
   get rows(): number {
     return this.#rows;
   }
 
-  /** Size of the blocks that were given. */
+  /** Bytes that were written. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /**
-   * Sends a block of `rows` rows, and resolves when its memory is needed no more. One block at a time. Rejects with what ended
+   * Sends a block of `rows` rows, and resolves once its memory can be reused. One block at a time. Rejects with what ended
    * the INSERT.
    */
   async write(parts: readonly Buffer[], rows: number): Promise<void> {
-    // To the server it would be the end of the data, which it would acknowledge.
+    // The server would take it for the end of the data.
     if (rows === 0) throw new Error("A block without rows must not be sent");
     this.#rows += rows;
     this.#bytes += parts.reduce((sum, part) => sum + part.length, 0);
@@ -51,7 +51,7 @@ export class OpenInsert {
 
   /**
    * A server that sees the data end early acknowledges what it has. Rows that materialized views write count in its response too and
-   * can hide missing ones; but then it responds before this end has said that there are no more blocks.
+   * can hide missing ones; but then it responds before this side has ended the INSERT.
    */
   #check(written: number): void {
     if (!this.#hasEnded) {

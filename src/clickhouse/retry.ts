@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ERROR_CODE, isServerFailure, isTransient, ServerError } from "./server-errors.ts";
 
-/** One failed attempt that will be followed by another. */
+/** A failed attempt that another one follows. */
 export interface RetryNotice {
   readonly operation: string;
   /** 1 for the first retry. */
@@ -16,7 +16,7 @@ export interface RetryPolicy {
   /** Attempts after the first. */
   readonly maxRetries: number;
   readonly onRetry: (notice: RetryNotice) => void;
-  /** Ends the wait between attempts, and the trying, with the signal's reason. */
+  /** Ends the wait between attempts, and the retries, with the signal's reason. */
   readonly signal: AbortSignal;
 }
 
@@ -34,8 +34,8 @@ const MAX_DELAY_MS = 30_000;
 
 /**
  * Runs `attempt` until it succeeds, up to `maxRetries` times after the first, with exponential backoff and jitter.
- * An error that will not pass by itself ends it at once. Rejects with an OperationError - of an operation within an operation, with that
- * one's -, with the signal's reason, or, as it is, with an error that is neither the server's nor the network's.
+ * A permanent error ends it at once. Rejects with an OperationError (of a nested operation, with that one), with the signal's reason,
+ * or with the error itself where it is neither the server's nor the network's.
  */
 export async function withRetry<T>(
   operation: string,
@@ -59,7 +59,7 @@ export async function withRetry<T>(
   }
 }
 
-/** The wait before retry `retries + 1`: doubled each time, of which `jitter` (0 to 1) sets the upper half. */
+/** Returns the wait before retry `retries + 1`, in milliseconds: it doubles each time, and `jitter` (0 to 1) sets its upper half. */
 export function backoffMs(retries: number, jitter: number, firstDelayMs: number = FIRST_DELAY_MS): number {
   const full = Math.min(firstDelayMs * 2 ** retries, MAX_DELAY_MS);
   return Math.round(full / 2 + (full / 2) * jitter);

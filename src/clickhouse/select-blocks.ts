@@ -5,13 +5,13 @@ import { NativeFormatError } from "./native/format-error.ts";
 import { exceptionIn } from "./response.ts";
 import type { Server, Statement } from "./server.ts";
 
-/** How much of a broken response is read on in search of the server's own words. */
+/** How much more of a broken response is searched for the server's own words. */
 const MAX_EXCEPTION_BYTES = 64 * 1024;
 
 /**
  * The blocks of a query's response, as they arrive; each block's buffer comes from `buffers` and belongs to the caller.
- * Ends only when the response is whole. Throws a ServerError, also for an exception in the midst of the response, a
- * TransportError or a NativeFormatError; blocks handed out before may be used, but they are not all.
+ * Ends normally only when the response is whole. Throws a ServerError, also for an exception within the response, a
+ * TransportError or a NativeFormatError; blocks yielded before are valid, but not complete.
  */
 export async function* selectBlocks(
   server: Server,
@@ -61,7 +61,7 @@ function endOf(block: Block, rest: Buffer): Buffer {
   return Buffer.concat([block.bytes.subarray(Math.max(0, end - MAX_EXCEPTION_BYTES), end), rest]);
 }
 
-/** Reads what is left of a broken response, up to a limit; that it ends badly is known already. */
+/** Reads the rest of a broken response, up to a limit; it is known to end badly. */
 async function readOn(chunks: AsyncIterator<Uint8Array>, assembler: BlockAssembler): Promise<void> {
   for (let bytes = 0; bytes < MAX_EXCEPTION_BYTES; ) {
     const chunk = await chunks.next().catch(() => null);

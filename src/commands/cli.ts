@@ -5,8 +5,8 @@ import type { Host } from "./host.ts";
 import { PROGRAM, version, versionLine } from "./version.ts";
 
 /**
- * Does what the arguments (without runtime and script) ask for. What a command needs is imported when it runs: `--help`
- * and a wrong flag response without loading the ClickHouse client.
+ * Runs the command that the arguments (without runtime and script) name. Its modules are imported when it runs, so that `--help` and
+ * a wrong flag respond without loading the ClickHouse client.
  * @throws the error that decides the exit code; see `exitCodeOf`.
  */
 export async function runCli(argv: readonly string[], host: Host): Promise<void> {
@@ -44,7 +44,7 @@ function rootCommand(host: Host): CommandDef {
   return defineCommand({ meta: { name: PROGRAM }, subCommands: { run } });
 }
 
-/** All strings: citty takes any value of a boolean but `false` for true, and defaults are not its business. */
+/** All strings: citty reads any value of a boolean but `false` as true, and has no say in defaults. */
 function optionArgs(): ArgsDef {
   return Object.fromEntries(
     OPTION_LIST.flatMap(([, spec]) =>

@@ -7,7 +7,7 @@ import type { Settings } from "./options.ts";
 export interface RunConfig {
   readonly backfill: Omit<BackfillOptions, "workerUrl" | "cores">;
   readonly cursorStateDir: string;
-  /** A checkpoint that is there is set aside, and the month copied from the start. */
+  /** Set an existing checkpoint aside and copy the month from the start. */
   readonly restart: boolean;
   /** The file of skipped rows; `null`: a row that cannot be inserted ends the run. */
   readonly skipBadRowsPath: string | null;

@@ -16,7 +16,7 @@ export interface PlanScope {
   /** The quoted source table. */
   readonly table: string;
   readonly partition: string;
-  /** Rows that a page should have, about. */
+  /** The approximate rows of a page. */
   readonly pageRows: number;
   readonly retry: RetryPolicy;
 }
@@ -28,7 +28,7 @@ export interface PlanScope {
 const MAX_PAGES_PER_GROUP = 32;
 /** A group of fewer rows than this multiple of a page is not split. */
 const SPLIT_FROM_PAGES = 1.5;
-/** Ids looked at for each page that a group is split into, so that the pages are about equal. */
+/** Sampled ids for each page of a split group, so that the pages are about equal. */
 const SAMPLES_PER_PAGE = 64;
 const MAX_SAMPLE_STEP = 8192;
 /** Keys travel in URLs and in the checkpoint; a bound may be put elsewhere when a key is longer, or no UTF-8. */
@@ -185,7 +185,7 @@ export async function averageRowBytes(
   const params = { database, table, partition: scope.partition };
   const operation = `Reading the size of the rows of ${scope.table}`;
   const [row] = await scope.server.query(operation, { sql, params }, scope.retry).catch((error: unknown) => {
-    // The figure is of use, but nobody has to grant it.
+    // The figure helps, but is not required.
     if (isAccessDenied(error)) return [];
     throw error;
   });

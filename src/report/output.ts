@@ -1,6 +1,6 @@
 import type { Secrets } from "./secrets.ts";
 
-/** One of the process's output streams, for code that must not care whether anybody still reads it. */
+/** One of the process's output streams, for code that does not care whether anybody still reads it. */
 export interface Output {
   readonly isTTY: boolean;
   /** Width in columns, read at each call since terminals are resized. */

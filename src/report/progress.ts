@@ -16,7 +16,7 @@ export interface ProgressSnapshot {
   readonly read: number | null;
   /** Never below `position`: rows may arrive while the run goes on. */
   readonly total: number;
-  /** Rows read, over the last 30 seconds; 0 until there is something to measure. */
+  /** Rows read per second, over the last 30 seconds; 0 until there is something to measure. */
   readonly rowsPerSecond: number;
   readonly bytesPerSecond: number;
   /** By what is read, which moves evenly; `null` while nothing moves. */
@@ -116,7 +116,7 @@ export function snapshotProgress(state: ProgressState, nowMs: number): ProgressS
 
   const elapsedSeconds = (nowMs - oldest.atMs) / 1000;
   const perSecond = (amount: number): number =>
-    // What a failed attempt had counted is taken back.
+    // Counts of a failed attempt are taken back.
     elapsedSeconds > 0 ? Math.max(amount, 0) / elapsedSeconds : 0;
   const rowsPerSecond = perSecond(newest.rows - oldest.rows);
   const isCopying = state.phase === "observations";

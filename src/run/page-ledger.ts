@@ -6,7 +6,7 @@ export interface DoneRange {
   readonly rows: number;
 }
 
-/** What the pipeline needs of the checkpoint: which key ranges are left, and a durable note of those that are done. */
+/** The part of the checkpoint that a run uses: the key ranges that are left, and a durable record of those that are done. */
 export interface PageLedger {
   /** An earlier run finished the partition. */
   readonly finished: boolean;
@@ -23,12 +23,12 @@ export interface PageLedger {
   begin(nowMs: number): number;
   /** The gapless complement of what is done, in key order; the whole key space when nothing is. */
   remaining(): KeyRange[];
-  /** Notes a page, every batch of which the server acknowledged. Durable when it returns. */
+  /** Records a page whose every batch the server has acknowledged. Durable when it returns. */
   finishPage(range: KeyRange, rows: number): void;
-  /** Notes that nothing but these ranges, in key order, is done: others are to be copied again. Durable when it returns. */
+  /** Records that only these ranges, in key order, are done; all others are copied again. Durable when it returns. */
   keepOnly(done: readonly DoneRange[]): void;
   /**
-   * Notes that all pages are done; `lastKey` is the greatest key that was planned, `targetRows` what the target shows of the month.
+   * Records that all pages are done; `lastKey` is the greatest key that was planned, `targetRows` what the target shows of the month.
    * Durable when it returns.
    */
   finishPartition(lastKey: SortingKey | null, targetRows: number | null): void;

@@ -5,9 +5,9 @@ import type { BackfillOptions } from "./backfill-options.ts";
 import { readEngines } from "./preflight/engines.ts";
 
 /**
- * The events of the month that `SELECT … FINAL` shows in the target: what a later run compares with what it finds. Null where there
- * is nothing to count, as in the engine Null, or where the user may not read the target. It reads the columns of
- * the sorting key of one month, once at the end of a run and once when a finished month is run again.
+ * Counts the events of the month that `SELECT … FINAL` shows in the target, for a later run to compare. Returns null where there
+ * is nothing to count, as in the engine Null, or where the user may not read the target. Reads the columns of the sorting key of one
+ * month, once at the end of a run and once when a finished month is run again.
  * Rejects with an OperationError.
  */
 export async function countTargetRows(

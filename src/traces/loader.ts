@@ -14,7 +14,7 @@ import { KEY_BYTES } from "./record.ts";
 import type { SegmentWriter } from "./segment-writer.ts";
 import type { TraceStore } from "./store.ts";
 
-/** What loading traces needs. */
+/** What loading traces requires. */
 export interface TraceLoading {
   readonly server: Server;
   readonly scope: TraceScope;
@@ -25,7 +25,7 @@ export interface TraceLoading {
 
 /**
  * Writes the traces of a range as records; `onRows` gets the rows and the bytes of the records of each block.
- * On an error what was written of the range is forgotten, so that it may be loaded again.
+ * After an error the records of the range are dropped, so that it can be loaded again.
  */
 export async function loadTraces(
   loading: TraceLoading,

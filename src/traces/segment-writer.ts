@@ -18,7 +18,7 @@ import {
 } from "./record.ts";
 import { ADDRESS_UNIT_BYTES, paddedBytes, SEGMENT_BYTES, type WrittenTraces } from "./store.ts";
 
-/** Where a writer stood; going back to it forgets what was written since. */
+/** A position of a writer; going back to it drops what was written since. */
 export interface WriterMark {
   readonly segments: number;
   readonly position: number;
@@ -68,7 +68,7 @@ export class SegmentWriter {
     return { segments: this.#segments.length, position: this.#position, records };
   }
 
-  /** Forgets what was written since the mark was taken. */
+  /** Drops what was written since the mark. */
   rollBack(mark: WriterMark): void {
     this.#segments.length = mark.segments;
     this.#position = mark.position;
@@ -158,7 +158,7 @@ export class SegmentWriter {
     return number;
   }
 
-  /** Completes the header of the record at hand and puts it into a segment. */
+  /** Completes the header of the current record and puts it into a segment. */
   #store(columns: TraceBlock, row: number, flags: number): number {
     const record = this.#record;
     const size = paddedBytes(record.length);
@@ -192,7 +192,7 @@ export class SegmentWriter {
   }
 }
 
-/** The columns of a block of traces, each with the place that the rows so far have led to. */
+/** The columns of a block of traces, each with the current position. */
 class TraceBlock {
   readonly block: Block;
   readonly keys: number;

@@ -51,7 +51,7 @@ export interface SharedTraceStore {
   readonly keyNumbers: readonly SharedArrayBuffer[];
 }
 
-/** Makes the store of what the writers have written; its index is filled by `addRecords`. */
+/** Creates the store from what the writers have written; `addRecords` fills its index. */
 export function createTraceStore(written: readonly WrittenTraces[]): SharedTraceStore {
   const collector = new KeyCollector();
   const segments: SharedArrayBuffer[] = [];
@@ -242,7 +242,7 @@ export class TraceStore {
   /** Settles the contest when the slot's record has the same key; returns false when it has another. */
   #replaceIfSame(slot: number, segment: Buffer, position: number, address: number): boolean {
     let current = Atomics.load(this.#slots, slot * 2);
-    // Who has set the tag is about to.
+    // The thread that set the tag sets the address next.
     while (current === 0) current = Atomics.load(this.#slots, slot * 2);
     for (;;) {
       const other = this.segmentOf(current);

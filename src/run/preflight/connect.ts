@@ -18,15 +18,15 @@ import type { BackfillOptions } from "../backfill-options.ts";
 /** The oldest supported server. */
 const OLDEST_VERSION: MajorMinor = [24, 3];
 
-/** What the server says of itself and of this user. */
+/** The server's version and this user's settings. */
 export interface Connected {
   readonly serverVersion: string;
   readonly userSettings: SettingsOfUser;
 }
 
 /**
- * Connects, learns the server's version and the user's settings, and has the server's statements send what they require. Throws a RunError that says what to check, also where
- * the user has required settings at other values and may not change them.
+ * Connects, reads the server's version and the user's settings, and sets what each kind of statement sends. Throws a RunError that says
+ * what to check, also where required settings differ and the user may not change them.
  */
 export async function connect(
   server: Server,
@@ -41,7 +41,7 @@ export async function connect(
     const kinds = STATEMENT_KINDS.filter((kind) => kind !== "insert" || !options.dryRun);
     const refused = refusedSettings(userSettings, kinds);
     const readonly = userSettings.settings.get("readonly")?.value ?? "0";
-    // Whatever else is in the way of such a user, only another one can insert.
+    // Only another user can insert, whatever else is wrong.
     if (readonly !== "0" && !options.dryRun) throw new RunError(describeReadOnlyUser(url, user, readonly));
     if (refused.length > 0) throw new RunError(describeRefusedSettings(url, user, refused));
     if (userSettings.refusal !== null) throw new OperationError("Connecting", userSettings.refusal);

@@ -2,11 +2,11 @@ import type { RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import type { BackfillOptions } from "../backfill-options.ts";
 
-/** What the engine and the keys of a table must be; texts as system.tables writes them. */
+/** What the engine and the keys of a table must be, as system.tables writes them. */
 export interface EngineExpectation {
-  /** What goes wrong with an engine that is no ReplacingMergeTree. */
+  /** What goes wrong with any engine but a ReplacingMergeTree. */
   readonly consequence: string;
-  /** An engine that is taken as well. */
+  /** Another engine that is accepted. */
   readonly orEngine?: string;
   /** How the engine's arguments must end, and what goes wrong when they don't; replicated engines put a path and a replica first. */
   readonly lastArguments?: { readonly text: string; readonly consequence: string };
@@ -36,7 +36,7 @@ const READ_WITH_FINAL = {
   },
 } as const;
 
-/** What the three tables of a run must be; pages are cut by the source's keys, ranges of traces by theirs. */
+/** What the three tables of a run must be. Pages are cut by the source's keys, ranges of traces by theirs. */
 export const EXPECTATIONS = {
   source: {
     ...READ_WITH_FINAL,
@@ -55,7 +55,7 @@ export const EXPECTATIONS = {
   },
 } as const satisfies Readonly<Record<keyof BackfillOptions["tables"], EngineExpectation>>;
 
-/** The engines and keys of those tables that system.tables shows to this user, by name. */
+/** Reads the engines and keys of the tables that system.tables shows to this user, by name. */
 export async function readEngines(
   server: Server,
   database: string,
@@ -88,7 +88,7 @@ export async function readEngines(
   );
 }
 
-/** What about a table's engine and keys would make the run's result wrong; `facts` undefined: they are not known. */
+/** Returns what in a table's engine and keys would make the result wrong; `facts` undefined: unknown. */
 export function engineProblems(
   table: string,
   expectation: EngineExpectation,

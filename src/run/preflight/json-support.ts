@@ -11,7 +11,7 @@ import { type KeptJson, LEAST_KEPT } from "../../json/kept-json.ts";
 
 /** What the JSON columns of a server take and keep. */
 export interface JsonSupport {
-  /** What comes as paths is stored as its text would be. */
+  /** Values sent as paths are stored as their text would be. */
   readonly takesPaths: boolean;
   readonly keeps: KeptJson;
 }
@@ -35,7 +35,7 @@ const METADATA: readonly Readonly<Record<string, string>>[] = [
 ];
 
 const PROBE_SETTINGS: QuerySettings = {
-  // Where JSON columns still are an experiment, a target may have one all the same.
+  // A target may have a JSON column where they are still experimental.
   allow_experimental_json_type: 1,
   output_format_json_quote_64bit_integers: 0,
 };
@@ -50,8 +50,8 @@ const REFUSALS: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
- * Finds out what a server makes of a JSON column of type `type`, by having it read small blocks as inserts send them;
- * nothing is stored. Where it cannot be tried (the user may not use table functions, say), the least is assumed.
+ * Finds out what a server stores in a JSON column of type `type`, by having it read small blocks as INSERTs send them; nothing is
+ * stored. Where that is not possible (the user may not use table functions, say), assumes the least.
  * Resolves to the problem, as text, when the server cannot fill such a column.
  */
 export async function probeJson(

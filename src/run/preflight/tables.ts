@@ -11,22 +11,22 @@ import {
 import type { BackfillOptions } from "../backfill-options.ts";
 import { type EngineFacts, EXPECTATIONS, engineProblems, readEngines } from "./engines.ts";
 
-/** What was found of the three tables. */
+/** What the check of the three tables found. */
 export interface TableFindings {
   /** Null where the columns do not allow it. */
   readonly mapping: ResolvedMapping | null;
   readonly targetColumns: ReadonlySet<string>;
-  /** By the names of those tables that are there. */
+  /** By the names of the tables that exist. */
   readonly engines: ReadonlyMap<string, EngineFacts>;
-  /** What stands in the way of a run, each as a line of text. */
+  /** What prevents a run, each as a line of text. */
   readonly problems: readonly string[];
   /** The first line of a message with these problems. */
   readonly headline: string;
 }
 
 /**
- * Looks whether the tables are there, with engines and keys that repeated inserts and FINAL can rely on and with the columns and
- * types that the mapping needs, and applies the mapping to them. Rejects with an OperationError where the server cannot be queried.
+ * Checks that the tables exist, with engines and keys that repeated inserts and FINAL can rely on and with the columns and types that
+ * the mapping requires, and applies the mapping to them. Rejects with an OperationError where the server cannot be queried.
  */
 export async function inspectTables(
   server: Server,
@@ -87,7 +87,7 @@ interface UnreadableTable {
   readonly problem: string;
 }
 
-/** The columns of a table, or the problem that keeps them from being known. */
+/** Reads the columns of a table; returns the problem where the server does not show them. */
 async function describe(
   server: Server,
   database: string,

@@ -23,8 +23,8 @@ export interface TtlScope {
 }
 
 /**
- * The TTLs of the target that rows of the month would meet now or within a day: the server would delete them, or empty a
- * column, soon after they were inserted. Reads the columns that the TTLs name, mostly one time, of the whole month: 8 bytes a row.
+ * Finds the TTLs of the target that have expired for rows of the month, or will within a day: the server would delete the rows, or
+ * empty a column, soon after they were inserted. Reads the columns that the TTLs name, usually one time of 8 bytes a row.
  */
 export async function expiredTargetTtls(
   scope: TtlScope,
@@ -40,7 +40,7 @@ export async function expiredTargetTtls(
   });
 }
 
-/** The TTLs of a source that rows of the month have met by now: merges delete them, or empty a column, at any time. */
+/** Finds the TTLs of a source that have expired for rows of the month: merges delete them, or empty a column, at any time. */
 export async function expiredSourceTtls(scope: TtlScope, createQuery: string): Promise<ExpiredTtl[]> {
   return await expired(scope, createQuery, 0, () => ["*"]);
 }
