@@ -47,6 +47,19 @@ describe("an INSERT that stays open", () => {
     expect(scenario.proxy.count("insert")).toBeLessThanOrEqual(scenario.fixture.events / 40 + 1);
   });
 
+  test.concurrent("holds rows of the run's month alone, and so of one partition of the target", async () => {
+    await using scenario = await Scenario.open();
+    const { server, database, partition } = scenario.fixture;
+    await expectDone(scenario, "multiset");
+    const monthsOf = async (table: string): Promise<number[]> => {
+      const sql = `SELECT DISTINCT toYYYYMM(start_time) AS month FROM ${identifier(table)} ORDER BY month`;
+      const rows = await server.queryJson<{ month: number }>(sql, { database });
+      return rows.map(({ month }) => month);
+    };
+    expect((await monthsOf("observations")).length).toBeGreaterThan(1);
+    expect(await monthsOf(scenario.arrived)).toEqual([Number(partition)]);
+  });
+
   test.concurrent("is compressed as others are", async () => {
     await using scenario = await Scenario.open();
     await expectDone(scenario, "multiset", [...OPEN, "--compression=zstd"]);

@@ -74,8 +74,8 @@ export class Scenario implements AsyncDisposable {
   readonly fixture: Fixture;
   readonly proxy: FaultProxy;
   readonly target: string;
-  /** Keeps every row that arrives at the target, so that doubled ones show. */
-  readonly #arrived: string;
+  /** The table that keeps every row that arrives at the target, so that doubled ones show. */
+  readonly arrived: string;
   /** Working directory and state directory of the runs. */
   readonly directory: string;
   readonly #running: RunningCli[] = [];
@@ -84,7 +84,7 @@ export class Scenario implements AsyncDisposable {
     this.fixture = fixture;
     this.proxy = proxy;
     this.target = target;
-    this.#arrived = arrivedAt(target);
+    this.arrived = arrivedAt(target);
     this.directory = directory;
   }
 
@@ -154,13 +154,13 @@ export class Scenario implements AsyncDisposable {
   /** Rows that arrived at the target, repeated ones included. */
   async targetRows(): Promise<number> {
     const { server, database } = this.fixture;
-    return Number(await server.query(`SELECT count() FROM ${identifier(this.#arrived)}`, { database }));
+    return Number(await server.query(`SELECT count() FROM ${identifier(this.arrived)}`, { database }));
   }
 
   /** Throws unless the expected events arrived at the target; `set`: each at least once. */
   async expectEvents(mode: CompareMode): Promise<void> {
     const { server, database, expected } = this.fixture;
-    await expectSameRows(server, { database, actual: this.#arrived, expected }, mode);
+    await expectSameRows(server, { database, actual: this.arrived, expected }, mode);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -168,7 +168,7 @@ export class Scenario implements AsyncDisposable {
       for (const running of this.#running) running.kill("SIGKILL");
       await this.proxy.close();
       const { server, database } = this.fixture;
-      for (const table of [viewOf(this.target), this.target, this.#arrived]) {
+      for (const table of [viewOf(this.target), this.target, this.arrived]) {
         await server.command(`DROP TABLE ${identifier(table)}`, { database });
       }
     } finally {
