@@ -1,8 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { identifier } from "../../src/clickhouse/sql.ts";
+import { selectList } from "../../src/copy/read-page.ts";
 import { BENCH_DIRECTORY, type Dataset } from "./dataset.ts";
-import { capture, selectList } from "./micro/capture.ts";
+import { capture } from "./micro/capture.ts";
 import { fillBatches, keepBlocks } from "./micro/pieces.ts";
 import { storeOf } from "./micro/stores.ts";
 import { BATCH_ROWS } from "./pages.ts";

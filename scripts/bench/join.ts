@@ -75,7 +75,7 @@ function leanStatement(mapping: ResolvedMapping): {
   const traceColumns = mapping.traceColumns.map(({ name, sql }) => `${sql} AS ${name}`).join(", ");
   const { from, until } = windowDates(PARTITION, 2);
   return {
-    sql: `WITH ifNull(o.version, '') AS own_version, empty(ifNull(o.parent_observation_id, '')) AS parent_is_empty,
+    sql: `WITH ifNull(o.version, '') AS own_version, notEmpty(own_version) AS has_own_version, empty(ifNull(o.parent_observation_id, '')) AS parent_is_empty,
         mapUpdate(mapFilter((k, v) -> k != 'attributes', CAST(t.metadata AS Map(String, String))), CAST(o.metadata AS Map(String, String))) AS merged
       SELECT ${items.map(({ name, sql }) => `${sql} AS ${identifier(name)}`).join(", ")}
       FROM (SELECT * FROM ${qualifiedTable(DATABASE, TABLES.source)} FINAL WHERE _partition_id = {partition:String}) AS o

@@ -6,7 +6,7 @@ import { statementSettings, withPreferred } from "../../src/clickhouse/settings/
 import { qualifiedTable } from "../../src/clickhouse/sql.ts";
 import { WHOLE_KEY_SPACE } from "../../src/plan/key-range.ts";
 import { type Page, planPages } from "../../src/plan/pages.ts";
-import { rangeCondition } from "../../src/plan/source-key.ts";
+import { OBSERVATIONS_KEY, rangeCondition } from "../../src/plan/source-key.ts";
 import { PARTITION, TABLES } from "./data.ts";
 import { DATABASE } from "./dataset.ts";
 
@@ -45,6 +45,7 @@ export async function openPages(url: string): Promise<PageReading> {
     {
       server,
       table: qualifiedTable(DATABASE, TABLES.source),
+      key: OBSERVATIONS_KEY,
       partition: PARTITION,
       pageRows: PAGE_ROWS,
       retry: { maxRetries: 0, onRetry: () => {}, signal },
@@ -65,7 +66,7 @@ export async function openPages(url: string): Promise<PageReading> {
 
 /** `FROM … WHERE …` of a page's observations, newest versions only, and its parameters. */
 export function pageSource(page: Page): { sql: string; params: Record<string, string | number> } {
-  const condition = rangeCondition(page.range);
+  const condition = rangeCondition(OBSERVATIONS_KEY, page.range);
   const sql = `FROM ${qualifiedTable(DATABASE, TABLES.source)} AS o FINAL WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
   return { sql, params: { ...condition.params, partition: PARTITION } };
 }

@@ -45,6 +45,7 @@ async function watch(
     targetRows: null,
     rowsProcessed: 0,
     done: [],
+    claim: () => {},
     begin: (nowMs) => nowMs,
     keepOnly: () => {},
     remaining: () => [WHOLE_KEY_SPACE],
@@ -53,7 +54,7 @@ async function watch(
   };
   await runBackfill(
     options,
-    ledger,
+    new Map([["observations", ledger]]),
     (event) => {
       if (event.kind === "planned") startedMs = performance.now();
       if (event.kind === "rows" && event.rows > 0) seen.firstRowsMs ||= sinceStart();

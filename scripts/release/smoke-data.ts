@@ -1,6 +1,7 @@
 import { qualifiedTable } from "../../src/clickhouse/sql.ts";
 import { referenceStatement } from "../../src/mapping/reference-sql.ts";
-import { resolveMapping, type TableShape } from "../../src/mapping/resolve-mapping.ts";
+import { resolveMapping } from "../../src/mapping/resolve-mapping.ts";
+import type { TableShape } from "../../src/mapping/table-shape.ts";
 import { windowDates } from "../../src/traces/queries.ts";
 import { dataStatements } from "../demo/data.ts";
 import { compareTables, describeComparison } from "../testbed/compare.ts";
@@ -44,7 +45,7 @@ export async function verifyMonth(server: TestServer, database: string): Promise
     shapeOf(server, database, "traces"),
     shapeOf(server, database, "events"),
   ]);
-  const { sql, params, columns } = referenceStatement(resolveMapping(source, traces, target), {
+  const { sql, params, columns } = referenceStatement(resolveMapping({ source, traces, target }), {
     source: qualifiedTable(database, "observations"),
     traces: qualifiedTable(database, "traces"),
     partition: PARTITION,

@@ -1,3 +1,4 @@
+import { PHASES } from "../../src/plan/phases.ts";
 import type { BackfillOptions } from "../../src/run/backfill-options.ts";
 import type { TestServer } from "./server.ts";
 
@@ -12,6 +13,9 @@ export function runOptions(
     partition,
     connection: { url: server.url, user: server.user, password: server.password, database },
     tables: { source: "observations", traces: "traces", target: "events" },
+    datasetRunItemsTable: "dataset_run_items_rmt",
+    layout: "events",
+    only: PHASES,
     batchSizeRows: 10_000,
     insertRows: 250_000,
     streamBlockSizeRows: 50_000,

@@ -12,14 +12,19 @@ export const fingerprintSchema = v.strictObject({
   traces_table: v.string(),
   target_table: v.string(),
   trace_window_days: v.number(),
+  /** Earlier versions knew one. */
+  layout: v.optional(v.picklist(["events", "v4"]), "events"),
 });
+
+/** What is known of a run before it has seen its target. */
+export type RunFingerprint = Omit<Fingerprint, "layout">;
 
 export type Fingerprint = v.InferOutput<typeof fingerprintSchema>;
 
 /** The fingerprint of a run. The server is its URL's origin: no credentials, no trailing slash, no default port. */
 export function fingerprintOf(
   options: Pick<BackfillOptions, "connection" | "tables" | "traceWindowDays">,
-): Fingerprint {
+): RunFingerprint {
   return {
     server: new URL(options.connection.url).origin,
     database: options.connection.database,
@@ -31,8 +36,8 @@ export function fingerprintOf(
 }
 
 /** One line for each item that differs; empty when the fingerprints are the same. */
-export function describeDifferences(stored: Fingerprint, current: Fingerprint): string[] {
-  return (Object.keys(current) as (keyof Fingerprint)[])
+export function describeDifferences(stored: RunFingerprint, current: RunFingerprint): string[] {
+  return (Object.keys(current) as (keyof RunFingerprint)[])
     .filter((item) => stored[item] !== current[item])
     .map(
       (item) =>

@@ -6,7 +6,7 @@ import type { PageLedger } from "../run/page-ledger.ts";
 import { addPage, type DoneKeys, doneRanges, NOTHING_DONE, remainingRanges } from "./done-keys.ts";
 import { removeIfThere, replaceDurably, syncDirectory, temporariesOf } from "./durable-file.ts";
 import { describeFileError } from "./file-error.ts";
-import { describeDifferences, type Fingerprint } from "./fingerprint.ts";
+import { describeDifferences, type RunFingerprint } from "./fingerprint.ts";
 import { statePath } from "./paths.ts";
 import { type CheckpointState, parseState, serializeState, UnreadableStateError } from "./state.ts";
 
@@ -18,7 +18,7 @@ const LEGACY_NOTICE =
 export interface LedgerOptions {
   readonly directory: string;
   readonly partition: string;
-  readonly fingerprint: Fingerprint;
+  readonly fingerprint: RunFingerprint;
   /** Start over: an existing checkpoint is set aside, or ignored where the run writes nothing. */
   readonly restart?: boolean;
 }
@@ -45,7 +45,7 @@ export function openLedger(options: LedgerOptions, now: () => Date = () => new D
     aside === null
       ? null
       : `The checkpoint ${path} is set aside as ${aside}: the month is copied from the start`;
-  return createLedger(state, notice, (next) => {
+  return createLedger(state, path, notice, (next) => {
     try {
       replaceDurably(path, serializeState({ ...next, fingerprint: options.fingerprint }, now()));
     } catch (error) {
@@ -59,11 +59,9 @@ export function openLedger(options: LedgerOptions, now: () => Date = () => new D
  * @throws {CheckpointError} as {@link openLedger} does.
  */
 export function openReadOnlyLedger(options: LedgerOptions): CheckpointLedger {
-  const state =
-    options.restart === true
-      ? emptyState(options)
-      : readState(statePath(options.directory, options.partition), options);
-  return createLedger(state, null, () => {});
+  const path = statePath(options.directory, options.partition);
+  const state = options.restart === true ? emptyState(options) : readState(path, options);
+  return createLedger(state, path, null, () => {});
 }
 
 /** Gives the checkpoint another name, which is kept, and returns it; null where there is none. Durable when it returns. */
@@ -116,6 +114,7 @@ function emptyState({
     finished: false,
     targetRows: null,
     fingerprint,
+    layout: null,
   };
 }
 
@@ -148,6 +147,7 @@ function refusal(path: string, reason: string): CheckpointError {
 /** The ledger's rules over a state; `save` makes each new state durable before it counts. */
 function createLedger(
   initial: CheckpointState,
+  path: string,
   notice: string | null,
   save: (state: CheckpointState) => void,
 ): CheckpointLedger {
@@ -165,6 +165,12 @@ function createLedger(
       range: { after, upTo },
       rows,
     })),
+    claim: (layout) => {
+      if (state.layout !== null && state.layout !== layout) {
+        throw refusal(path, `belongs to another run: its layout is ${state.layout}, this run's is ${layout}`);
+      }
+      state = { ...state, layout };
+    },
     begin: (nowMs) => {
       const readSinceMs = state.readSinceMs ?? nowMs;
       state = { ...state, readSinceMs };

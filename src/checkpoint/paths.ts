@@ -1,7 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
+import type { MonthlyPhase } from "../plan/phases.ts";
 import { describeFileError } from "./file-error.ts";
+
+/** What the checkpoint of a phase is called: that of the observations by the partition alone, as older deployments know it. */
+export function checkpointName(partition: string, phase: MonthlyPhase): string {
+  return phase === "observations" ? partition : `${partition}_${phase}`;
+}
 
 /** The state file of a partition. Its name is relied upon by people's scripts. */
 export function statePath(directory: string, partition: string): string {

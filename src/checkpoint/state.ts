@@ -1,8 +1,9 @@
 import * as v from "valibot";
+import type { LayoutName } from "../mapping/layouts.ts";
 import type { SortingKey } from "../plan/key-range.ts";
 import type { DoneKeys } from "./done-keys.ts";
 import { isConsistent } from "./done-keys.ts";
-import { type Fingerprint, fingerprintSchema } from "./fingerprint.ts";
+import { fingerprintSchema, type RunFingerprint } from "./fingerprint.ts";
 
 /** The version that this program writes; it must change with any change of the file's fields or their meaning. */
 export const FORMAT_VERSION = 1;
@@ -22,7 +23,9 @@ export interface CheckpointState {
   /** Events that the target showed when the partition was finished; null while it is not, and where that is not known. */
   readonly targetRows: number | null;
   /** `null` in a file of an older deployment, which does not say what it copied. */
-  readonly fingerprint: Fingerprint | null;
+  readonly fingerprint: RunFingerprint | null;
+  /** What the rows look like that were written; null: none are. */
+  readonly layout: LayoutName | null;
 }
 
 /** The text is no checkpoint that can be trusted; the message says why, in words that follow the file's name. */
@@ -96,6 +99,7 @@ export function parseState(json: string): CheckpointState {
       finished: false,
       targetRows: null,
       fingerprint: null,
+      layout: "events",
     };
   }
   if (version !== FORMAT_VERSION) {
@@ -113,7 +117,8 @@ export function parseState(json: string): CheckpointState {
   if (!isConsistent(done)) {
     throw new UnreadableStateError("is corrupt: pages_beyond_cursor overlap or are out of order");
   }
-  const { finished, fingerprint } = file;
+  const { finished } = file;
+  const { layout, ...fingerprint } = file.fingerprint;
   return {
     partition: file.partition,
     done,
@@ -122,12 +127,13 @@ export function parseState(json: string): CheckpointState {
     finished,
     targetRows: file.target_rows ?? null,
     fingerprint,
+    layout,
   };
 }
 
 /** The text of a state file, the fields that older deployments know first. */
 export function serializeState(
-  state: CheckpointState & { readonly fingerprint: Fingerprint },
+  state: CheckpointState & { readonly fingerprint: RunFingerprint },
   now: Date,
 ): string {
   const file: v.InferInput<typeof currentFile> = {
@@ -142,7 +148,7 @@ export function serializeState(
       up_to: keyToJson(upTo),
       rows,
     })),
-    fingerprint: state.fingerprint,
+    fingerprint: { ...state.fingerprint, layout: state.layout ?? "events" },
     ...(state.targetRows === null ? {} : { target_rows: state.targetRows }),
     ...(state.readSinceMs === null ? {} : { read_since: new Date(state.readSinceMs).toISOString() }),
   };

@@ -1,7 +1,15 @@
 import type { ConsolaInstance } from "consola/core";
 import type { QueryRecord } from "../clickhouse/query-observer.ts";
+import type { PhaseName } from "../plan/phases.ts";
 import { formatCount, formatDuration } from "../report/format.ts";
 import type { BackfillEvent } from "../run/events.ts";
+
+/** What the rows of each phase are copied from. */
+const COPIED = {
+  roots: "traces",
+  observations: "observations",
+  experiments: "rows of dataset runs",
+} as const satisfies Readonly<Record<PhaseName, string>>;
 
 /** Logs what is worth an entry; the counts of traces and rows are the progress display's. */
 export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
@@ -11,7 +19,7 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
       return;
     case "planned": {
       const earlier = event.doneRows > 0 ? `, ${formatCount(event.doneRows)} done by earlier runs` : "";
-      logger.info(`${formatCount(event.totalRows)} observations in the partition${earlier}`);
+      logger.info(`${formatCount(event.totalRows)} ${COPIED[event.phase]} in the partition${earlier}`);
       return;
     }
     case "retry":

@@ -4,7 +4,7 @@ import { COMMANDS, type CommandSpec, GENERAL_FLAGS } from "./commands.ts";
 import { PROGRAM } from "./version.ts";
 
 const WIDTH = 80;
-const LABEL_WIDTH = 32;
+const LABEL_WIDTH = 31;
 
 /** The exit codes and when the program ends with them. */
 export const EXIT_CODE_LINES: readonly (readonly [string, string])[] = [
@@ -81,5 +81,8 @@ function entry(label: string, text: string): string[] {
     } else line = line === "" ? word : `${line} ${word}`;
   }
   lines.push(line);
-  return lines.map((part, index) => (index === 0 ? label : "").padEnd(LABEL_WIDTH) + part);
+  // A label that is too long has a line of its own.
+  const isLong = label.length >= LABEL_WIDTH;
+  const beside = lines.map((part, i) => (i === 0 && !isLong ? label : "").padEnd(LABEL_WIDTH) + part);
+  return isLong ? [label, ...beside] : beside;
 }

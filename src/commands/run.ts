@@ -2,7 +2,7 @@ import type { ConsolaInstance } from "consola/core";
 import { fingerprintOf } from "../checkpoint/fingerprint.ts";
 import { type LedgerOptions, openLedger, openReadOnlyLedger } from "../checkpoint/ledger.ts";
 import { acquireLock } from "../checkpoint/lock.ts";
-import { ensureStateDirectory, lockPath } from "../checkpoint/paths.ts";
+import { checkpointName, ensureStateDirectory, lockPath } from "../checkpoint/paths.ts";
 import { openSkipFile } from "../checkpoint/skip-file.ts";
 import { readDotenv } from "../config/dotenv.ts";
 import { proxyFor } from "../config/proxy.ts";
@@ -10,11 +10,12 @@ import { resolveSettings } from "../config/resolve-settings.ts";
 import { type RunConfig, toRunConfig } from "../config/run-config.ts";
 import { readTlsFiles } from "../config/tls-files.ts";
 import type { RejectedRowLog } from "../copy/rejected-row.ts";
+import { MONTHLY_PHASES } from "../plan/phases.ts";
 import { renderFinalReport } from "../report/final-report.ts";
 import { createLogger, isLevelShown, wantsColor } from "../report/logger.ts";
 import { type ProgressTarget, startProgressDisplay } from "../report/progress-display.ts";
 import { createTerminal, type Terminal } from "../report/terminal.ts";
-import { runBackfill } from "../run/backfill.ts";
+import { type RunLedgers, runBackfill } from "../run/backfill.ts";
 import type { PageLedger } from "../run/page-ledger.ts";
 import type { BackfillReport } from "../run/report.ts";
 import { logEvent } from "./event-log.ts";
@@ -43,7 +44,7 @@ export async function run(flags: ReadonlyMap<string, string>, host: Host): Promi
   const session = openSession(flags, host);
   const { backfill: options, skipBadRowsPath } = session.config;
   const skipped = openSessionSkipFile(session);
-  const report = await copy(session, openSessionLedger(session), skipped);
+  const report = await copy(session, openSessionLedgers(session), skipped);
   host.stdout.write(
     renderFinalReport(report, {
       partition: options.partition,
@@ -74,17 +75,23 @@ function openSession(flags: ReadonlyMap<string, string>, host: Host): Session {
 }
 
 /** A dry run leaves no trace on the disk: neither directory nor lock. */
-function openSessionLedger(session: Session): PageLedger {
+function openSessionLedgers(session: Session): RunLedgers {
   const { cursorStateDir: directory, backfill } = session.config;
-  const { partition, dryRun } = backfill;
+  const { partition, dryRun, only } = backfill;
+  if (!dryRun) lock(session, directory, partition);
+  const phases = MONTHLY_PHASES.filter((phase) => only.includes(phase));
+  return new Map(phases.map((phase) => [phase, openPhaseLedger(session, checkpointName(partition, phase))]));
+}
+
+function openPhaseLedger(session: Session, checkpoint: string): PageLedger {
+  const { cursorStateDir: directory, backfill, restart } = session.config;
   const options: LedgerOptions = {
     directory,
-    partition,
+    partition: checkpoint,
     fingerprint: fingerprintOf(backfill),
-    restart: session.config.restart,
+    restart,
   };
-  if (!dryRun) lock(session, directory, partition);
-  const ledger = dryRun ? openReadOnlyLedger(options) : openLedger(options);
+  const ledger = backfill.dryRun ? openReadOnlyLedger(options) : openLedger(options);
   if (ledger.notice !== null) session.logger.warn(ledger.notice);
   return ledger;
 }
@@ -110,7 +117,7 @@ function openSessionSkipFile({ config, host }: Session): RejectedRowLog | null {
 
 async function copy(
   session: Session,
-  ledger: PageLedger,
+  ledgers: RunLedgers,
   skipped: RejectedRowLog | null,
 ): Promise<BackfillReport> {
   const { config, host, logger } = session;
@@ -134,7 +141,7 @@ async function copy(
         cores: host.cores,
         recordsQueries: isLevelShown("debug", config.logLevel),
       },
-      ledger,
+      ledgers,
       (event) => {
         progress.onEvent(event);
         logEvent(logger, event);

@@ -1,4 +1,5 @@
 import { COMPRESSIONS } from "../clickhouse/connection.ts";
+import { PHASES } from "../plan/phases.ts";
 import { levelFromRustLog, logLevel } from "./log-level.ts";
 import type { AnyOptionSpec, OptionSpec } from "./option-spec.ts";
 import { redactUrl } from "./quote-value.ts";
@@ -226,6 +227,30 @@ export const OPTIONS = {
     description: "Table to insert into",
     placeholder: "TABLE",
     schema: schema.name,
+  }),
+  datasetRunItemsTable: option({
+    flag: "dataset-run-items-table",
+    variable: "DATASET_RUN_ITEMS_TABLE",
+    default: "dataset_run_items_rmt",
+    description: "Table of the items of dataset runs (layout v4)",
+    placeholder: "TABLE",
+    schema: schema.name,
+  }),
+  layout: option({
+    flag: "layout",
+    variable: "LAYOUT",
+    default: "auto",
+    description: "What the target is made of: events, v4, or auto: as its columns say",
+    placeholder: "LAYOUT",
+    schema: schema.oneOf(["auto", "events", "v4"]),
+  }),
+  only: option({
+    flag: "only",
+    variable: "ONLY",
+    default: PHASES.join(),
+    description: "Phases to run, as far as the layout has them",
+    placeholder: "PHASES",
+    schema: schema.listOf(PHASES),
   }),
   logLevel: option({
     flag: null,

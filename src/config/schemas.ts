@@ -54,6 +54,19 @@ export function oneOf<const Word extends string>(words: readonly Word[]): v.Gene
   );
 }
 
+/** Some of several words, in any case and order, separated by commas. */
+export function listOf<const Word extends string>(
+  words: readonly Word[],
+): v.GenericSchema<string, readonly Word[]> {
+  const accepted = `one or more of ${words.join(", ")}, separated by commas`;
+  const given = (text: string): string[] => text.split(",").map((word) => word.trim().toLowerCase());
+  return v.pipe(
+    v.string(),
+    v.check((text) => given(text).every((word) => words.some((known) => known === word)), accepted),
+    v.transform((text) => words.filter((word) => given(text).includes(word))),
+  );
+}
+
 /** A switch as variables and `--flag=value` spell it. */
 export const toggle = v.pipe(
   v.string(),

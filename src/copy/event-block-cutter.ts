@@ -1,7 +1,8 @@
 import type { BlockSlice } from "../clickhouse/native/slice.ts";
 import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { TraceStore } from "../traces/store.ts";
-import { Enricher } from "./enrich/enricher.ts";
+import { enricherFor } from "./enrich/enricher.ts";
+import type { RowEnricher } from "./enrich/row-enricher.ts";
 import { EventBlock } from "./event-block.ts";
 
 /** Rows `from` to `to` (exclusive) of a batch. */
@@ -14,12 +15,12 @@ export interface RowRange {
 export class EventBlockCutter {
   readonly #part: EventBlock;
   /** Its own: the enricher that fills batches may be in the middle of a block. */
-  readonly #enricher: Enricher;
+  readonly #enricher: RowEnricher;
 
   /** Parts take JSON as text, since the server then says most about a rejected row. */
   constructor(mapping: ResolvedMapping, store: TraceStore) {
     this.#part = new EventBlock(mapping, false);
-    this.#enricher = new Enricher(store, mapping.tagsBecomeMetadata);
+    this.#enricher = enricherFor(mapping, store);
   }
 
   /** Returns the rows as the body of an INSERT, valid until the next call. */

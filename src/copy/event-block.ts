@@ -5,7 +5,7 @@ import { encodeColumnHeader } from "../clickhouse/native/parser.ts";
 import { appendColumn, type BlockSlice } from "../clickhouse/native/slice.ts";
 import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import { DerivedColumns } from "./enrich/derived-columns.ts";
-import type { Enricher } from "./enrich/enricher.ts";
+import type { RowEnricher } from "./enrich/row-enricher.ts";
 
 /** Smaller parts are joined, since each part becomes a write to the socket. */
 const SMALL_PART_BYTES = 128 * 1024;
@@ -37,17 +37,17 @@ export class EventBlock {
   }
 
   /**
-   * Adds rows of a block from row `from` on until the batch is full, and returns the row after the last one added. The block must
-   * not change until `reset`.
+   * Adds the slice's rows until the batch is full, and returns the row after the last one added. The block must not change until
+   * `reset`.
    */
-  take(block: Block, from: number, maxRows: number, enricher: Enricher): number {
-    const to = Math.min(block.rows, from + maxRows - this.rows);
-    this.add({ block, from, to }, enricher);
-    return to;
+  take({ block, from, to }: BlockSlice, maxRows: number, enricher: RowEnricher): number {
+    const end = Math.min(to, from + maxRows - this.rows);
+    this.add({ block, from, to: end }, enricher);
+    return end;
   }
 
   /** Adds a slice, whatever its size. */
-  add(slice: BlockSlice, enricher: Enricher): void {
+  add(slice: BlockSlice, enricher: RowEnricher): void {
     const rows = slice.to - slice.from;
     this.withoutTrace += enricher.append(slice, this.#derived);
     this.#slices.push(slice);

@@ -3,24 +3,23 @@ import { Scratch } from "../bytes/scratch.ts";
 import type { Block } from "../clickhouse/native/block.ts";
 import type { OpenInsert } from "../clickhouse/open-insert.ts";
 import { OperationError } from "../clickhouse/retry.ts";
-import { selectBlocks } from "../clickhouse/select-blocks.ts";
-import { identifier } from "../clickhouse/sql.ts";
 import { describeRange, type KeyRange } from "../plan/key-range.ts";
-import { rangeCondition } from "../plan/source-key.ts";
 import type { TraceStore } from "../traces/store.ts";
 import { CarefulInserter, type InsertContext, insertStatement } from "./careful-insert.ts";
-import { Enricher } from "./enrich/enricher.ts";
+import { enricherFor } from "./enrich/enricher.ts";
+import type { RowEnricher } from "./enrich/row-enricher.ts";
 import { EventBlock } from "./event-block.ts";
 import { INSERT_LIMITS, InsertFailure, InsertSequence } from "./insert-sequence.ts";
 import { InsertSize } from "./insert-size.ts";
 import { type PageMode, PageRecovery } from "./page-recovery.ts";
+import type { PageReader } from "./read-page.ts";
 import type { RejectedRow } from "./rejected-row.ts";
+import type { RowFilter } from "./row-filter.ts";
 
 /** What copying pages requires. */
 export interface PageCopying extends InsertContext {
-  /** The quoted table. */
+  /** The quoted table that pages are read from. */
   readonly source: string;
-  readonly partition: string;
   readonly dryRun: boolean;
   /** The most rows of an INSERT statement. Where it is no more than a batch, each batch is an INSERT of its own. */
   readonly insertRows: number;
@@ -32,7 +31,12 @@ export interface PageCopying extends InsertContext {
 
 /** What was copied of a page. */
 export interface PageResult {
+  /** Rows that were read. */
   readonly rows: number;
+  /** Rows among them that are not copied, since a dataset run names their trace. */
+  readonly leftOut: number;
+  /** Traces among them of which there is a newer version under another date. */
+  readonly superseded: number;
   readonly withoutTrace: number;
   /** Size of the page's observations as they came over the wire. */
   readonly bytes: number;
@@ -57,7 +61,7 @@ interface PageInProgress {
   readonly range: KeyRange;
   readonly listener: PageListener;
   readonly mode: PageMode;
-  readonly done: { rows: number; withoutTrace: number; bytes: number; readonly skipped: RejectedRow[] };
+  readonly done: { -readonly [Count in keyof PageResult]: number } & { readonly skipped: RejectedRow[] };
   /** Rejects when the page's last batch so far could not be sent. */
   sent: Promise<void>;
   /** The INSERTs that carry the page's blocks. */
@@ -73,7 +77,9 @@ const NEVER = new AbortController().signal;
  */
 export class PageCopier {
   readonly #copying: PageCopying;
-  readonly #enricher: Enricher;
+  readonly #reader: PageReader;
+  readonly #filter: RowFilter | null;
+  readonly #enricher: RowEnricher;
   readonly #buffers: BufferPool;
   readonly #users = new Map<Block, number>();
   readonly #sender: CarefulInserter;
@@ -90,11 +96,19 @@ export class PageCopier {
   /** Why a batch failed for good; the run is about to end. */
   #failure: OperationError | null = null;
 
-  /** Takes the buffers of blocks from `buffers`. */
-  constructor(copying: PageCopying, store: TraceStore, buffers: BufferPool) {
+  /**
+   * Copies what `reader` reads, but for rows that `filter` leaves out; null: it leaves none out. Blocks come back to `buffers`.
+   */
+  constructor(
+    copying: PageCopying,
+    store: TraceStore,
+    { reader, filter, buffers }: { reader: PageReader; filter: RowFilter | null; buffers: BufferPool },
+  ) {
     this.#copying = copying;
+    this.#reader = reader;
+    this.#filter = filter;
     this.#buffers = buffers;
-    this.#enricher = new Enricher(store, copying.mapping.tagsBecomeMetadata);
+    this.#enricher = enricherFor(copying.mapping, store);
     // One batch is sent at a time.
     const bodies = new Scratch();
     this.#filling = new EventBlock(copying.mapping, copying.takesJsonPaths, bodies);
@@ -146,7 +160,14 @@ export class PageCopier {
   }
 
   async #attempt(range: KeyRange, listener: PageListener, mode: PageMode): Promise<CopiedPage> {
-    const done: PageInProgress["done"] = { rows: 0, withoutTrace: 0, bytes: 0, skipped: [] };
+    const done: PageInProgress["done"] = {
+      rows: 0,
+      leftOut: 0,
+      superseded: 0,
+      withoutTrace: 0,
+      bytes: 0,
+      skipped: [],
+    };
     const page: PageInProgress = {
       range,
       listener,
@@ -182,7 +203,7 @@ export class PageCopier {
   /** Reads a page and sends its batches. The last one is in flight when it resolves. */
   async #readPage(page: PageInProgress): Promise<void> {
     try {
-      for await (const block of this.#blocks(page.range)) {
+      for await (const block of this.#reader.blocks(page.range, this.#copying.retry.signal)) {
         this.#retain(block);
         try {
           await this.#take(block, page);
@@ -198,23 +219,28 @@ export class PageCopier {
   }
 
   async #take(block: Block, page: PageInProgress): Promise<void> {
-    for (let from = 0; from < block.rows; ) {
-      // Batches may have shrunk since it was filled.
-      if (this.#filling.isFull(this.#sender.maxRows)) await this.#send(page);
-      this.#retain(block);
-      from = this.#filling.take(block, from, this.#sender.maxRows, this.#enricher);
+    const filter = this.#filter;
+    if (filter === null) {
+      await this.#takeRows(block, 0, block.rows, page);
+    } else {
+      filter.select(block);
+      page.done.rows += filter.datasetRunRows + filter.supersededRows;
+      page.done.leftOut += filter.datasetRunRows;
+      page.done.superseded += filter.supersededRows;
+      for (let run = 0; run < filter.runs; run++) {
+        await this.#takeRows(block, filter.from(run), filter.to(run), page);
+      }
     }
     if (this.#filling.isNearlyFull(this.#sender.maxRows)) await this.#send(page);
   }
 
-  #blocks(range: KeyRange): AsyncIterable<Block> {
-    const { server, mapping, source, partition, retry } = this.#copying;
-    const condition = rangeCondition(range);
-    const items = [...mapping.copied, ...mapping.helpers];
-    const sql = `SELECT ${items.map(({ name, sql }) => `${sql} AS ${identifier(name)}`).join(", ")}
-      FROM ${source} AS o FINAL WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
-    const params = { ...condition.params, partition };
-    return selectBlocks(server, { kind: "pageRead", sql, params }, this.#buffers, retry.signal);
+  async #takeRows(block: Block, first: number, to: number, page: PageInProgress): Promise<void> {
+    for (let from = first; from < to; ) {
+      // Batches may have shrunk since it was filled.
+      if (this.#filling.isFull(this.#sender.maxRows)) await this.#send(page);
+      this.#retain(block);
+      from = this.#filling.take({ block, from, to }, this.#sender.maxRows, this.#enricher);
+    }
   }
 
   /** Sends the filled batch once the one before is stored. Rejects when that one was of this page, or failed for good. */
@@ -244,8 +270,8 @@ export class PageCopier {
     } finally {
       this.#empty(batch);
     }
-    const { rows, withoutTrace, bytes } = done;
-    listener.onProgress({ rows, withoutTrace, bytes });
+    const { skipped: _, ...counts } = done;
+    listener.onProgress(counts);
   }
 
   /** Releases the blocks of a batch. */

@@ -1,6 +1,7 @@
 import type { QueryParams } from "../clickhouse/server.ts";
 import { identifier } from "../clickhouse/sql.ts";
-import { HELPER, type ResolvedMapping } from "./resolve-mapping.ts";
+import { HELPER } from "./mapped-column.ts";
+import type { ResolvedMapping } from "./resolve-mapping.ts";
 
 /** What the reference statement reads. */
 export interface ReferenceScope {
@@ -42,10 +43,11 @@ LEFT JOIN (
   return { sql, params, columns: items.map(({ name }) => name) };
 }
 
+/** The names by which the mapping's expressions speak of helpers. */
 function helperAliases(mapping: ResolvedMapping): string[] {
-  const alias = { [HELPER.ownVersion]: "own_version", [HELPER.parentIsEmpty]: "parent_is_empty" } as const;
+  const isAlias = (name: string): boolean => name !== HELPER.traceKey && name !== HELPER.metadata;
   return mapping.helpers.flatMap(({ name, sql }) =>
-    name === HELPER.ownVersion || name === HELPER.parentIsEmpty ? [`${sql} AS ${alias[name]}`] : [],
+    isAlias(name) ? [`${sql} AS ${name.replace("__", "")}`] : [],
   );
 }
 

@@ -1,21 +1,9 @@
 import { JSON_COLUMN_KEEPS, type KeptJson, STRING_KEEPS } from "../json/kept-json.ts";
-import { EVENT_COLUMNS, type EventColumn, OWN_VERSION_SQL, PARENT_IS_EMPTY_SQL } from "./event-columns.ts";
+import { LAYOUTS, type RowKind } from "./layouts.ts";
+import { type EventColumn, HELPER, type Helper } from "./mapped-column.ts";
+import type { TableColumn, TableShape } from "./table-shape.ts";
 import { METADATA_TYPE, REQUIRED_TRACE_COLUMNS, TRACE_COLUMNS } from "./trace-columns.ts";
 import { sourceProblem, targetProblem } from "./types.ts";
-
-/** A column as `DESCRIBE TABLE` returns it. */
-export interface TableColumn {
-  readonly name: string;
-  readonly type: string;
-  /** The server computes it (MATERIALIZED, ALIAS): it cannot be inserted. */
-  readonly isComputed: boolean;
-}
-
-/** A table and its columns. */
-export interface TableShape {
-  readonly name: string;
-  readonly columns: readonly TableColumn[];
-}
 
 /** An expression of a SELECT list and the name of its column in the response. */
 export interface SelectItem {
@@ -31,8 +19,8 @@ export interface DerivedColumn {
 }
 
 /**
- * The mapping as it applies to the tables of a run. Plain data: workers get a copy.
- * The columns of an observations query are first the copied ones, then the helpers.
+ * The mapping of a row kind as it applies to the tables of a run. Plain data: workers get a copy.
+ * The columns of a page query are first the copied ones, then the helpers.
  */
 export interface ResolvedMapping {
   /** Event columns that cross unchanged, under their event names. */
@@ -47,18 +35,13 @@ export interface ResolvedMapping {
   readonly keptJson: KeptJson;
 }
 
-/** Names of the helper columns of an observations query. */
-export const HELPER = {
-  traceKey: "__trace_key",
-  metadata: "__metadata",
-  ownVersion: "__own_version",
-  parentIsEmpty: "__parent_is_empty",
-} as const;
-
 /** The key of a trace, computed by the server on both sides: 16 bytes. */
 export function traceKeySql(projectId: string, traceId: string): string {
   return `sipHash128(CAST(${projectId} AS String), CAST(${traceId} AS String))`;
 }
+
+/** The version of a trace, in the scale of the trace store. */
+export const EVENT_TS_SQL = "toDateTime64(t.event_ts, 6)";
 
 /** The mapping cannot be applied; `problems` lists every reason, one line each. */
 export class MappingError extends Error {
@@ -71,14 +54,28 @@ export class MappingError extends Error {
   }
 }
 
-/** Applies the mapping to the tables that are there. Throws a MappingError that lists every problem at once. */
-export function resolveMapping(source: TableShape, traces: TableShape, target: TableShape): ResolvedMapping {
+/** The tables that a mapping is applied to. */
+export interface MappedTables {
+  readonly source: TableShape;
+  readonly traces: TableShape;
+  readonly target: TableShape;
+}
+
+/**
+ * Applies the mapping of a row kind to the tables that are there. Throws a MappingError that lists every problem at once.
+ */
+export function resolveMapping(
+  tables: MappedTables,
+  kind: RowKind = LAYOUTS.events.observations,
+): ResolvedMapping {
   const problems: string[] = [];
+  const { traces, target } = tables;
+  const source = tables[kind.table];
   const targetColumns = byName(target);
   const sourceColumns = byName(source);
   const copied: SelectItem[] = [];
   const derived: DerivedColumn[] = [];
-  for (const column of EVENT_COLUMNS) {
+  for (const column of kind.columns) {
     const into = targetColumns.get(column.name);
     const from = column.source;
     if (into === undefined || into.isComputed) {
@@ -86,8 +83,8 @@ export function resolveMapping(source: TableShape, traces: TableShape, target: T
       continue;
     }
     let sourceType: string | null = null;
-    if (from.from === "observation") {
-      const item = observationItem(column, source.name, sourceColumns, problems);
+    if (from.from === "source") {
+      const item = sourceItem(column, source.name, sourceColumns, problems);
       if (item === null) continue;
       copied.push(item);
       sourceType = sourceColumns.get(from.columns[0])?.type ?? null;
@@ -99,18 +96,27 @@ export function resolveMapping(source: TableShape, traces: TableShape, target: T
       problems.push(`${target.name}: column ${column.name} has type ${into.type}, expected ${problem}`);
     }
   }
-  const helpers = helperItems(derived, source.name, sourceColumns, problems);
-  const traceColumns = traceItems(traces, problems);
+  const isMerged = derived.some(({ column }) => column.source.from === "metadata");
+  const helpers =
+    kind.table === "source" ? helperItems(derived, source.name, sourceColumns, problems) : ROOT_HELPERS;
+  const traceColumns = traceItems(traces, isMerged, problems);
   if (problems.length > 0) throw new MappingError(problems);
   return {
     copied,
     helpers,
     derived,
     traceColumns,
-    tagsBecomeMetadata: !derives(derived, "tags"),
+    tagsBecomeMetadata: isMerged && !derives(derived, "tags"),
     keptJson: keptBy(derived),
   };
 }
+
+/** By these a root row is compared with the newest version of its trace. */
+const ROOT_HELPERS: readonly SelectItem[] = [
+  { name: HELPER.traceKey, sql: traceKeySql("t.project_id", "t.id") },
+  { name: HELPER.eventTs, sql: EVENT_TS_SQL },
+  { name: HELPER.date, sql: "toDate(t.timestamp)" },
+];
 
 function keptBy(derived: readonly DerivedColumn[]): KeptJson {
   return jsonColumnType(derived) === null ? STRING_KEEPS : JSON_COLUMN_KEEPS;
@@ -122,14 +128,14 @@ export function jsonColumnType(derived: readonly DerivedColumn[]): string | null
   return json === undefined || json.targetType === "String" ? null : json.targetType;
 }
 
-function observationItem(
+function sourceItem(
   column: EventColumn,
   table: string,
   columns: ReadonlyMap<string, TableColumn>,
   problems: string[],
 ): SelectItem | null {
   const from = column.source;
-  if (from.from !== "observation") return null;
+  if (from.from !== "source") return null;
   const [first, ...others] = from.columns;
   const found = columns.get(first);
   for (const other of others) {
@@ -141,7 +147,7 @@ function observationItem(
       ? null
       : { name: column.name, sql: from.missing };
   }
-  const problem = sourceProblem(column.kind, found.type);
+  const problem = sourceProblem(from.kind ?? column.kind, found.type);
   if (problem !== null) {
     problems.push(`${table}: column ${first} has type ${found.type}, expected ${problem}`);
   }
@@ -154,35 +160,37 @@ function helperItems(
   columns: ReadonlyMap<string, TableColumn>,
   problems: string[],
 ): SelectItem[] {
-  const metadata = columns.get("metadata");
-  const problem = metadata === undefined ? null : sourceProblem("stringMap", metadata.type);
-  if (metadata !== undefined && problem !== null) {
-    problems.push(`${table}: column metadata has type ${metadata.type}, expected ${problem}`);
-  }
-  const items: SelectItem[] = [
-    { name: HELPER.traceKey, sql: traceKeySql("o.project_id", "o.trace_id") },
-    {
-      name: HELPER.metadata,
-      sql:
-        metadata === undefined ? `CAST(map() AS ${METADATA_TYPE})` : `CAST(o.metadata AS ${METADATA_TYPE})`,
-    },
-  ];
-  if (derives(derived, "version")) {
-    const { sql, column } = OWN_VERSION_SQL;
-    items.push({ name: HELPER.ownVersion, sql: columns.has(column) ? sql : "''" });
-  }
-  if (derives(derived, "bookmarked")) {
-    const { sql, column } = PARENT_IS_EMPTY_SQL;
-    items.push({ name: HELPER.parentIsEmpty, sql: columns.has(column) ? sql : "toUInt8(1)" });
+  const needed = derived.flatMap(({ column: { source } }): readonly Helper[] =>
+    source.from === "metadata" ? [METADATA_HELPER] : source.from === "trace" ? source.helpers : [],
+  );
+  const items: SelectItem[] = [{ name: HELPER.traceKey, sql: traceKeySql("o.project_id", "o.trace_id") }];
+  for (const { name, sql, column, kind, missing } of new Map(
+    needed.map((helper) => [helper.name, helper]),
+  ).values()) {
+    const found = columns.get(column);
+    const problem = found === undefined ? null : sourceProblem(kind, found.type);
+    if (found !== undefined && problem !== null) {
+      problems.push(`${table}: column ${column} has type ${found.type}, expected ${problem}`);
+    }
+    items.push({ name, sql: found === undefined ? missing : sql });
   }
   return items;
 }
+
+const METADATA_HELPER: Helper = {
+  name: HELPER.metadata,
+  sql: `CAST(o.metadata AS ${METADATA_TYPE})`,
+  column: "metadata",
+  kind: "stringMap",
+  missing: `CAST(map() AS ${METADATA_TYPE})`,
+};
 
 function derives(derived: readonly DerivedColumn[], name: string): boolean {
   return derived.some(({ column }) => column.name === name);
 }
 
-function traceItems(traces: TableShape, problems: string[]): SelectItem[] {
+/** `withMetadata`: the metadata of traces is merged into the rows; elsewhere the store need not hold it. */
+function traceItems(traces: TableShape, withMetadata: boolean, problems: string[]): SelectItem[] {
   const columns = byName(traces);
   for (const { column, kind } of REQUIRED_TRACE_COLUMNS) {
     const found = columns.get(column);
@@ -195,7 +203,7 @@ function traceItems(traces: TableShape, problems: string[]): SelectItem[] {
   }
   return TRACE_COLUMNS.map(({ name, column, kind, sql, missing }) => {
     const found = columns.get(column);
-    if (found === undefined) return { name, sql: missing };
+    if (found === undefined || (column === "metadata" && !withMetadata)) return { name, sql: missing };
     const problem = sourceProblem(kind, found.type);
     if (problem !== null) {
       problems.push(`${traces.name}: column ${column} has type ${found.type}, expected ${problem}`);

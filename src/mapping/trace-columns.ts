@@ -1,4 +1,4 @@
-import type { ValueKind } from "./event-columns.ts";
+import type { ValueKind } from "./mapped-column.ts";
 
 /** A trace column that the trace store keeps; SQL expressions speak of the trace as `t`. */
 export interface TraceColumn {

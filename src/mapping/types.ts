@@ -5,7 +5,7 @@ import {
   type TypeName,
   unwrap,
 } from "../clickhouse/native/type-name.ts";
-import type { ValueKind } from "./event-columns.ts";
+import type { ValueKind } from "./mapped-column.ts";
 
 /** What each kind of value is called in messages. */
 const EXPECTED: Readonly<Record<ValueKind, string>> = {

@@ -1,7 +1,8 @@
 import { quoted } from "../quoted.ts";
 
 /**
- * A position in the sorting key `(project_id, type, toDate(start_time), id)` of the source table.
+ * A position in the sorting key of a table of rows to copy: `(project_id, type, toDate(start_time), id)` of observations, or
+ * `(project_id, toDate(timestamp), id)` of traces, whose `type` is empty.
  * Every field is valid UTF-8, since the checkpoint stores keys as JSON.
  */
 export interface SortingKey {

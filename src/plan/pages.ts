@@ -1,7 +1,7 @@
 import { isAccessDenied, type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import { parseCount, type Server } from "../clickhouse/server.ts";
 import { compareKeys, describeRange, END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts";
-import { endOfGroup, rangeCondition } from "./source-key.ts";
+import { endOfGroup, rangeCondition, type SourceKey } from "./source-key.ts";
 
 /** A key range that is copied as one piece: done or not done. */
 export interface Page {
@@ -13,8 +13,9 @@ export interface Page {
 /** What a plan covers. */
 export interface PlanScope {
   readonly server: Server;
-  /** The quoted source table. */
+  /** The quoted table that is copied, and its sorting key. */
   readonly table: string;
+  readonly key: SourceKey;
   readonly partition: string;
   /** The approximate rows of a page. */
   readonly pageRows: number;
@@ -103,10 +104,12 @@ async function pageGroupsOf(scope: PlanScope, range: KeyRange): Promise<PageGrou
 
 /** The groups of a range in key order, by the cheap columns of the sorting key. */
 async function* groupsOf(scope: PlanScope, range: KeyRange): AsyncGenerator<Group, void, void> {
-  const condition = rangeCondition(range);
-  const sql = `SELECT o.project_id AS p, toString(o.type) AS t, toDate(o.start_time) AS d, count(), ${canBoundSql("p")} AND ${canBoundSql("t")}
-    FROM ${scope.table} AS o WHERE o._partition_id = {partition:String} AND ${condition.sql}
-    GROUP BY p, t, d ORDER BY p, t, d`;
+  const { key } = scope;
+  const condition = rangeCondition(key, range);
+  const sql = `SELECT ${key.projectId} AS key_project, ${typeSql(key)} AS key_type, ${key.date} AS key_day, count(),
+      ${canBoundSql("key_project")} AND ${canBoundSql("key_type")}
+    FROM ${partitionOf(scope)} AND ${condition.sql}
+    GROUP BY key_project, key_type, key_day ORDER BY key_project, key_type, key_day`;
   const params = { ...condition.params, partition: scope.partition };
   for await (const row of scope.server.rows({ sql, params }, scope.retry.signal)) {
     const [projectId, type, date, rows, canBound] = row;
@@ -127,17 +130,18 @@ async function* groupsOf(scope: PlanScope, range: KeyRange): AsyncGenerator<Grou
 async function splitPoints(scope: PlanScope, range: KeyRange, group: Group): Promise<SortingKey[]> {
   const pages = Math.min(MAX_PAGES_PER_GROUP, Math.round(group.rows / scope.pageRows));
   const step = Math.floor(group.rows / (pages * SAMPLES_PER_PAGE));
-  const condition = rangeCondition(range);
-  const sql = `SELECT DISTINCT o.id AS id FROM ${scope.table} AS o
-    WHERE o._partition_id = {partition:String} AND o.project_id = {project:String} AND o.type = {type:String}
-      AND toDate(o.start_time) = {date:Date} AND ${condition.sql}
-      AND o._part_offset % {step:UInt64} = 0 AND ${canBoundSql("o.id")} AND o.id < {end:String}
+  const { key } = scope;
+  const condition = rangeCondition(key, range);
+  const isOfType = key.type === null ? "1" : `${key.type} = {type:String}`;
+  const sql = `SELECT DISTINCT ${key.id} AS id FROM ${partitionOf(scope)}
+      AND ${key.projectId} = {project:String} AND ${isOfType} AND ${key.date} = {date:Date} AND ${condition.sql}
+      AND ${key.alias}._part_offset % {step:UInt64} = 0 AND ${canBoundSql(key.id)} AND ${key.id} < {end:String}
     ORDER BY id`;
   const params = {
     ...condition.params,
     partition: scope.partition,
     project: group.projectId,
-    type: group.type,
+    ...(key.type === null ? {} : { type: group.type }),
     date: group.date,
     step: Math.min(Math.max(step, 1), MAX_SAMPLE_STEP),
     end: END_OF_GROUP_ID,
@@ -158,14 +162,23 @@ async function splitPoints(scope: PlanScope, range: KeyRange, group: Group): Pro
   return bounds;
 }
 
+/** The rows of the partition. */
+function partitionOf({ table, key: { alias } }: PlanScope): string {
+  return `${table} AS ${alias} WHERE ${alias}._partition_id = {partition:String}`;
+}
+
+function typeSql({ type }: SourceKey): string {
+  return type === null ? "''" : `toString(${type})`;
+}
+
 function canBoundSql(column: string): string {
   return `isValidUTF8(${column}) AND length(${column}) <= ${MAX_BOUND_BYTES}`;
 }
 
 /** The number of rows of a range in the source, old versions included. */
 export async function countRows(scope: PlanScope, range: KeyRange): Promise<number> {
-  const condition = rangeCondition(range);
-  const sql = `SELECT count() FROM ${scope.table} AS o WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
+  const condition = rangeCondition(scope.key, range);
+  const sql = `SELECT count() FROM ${partitionOf(scope)} AND ${condition.sql}`;
   const params = { ...condition.params, partition: scope.partition };
   const operation = `Counting the rows of ${scope.table}, ${describeRange(range)}`;
   return await scope.server.query(operation, { kind: "count", sql, params }, scope.retry, parseCount);
@@ -195,11 +208,12 @@ export async function averageRowBytes(
 
 /** The greatest key of the partition; null when there is none, or when it is no UTF-8. */
 export async function greatestKey(scope: PlanScope): Promise<SortingKey | null> {
-  const sql = `SELECT o.project_id AS p, toString(o.type) AS t, toDate(o.start_time), o.id AS i,
-      isValidUTF8(p) AND isValidUTF8(t) AND isValidUTF8(i)
-    FROM ${scope.table} AS o
-    WHERE o._partition_id = {partition:String}
-    ORDER BY o.project_id DESC, o.type DESC, toDate(o.start_time) DESC, o.id DESC LIMIT 1`;
+  const { key } = scope;
+  const columns = [key.projectId, ...(key.type === null ? [] : [key.type]), key.date, key.id];
+  const sql = `SELECT ${key.projectId} AS key_project, ${typeSql(key)} AS key_type, ${key.date}, ${key.id} AS key_id,
+      isValidUTF8(key_project) AND isValidUTF8(key_type) AND isValidUTF8(key_id)
+    FROM ${partitionOf(scope)}
+    ORDER BY ${columns.map((column) => `${column} DESC`).join(", ")} LIMIT 1`;
   const params = { partition: scope.partition };
   const operation = `Looking up the last key of ${scope.table}`;
   const [row] = await scope.server.query(operation, { sql, params }, scope.retry);

@@ -1,26 +1,53 @@
 import { type Condition, type KeyColumn, keyRangeCondition } from "../clickhouse/key-range-sql.ts";
 import { END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts";
 
-/** The sorting key of the observations; SQL expressions speak of the observation as `o`. */
-const SOURCE_KEY: readonly KeyColumn[] = [
-  { sql: "o.project_id", type: "String" },
-  { sql: "o.type", type: "String" },
-  { sql: "toDate(o.start_time)", type: "Date" },
-  { sql: "o.id", type: "String" },
-];
+/** The sorting key by which a table is cut into pages, as SQL expressions. */
+export interface SourceKey {
+  /** The name by which expressions speak of the table. */
+  readonly alias: "o" | "t";
+  readonly projectId: string;
+  /** Null where the sorting key has no type; then that of every `SortingKey` is empty. */
+  readonly type: string | null;
+  readonly date: string;
+  readonly id: string;
+}
+
+/** Of the observations. */
+export const OBSERVATIONS_KEY: SourceKey = {
+  alias: "o",
+  projectId: "o.project_id",
+  type: "o.type",
+  date: "toDate(o.start_time)",
+  id: "o.id",
+};
+
+/** Of the traces. */
+export const TRACES_KEY: SourceKey = {
+  alias: "t",
+  projectId: "t.project_id",
+  type: null,
+  date: "toDate(t.timestamp)",
+  id: "t.id",
+};
 
 /** The bound between a group and the next. */
 export function endOfGroup(projectId: string, type: string, date: string): SortingKey {
   return { projectId, type, date, id: END_OF_GROUP_ID };
 }
 
-/** The condition on `o` that selects the observations of a key range. */
-export function rangeCondition(range: KeyRange): Condition {
-  return keyRangeCondition(SOURCE_KEY, boundValues(range.after), boundValues(range.upTo));
+/** The condition that selects the rows of a key range. */
+export function rangeCondition(key: SourceKey, range: KeyRange): Condition {
+  const columns: KeyColumn[] = [
+    { sql: key.projectId, type: "String" },
+    ...(key.type === null ? [] : [{ sql: key.type, type: "String" } as const]),
+    { sql: key.date, type: "Date" },
+    { sql: key.id, type: "String" },
+  ];
+  return keyRangeCondition(columns, boundValues(key, range.after), boundValues(key, range.upTo));
 }
 
-function boundValues(key: SortingKey | null): string[] | null {
+function boundValues({ type }: SourceKey, key: SortingKey | null): string[] | null {
   if (key === null) return null;
-  const group = [key.projectId, key.type, key.date];
+  const group = [key.projectId, ...(type === null ? [] : [key.type]), key.date];
   return key.id === END_OF_GROUP_ID ? group : [...group, key.id];
 }

@@ -1,8 +1,9 @@
+import { PHASES, type PhaseName } from "../plan/phases.ts";
 import type { BackfillEvent } from "../run/events.ts";
 import { type Wait, type Waiting, waitingAt, waitOf } from "./waiting.ts";
 
 /** What is being counted at the moment. */
-export type Phase = "traces" | "observations" | "verification";
+export type Phase = "traces" | PhaseName | "verification";
 
 /** The figures of one moment, for any renderer. */
 export interface ProgressSnapshot {
@@ -68,14 +69,14 @@ export const INITIAL_PROGRESS: ProgressState = {
 export function advanceProgress(state: ProgressState, event: BackfillEvent, nowMs: number): ProgressState {
   switch (event.kind) {
     case "planned":
-      return { ...state, totalRows: event.totalRows, doneRows: event.doneRows };
+      return { ...state, totalRows: event.totalRows, doneRows: event.doneRows, keptRows: 0 };
     case "replanned":
       return { ...state, totalRows: event.totalRows };
     case "traces":
       return enter(state, "traces", event.total, { atMs: nowMs, rows: event.loaded, bytes: event.bytes });
     case "rows": {
       const sample = { atMs: nowMs, rows: event.rows, bytes: event.bytes };
-      return enter({ ...state, keptRows: event.keptRows }, "observations", state.totalRows, sample);
+      return enter({ ...state, keptRows: event.keptRows }, event.phase, state.totalRows, sample);
     }
     case "verified":
       return enter(state, "verification", event.totalRows, { atMs: nowMs, rows: event.rows, bytes: 0 });
@@ -119,7 +120,7 @@ export function snapshotProgress(state: ProgressState, nowMs: number): ProgressS
     // Counts of a failed attempt are taken back.
     elapsedSeconds > 0 ? Math.max(amount, 0) / elapsedSeconds : 0;
   const rowsPerSecond = perSecond(newest.rows - oldest.rows);
-  const isCopying = state.phase === "observations";
+  const isCopying = PHASES.some((phase) => phase === state.phase);
   const reached = newest.rows + (isCopying ? state.doneRows : 0);
   const position = isCopying ? state.keptRows + state.doneRows : reached;
   const total = Math.max(state.phaseTotal, reached);

@@ -1,4 +1,6 @@
 import type { ConnectionSettings } from "../clickhouse/connection.ts";
+import type { LayoutName } from "../mapping/layouts.ts";
+import type { PhaseName } from "../plan/phases.ts";
 
 /** What a run copies, from where, and how. */
 export interface BackfillOptions {
@@ -6,6 +8,12 @@ export interface BackfillOptions {
   readonly partition: string;
   readonly connection: ConnectionSettings;
   readonly tables: { readonly source: string; readonly traces: string; readonly target: string };
+  /** Of Langfuse v4; a database without it has no dataset runs. */
+  readonly datasetRunItemsTable: string;
+  /** What the target is made of; auto: as its columns say. */
+  readonly layout: "auto" | LayoutName;
+  /** What to copy, as far as the layout has it. */
+  readonly only: readonly PhaseName[];
   readonly batchSizeRows: number;
   /** Rows of an INSERT statement, at most. */
   readonly insertRows: number;

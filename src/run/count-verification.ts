@@ -150,17 +150,17 @@ class CountVerification {
   }
 
   async #countRange(range: KeyRange, readSinceMs: number): Promise<Counts> {
-    const { server, table, partition, timeColumns, retry } = this.#scope;
-    const condition = rangeCondition(range);
+    const { server, table, key, partition, timeColumns, retry } = this.#scope;
+    const condition = rangeCondition(key, range);
     // Clocks of writers may be somewhat ahead of the server's.
     const now = `(now64(3) + INTERVAL ${ARRIVAL_MARGIN_MS / 1000} SECOND)`;
     const isAfter = (parameter: string): string => {
-      const times = timeColumns.map((column) => `o.${identifier(column)}`);
+      const times = timeColumns.map((column) => `${key.alias}.${identifier(column)}`);
       const since = `fromUnixTimestamp64Milli({${parameter}:Int64})`;
       return `countIf(${times.map((time) => `${time} > ${since} AND ${time} <= ${now}`).join(" OR ")})`;
     };
     const sql = `SELECT count(), ${isAfter("read")}, ${isAfter("young")}
-      FROM ${table} AS o FINAL WHERE o._partition_id = {partition:String} AND ${condition.sql}`;
+      FROM ${table} AS ${key.alias} FINAL WHERE ${key.alias}._partition_id = {partition:String} AND ${condition.sql}`;
     const params = {
       ...condition.params,
       partition,

@@ -1,15 +1,28 @@
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { QueryRecord, QuietServer } from "../clickhouse/query-observer.ts";
+import type { PhaseName } from "../plan/phases.ts";
 
 /** What a run reports while it works. Counts are cumulative within this run. */
 export type BackfillEvent =
   | { readonly kind: "connected"; readonly serverVersion: string; readonly url: string }
-  | { readonly kind: "planned"; readonly totalRows: number; readonly doneRows: number }
+  /** A phase begins. */
+  | {
+      readonly kind: "planned";
+      readonly phase: PhaseName;
+      readonly totalRows: number;
+      readonly doneRows: number;
+    }
   | { readonly kind: "traces"; readonly loaded: number; readonly total: number; readonly bytes: number }
   /** Pages turned out to have fewer rows than planned (old versions were counted), or more. */
   | { readonly kind: "replanned"; readonly totalRows: number }
   /** Rows that were read, with their size, and those of them that are kept: acknowledged and in the checkpoint. */
-  | { readonly kind: "rows"; readonly rows: number; readonly bytes: number; readonly keptRows: number }
+  | {
+      readonly kind: "rows";
+      readonly phase: PhaseName;
+      readonly rows: number;
+      readonly bytes: number;
+      readonly keptRows: number;
+    }
   /** Rows of the source that were counted to verify that they were read. */
   | { readonly kind: "verified"; readonly rows: number; readonly totalRows: number }
   | {

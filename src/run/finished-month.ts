@@ -1,7 +1,6 @@
 import type { Server } from "../clickhouse/server.ts";
 import { CheckpointError } from "../errors.ts";
-import { connectAndReport } from "./prepare.ts";
-import { type BackfillReport, reportOf } from "./report.ts";
+import type { PageLedger } from "./page-ledger.ts";
 import type { RunContext } from "./run-context.ts";
 import { countTargetRows } from "./target-rows.ts";
 
@@ -9,10 +8,12 @@ import { countTargetRows } from "./target-rows.ts";
  * Checks that the target still has the events of a month that an earlier run finished. Rejects with a CheckpointError when it has
  * fewer.
  */
-export async function confirmFinishedMonth(server: Server, context: RunContext): Promise<BackfillReport> {
-  const { options, ledger, retry } = context;
+export async function confirmFinishedMonth(
+  server: Server,
+  { options, retry }: RunContext,
+  ledger: PageLedger,
+): Promise<void> {
   const { partition, tables } = options;
-  await connectAndReport(server, context);
   const found = await countTargetRows(server, options, retry);
   // A checkpoint of an earlier version records no rows of the target; then only an empty one is certainly wrong.
   const recorded = ledger.targetRows ?? Math.min(1, ledger.rowsProcessed);
@@ -23,5 +24,4 @@ export async function confirmFinishedMonth(server: Server, context: RunContext):
         "If they were deleted on purpose, nothing is to be done. --restart sets the checkpoint aside and copies the month again.",
     );
   }
-  return reportOf(context, "already-finished");
 }

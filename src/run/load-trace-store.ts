@@ -1,6 +1,7 @@
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
 import type { Page } from "../plan/pages.ts";
+import type { PhaseName } from "../plan/phases.ts";
 import type { Work, WorkerPool } from "../threads/worker-pool.ts";
 import type { WorkerSetup } from "../threads/worker-protocol.ts";
 import { createTraceStore, segmentPlaces } from "../traces/store.ts";
@@ -9,8 +10,13 @@ import type { RunProgress } from "./run-progress.ts";
 
 /** Workers that are set up and hold the traces: nothing else can copy pages. */
 export interface LoadedWorkers {
-  /** Copies the pages by so many pipelines. Rejects with the first failure once all pipelines have come to rest. */
-  copyPages(pages: AsyncGenerator<Page, void, void>, copy: Work<Page>, pipelines: number): Promise<void>;
+  /** Copies pages of a phase by so many pipelines. Rejects with the first failure once all pipelines have come to rest. */
+  copyPages(
+    phase: PhaseName,
+    pages: AsyncGenerator<Page, void, void>,
+    copy: Work<Page>,
+    pipelines: number,
+  ): Promise<void>;
 }
 
 /**
@@ -24,7 +30,7 @@ export async function loadTraceStore(
   retry: RetryPolicy,
   progress: RunProgress,
 ): Promise<LoadedWorkers> {
-  const scope = setup.traceScope;
+  const { scope, datasetRunItems } = setup.traces;
   await Promise.all(pool.workers.map((worker) => worker.call("setUp", setup)));
   const pages = await withRetry(`Counting traces of ${scope.table}`, retry, () =>
     planTracePages(server, scope, retry.signal),
@@ -32,12 +38,14 @@ export async function loadTraceStore(
   progress.planTraces(pages.reduce((rows, page) => rows + page.plannedRows, 0));
   await pool.doAll(pages, ({ worker }, page) => worker.call("loadTraces", page.range));
   const written = await Promise.all(pool.workers.map((worker) => worker.call("takeTraces", undefined)));
+  const datasetTraces =
+    datasetRunItems === null ? null : ((await pool.workers[0]?.call("loadDatasetTraces", undefined)) ?? null);
   const store = createTraceStore(written);
   const places = segmentPlaces(written.flatMap(({ segments }) => segments));
   await Promise.all(
     pool.workers.map((worker, number) => {
       const share = places.filter((_, i) => i % pool.workers.length === number);
-      return worker.call("enterTraces", { store, places: share });
+      return worker.call("enterTraces", { store, places: share, datasetTraces });
     }),
   );
   await pool.workers[0]?.call("applyDeletions", undefined);
@@ -45,11 +53,12 @@ export async function loadTraceStore(
   // Each thread compiles the program for itself: another one pays where it has a core, besides that of the rest of the process.
   pool.shrink(copiers);
   return {
-    copyPages: (items, copy, pipelines) =>
+    copyPages: (phase, items, copy, pipelines) =>
       pool.doAll(items, copy, {
         pipelines,
         // A failure of it is one of the thread's, which its pages report.
-        onDrained: ({ worker, number }) => void worker.call("drain", { pipeline: number }).catch(() => {}),
+        onDrained: ({ worker, number }) =>
+          void worker.call("drain", { phase, pipeline: number }).catch(() => {}),
       }),
   };
 }

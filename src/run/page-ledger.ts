@@ -1,3 +1,4 @@
+import type { LayoutName } from "../mapping/layouts.ts";
 import type { KeyRange, SortingKey } from "../plan/key-range.ts";
 
 /** A key range that is done, and how many observations were read there. */
@@ -16,6 +17,11 @@ export interface PageLedger {
   readonly rowsProcessed: number;
   /** What earlier runs copied, in key order. */
   readonly done: readonly DoneRange[];
+  /**
+   * Says what the rows look like that this run writes, before anything else is called.
+   * @throws {CheckpointError} when those of earlier runs looked otherwise.
+   */
+  claim(layout: LayoutName): void;
   /**
    * Begins a run, at a time in milliseconds since 1970 by the server's clock, and returns when the first run began whose
    * pages are done: nothing of `done` was read before.

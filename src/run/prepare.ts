@@ -3,18 +3,23 @@ import { parsesJsonByDefault } from "../clickhouse/settings/json-parsing.ts";
 import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { statementSettings, withPreferred } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
-import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
+import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
 import { averageRowBytes, type PlanScope } from "../plan/pages.ts";
-import type { WorkerSetup } from "../threads/worker-protocol.ts";
+import { MONTHLY_PHASES, type MonthlyPhase } from "../plan/phases.ts";
+import { OBSERVATIONS_KEY, TRACES_KEY } from "../plan/source-key.ts";
+import type { TraceSetup, WorkerSetup } from "../threads/worker-protocol.ts";
+import type { PageLedger } from "./page-ledger.ts";
+import type { PhaseRun } from "./phase-run.ts";
 import { connect } from "./preflight/connect.ts";
-import { preflight } from "./preflight/preflight.ts";
+import { type CheckedTables, preflight } from "./preflight/preflight.ts";
 import type { RunContext } from "./run-context.ts";
 import { readServerClock, type ServerClock } from "./server-clock.ts";
 
 /** A run whose server and tables are checked. */
 export interface PreparedRun {
-  readonly scope: PlanScope;
-  readonly mapping: ResolvedMapping;
+  readonly server: Server;
+  /** In their order. */
+  readonly phases: readonly PhaseRun[];
   readonly clock: ServerClock;
   /** What the final report repeats. */
   readonly warnings: readonly string[];
@@ -27,32 +32,78 @@ const TRACE_BLOCK_ROWS = 16_384;
 /** What blocks of pages should be, at most. Servers give no less than a granule: up to 10 MiB by default. */
 const BLOCK_BYTES = 2 * 2 ** 20;
 
-/** Connects, and checks everything that would spoil the run. Rejects with a RunError that lists every problem. */
-export async function prepare(server: Server, context: RunContext): Promise<PreparedRun> {
+/** What a run is based on, before its tables are checked. */
+export interface RunBasis {
+  readonly userSettings: SettingsOfUser;
+  readonly layout: LayoutName;
+  /** Of the phases to run. */
+  readonly ledgers: ReadonlyMap<MonthlyPhase, PageLedger>;
+}
+
+/** Checks everything that would spoil the run. Rejects with a RunError that lists every problem. */
+export async function prepare(
+  server: Server,
+  context: RunContext,
+  { userSettings, layout, ledgers }: RunBasis,
+): Promise<PreparedRun> {
   const { options, retry, emit, progress } = context;
-  const { connection, tables, partition, streamBlockSizeRows } = options;
-  const userSettings = await connectAndReport(server, context);
-  const { mapping, warnings, ...target } = await preflight(server, options, retry, {
+  const checked = await preflight(server, options, LAYOUTS[layout], retry, {
     onWarning: (message) => emit({ kind: "warning", message }),
     onWait: (notice) => progress.wait(notice),
   });
   const clock = await readServerClock(server, retry);
-  const scope: PlanScope = {
+  const phases = MONTHLY_PHASES.flatMap((name): PhaseRun[] => {
+    const mapping = name === "roots" ? checked.roots : checked.mapping;
+    const ledger = ledgers.get(name);
+    return mapping === null || ledger === undefined
+      ? []
+      : [{ name, scope: scopeOf(server, context, name), mapping, ledger }];
+  });
+  const workerSetup = async (): Promise<WorkerSetup> => ({
+    ...copySettings(context),
+    phases: Object.fromEntries(
+      phases.map(({ name, scope: { table, key }, mapping }) => [
+        name,
+        { mapping, table, key, areTraces: name === "roots" },
+      ]),
+    ),
+    traces: traceSetup(context, checked, layout),
+    settings: await settingsOfReads(context, scopeOf(server, context, "observations"), userSettings),
+    takesJsonPaths: checked.takesJsonPaths && parsesJsonByDefault(userSettings),
+    targetHasViews: checked.targetHasViews,
+    timeZone: clock.timeZone,
+  });
+  return { server, phases, clock, warnings: checked.warnings, workerSetup };
+}
+
+function scopeOf(server: Server, { options, retry }: RunContext, phase: MonthlyPhase): PlanScope {
+  const { connection, tables, partition, streamBlockSizeRows } = options;
+  const isRoots = phase === "roots";
+  return {
     server,
-    table: qualifiedTable(connection.database, tables.source),
+    table: qualifiedTable(connection.database, isRoots ? tables.traces : tables.source),
+    key: isRoots ? TRACES_KEY : OBSERVATIONS_KEY,
     partition,
     pageRows: streamBlockSizeRows,
     retry,
   };
-  const workerSetup = async (): Promise<WorkerSetup> => ({
-    ...copySettings(context),
-    mapping,
-    settings: await settingsOfReads(context, scope, userSettings),
-    takesJsonPaths: target.takesJsonPaths && parsesJsonByDefault(userSettings),
-    targetHasViews: target.targetHasViews,
-    timeZone: clock.timeZone,
-  });
-  return { scope, mapping, clock, warnings, workerSetup };
+}
+
+function traceSetup({ options }: RunContext, { mapping }: CheckedTables, layout: LayoutName): TraceSetup {
+  const { connection, tables, partition, traceWindowDays } = options;
+  return {
+    scope: {
+      table: qualifiedTable(connection.database, tables.traces),
+      partition,
+      windowDays: traceWindowDays,
+    },
+    columns: mapping.traceColumns,
+    withJson: mapping.derived.some(
+      ({ column: { source } }) => source.from === "metadata" && source.part === "json",
+    ),
+    keptJson: mapping.keptJson,
+    datasetRunItems: layout === "v4" ? null : null,
+  };
 }
 
 /** Connects and emits the server's version. Rejects with a RunError that says what to check. */
@@ -90,19 +141,16 @@ function copySettings({
   id,
   options,
   rejectedRows,
-}: RunContext): Omit<WorkerSetup, "mapping" | "settings" | "takesJsonPaths" | "targetHasViews" | "timeZone"> {
+}: RunContext): Omit<
+  WorkerSetup,
+  "phases" | "traces" | "settings" | "takesJsonPaths" | "targetHasViews" | "timeZone"
+> {
   const { connection, tables, partition, batchSizeRows, insertRows, dryRun, maxRetries, maxWaitMs } = options;
   const { database } = connection;
   return {
     connection,
-    source: qualifiedTable(database, tables.source),
     target: qualifiedTable(database, tables.target),
     partition,
-    traceScope: {
-      table: qualifiedTable(database, tables.traces),
-      partition,
-      windowDays: options.traceWindowDays,
-    },
     batchRows: batchSizeRows,
     insertRows,
     dryRun,

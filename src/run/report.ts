@@ -1,10 +1,13 @@
 import type { VerificationResult } from "./count-verification.ts";
 import type { Month } from "./preflight/months.ts";
 import type { RunContext } from "./run-context.ts";
+import type { PhaseTotals } from "./run-progress.ts";
 
 /** The figures of the final report. */
 export interface BackfillReport {
   readonly outcome: "done" | "nothing-to-do" | "already-finished" | "dry-run";
+  /** What each phase copied, in their order. */
+  readonly phases: readonly PhaseTotals[];
   readonly observationsRead: number;
   readonly eventsInserted: number;
   readonly tracesLoaded: number;
@@ -28,11 +31,14 @@ export interface BackfillReport {
   readonly months: readonly Month[];
 }
 
+/** Rows that changed while they were copied. */
+export type UnsettledRows = Pick<VerificationResult, "lateRows" | "rewrittenRows">;
+
 /** What a report adds to the run's own totals. */
 export interface ReportDetails {
   readonly warnings?: readonly string[];
   readonly months?: readonly Month[];
-  readonly verification?: Pick<VerificationResult, "lateRows" | "rewrittenRows">;
+  readonly verification?: UnsettledRows;
 }
 
 const NOTHING_LATE = { lateRows: 0, rewrittenRows: 0 };
@@ -43,22 +49,30 @@ export function reportOf(
   outcome: BackfillReport["outcome"],
   { warnings = [], months = [], verification = NOTHING_LATE }: ReportDetails = {},
 ): BackfillReport {
-  const { rows, withoutTrace, bytes, traces, retries, skipped, halved, waitedMs } = progress.totals();
+  const { phases, traces, retries, halved, waitedMs } = progress.totals();
+  const sum = (count: (phase: PhaseTotals) => number): number =>
+    phases.reduce((total, phase) => total + count(phase), 0);
   return {
     outcome,
-    observationsRead: rows,
-    eventsInserted: outcome === "done" ? rows - skipped : 0,
+    phases,
+    observationsRead: phases.find(({ phase }) => phase === "observations")?.rows ?? 0,
+    eventsInserted: outcome === "done" ? sum(insertedRows) : 0,
     tracesLoaded: traces,
-    observationsWithoutTrace: withoutTrace,
+    observationsWithoutTrace: sum(({ withoutTrace }) => withoutTrace),
     retries,
-    rowsSkipped: skipped,
+    rowsSkipped: sum(({ skipped }) => skipped),
     batchesHalved: halved,
     waitedMs,
     lateRows: verification.lateRows,
     rewrittenRows: verification.rewrittenRows,
     durationMs: performance.now() - startedMs,
-    bytesRead: bytes,
+    bytesRead: sum(({ bytes }) => bytes),
     warnings,
     months,
   };
+}
+
+/** The rows of a phase that are in the target. */
+export function insertedRows({ rows, leftOut, superseded, skipped }: PhaseTotals): number {
+  return rows - leftOut - superseded - skipped;
 }

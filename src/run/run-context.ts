@@ -2,7 +2,6 @@ import type { RetryPolicy } from "../clickhouse/retry.ts";
 import type { RejectedRowLog } from "../copy/rejected-row.ts";
 import type { BackfillOptions } from "./backfill-options.ts";
 import type { BackfillEvent } from "./events.ts";
-import type { PageLedger } from "./page-ledger.ts";
 import type { RunProgress } from "./run-progress.ts";
 
 /** What the phases of a run share. */
@@ -10,7 +9,6 @@ export interface RunContext {
   /** Distinguishes the run's queries from those of other runs. */
   readonly id: string;
   readonly options: BackfillOptions;
-  readonly ledger: PageLedger;
   readonly emit: (event: BackfillEvent) => void;
   /** Ends the run gracefully. */
   readonly stop: AbortSignal;

@@ -3,36 +3,47 @@ import type { RetryNotice } from "../clickhouse/retry.ts";
 import type { SplitNotice } from "../copy/careful-insert.ts";
 import type { CopiedPage, PageResult } from "../copy/page-copier.ts";
 import type { Page } from "../plan/pages.ts";
+import type { PhaseName } from "../plan/phases.ts";
 import type { WorkerEvent } from "../threads/worker-protocol.ts";
 import type { BackfillEvent } from "./events.ts";
 
-/** The sums of a run. */
-export interface RunTotals extends PageResult {
-  readonly traces: number;
-  readonly retries: number;
+/** The sums of a phase. */
+export interface PhaseTotals extends PageResult {
+  readonly phase: PhaseName;
   /** Rows that are not in the target, since the server rejects them. */
   readonly skipped: number;
+}
+
+/** The sums of a run. */
+export interface RunTotals {
+  /** In their order. */
+  readonly phases: readonly PhaseTotals[];
+  readonly traces: number;
+  readonly retries: number;
   /** Batches, and parts of batches, that were sent in halves since they were too large. */
   readonly halved: number;
   /** Time in which at least one worker waited for merges. */
   readonly waitedMs: number;
 }
 
-const NOTHING: PageResult = { rows: 0, withoutTrace: 0, bytes: 0 };
+const NOTHING: PageResult = { rows: 0, leftOut: 0, superseded: 0, withoutTrace: 0, bytes: 0 };
 
 /** Adds up what the workers report, and emits the run's events. */
 export class RunProgress {
   readonly #emit: (event: BackfillEvent) => void;
   /** What is done of the pages that are being copied. */
   readonly #inFlight = new Map<Page, PageResult>();
+  /** Of the phases before this one. */
+  readonly #earlier: PhaseTotals[] = [];
+  #phase: PhaseName | null = null;
   #finished: PageResult = NOTHING;
+  #skipped = 0;
   /** Rows of all runs: those that pages turned out to have, and those planned for the pages to come. */
   #totalRows = 0;
   #traces = 0;
   #traceBytes = 0;
   #tracesTotal = 0;
   #retries = 0;
-  #skipped = 0;
   #halved = 0;
   #waitedMs = 0;
   #waitingUntilMs = 0;
@@ -41,10 +52,15 @@ export class RunProgress {
     this.#emit = emit;
   }
 
-  /** Begins the run: `rows` are left, `doneRows` were copied by earlier runs. */
-  plan(rows: number, doneRows: number): void {
+  /** Begins a phase: `rows` are left, `doneRows` were copied by earlier runs. */
+  begin(phase: PhaseName, rows: number, doneRows: number): void {
+    const ended = this.ofPhase();
+    if (ended !== null) this.#earlier.push(ended);
+    this.#phase = phase;
+    this.#finished = NOTHING;
+    this.#skipped = 0;
     this.#totalRows = rows + doneRows;
-    this.#emit({ kind: "planned", totalRows: this.#totalRows, doneRows });
+    this.#emit({ kind: "planned", phase, totalRows: this.#totalRows, doneRows });
   }
 
   planTraces(total: number): void {
@@ -105,12 +121,17 @@ export class RunProgress {
     this.#emitRows();
   }
 
+  /** The sums of the current phase so far; null before the first. */
+  ofPhase(): PhaseTotals | null {
+    return this.#phase === null ? null : { ...this.#finished, phase: this.#phase, skipped: this.#skipped };
+  }
+
   totals(): RunTotals {
+    const current = this.ofPhase();
     return {
-      ...this.#finished,
+      phases: current === null ? this.#earlier : [...this.#earlier, current],
       traces: this.#traces,
       retries: this.#retries,
-      skipped: this.#skipped,
       halved: this.#halved,
       waitedMs: this.#waitedMs,
     };
@@ -138,13 +159,16 @@ export class RunProgress {
 
   #emitRows(): void {
     const { rows, bytes } = [...this.#inFlight.values()].reduce(sum, this.#finished);
-    this.#emit({ kind: "rows", rows, bytes, keptRows: this.#finished.rows });
+    if (this.#phase === null) return;
+    this.#emit({ kind: "rows", phase: this.#phase, rows, bytes, keptRows: this.#finished.rows });
   }
 }
 
 function sum(a: PageResult, b: PageResult): PageResult {
   return {
     rows: a.rows + b.rows,
+    leftOut: a.leftOut + b.leftOut,
+    superseded: a.superseded + b.superseded,
     withoutTrace: a.withoutTrace + b.withoutTrace,
     bytes: a.bytes + b.bytes,
   };

@@ -1,7 +1,6 @@
 import { RunError } from "../errors.ts";
-import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
-import type { PlanScope } from "../plan/pages.ts";
 import { type CopiedRange, inKeyOrder, type VerificationResult, verifyCounts } from "./count-verification.ts";
+import type { PhaseRun } from "./phase-run.ts";
 import type { RunContext } from "./run-context.ts";
 import { describeMissing, describeUnsettled } from "./verification-report.ts";
 
@@ -15,8 +14,8 @@ const COUNT_QUERY_ROWS = 4_000_000;
  * then keeps only the ranges without missing rows.
  */
 export async function verifySource(
-  { options, ledger, emit }: RunContext,
-  { scope, mapping }: { readonly scope: PlanScope; readonly mapping: ResolvedMapping },
+  { options, emit }: RunContext,
+  { scope, mapping, ledger }: PhaseRun,
   copied: readonly CopiedRange[],
 ): Promise<VerificationResult> {
   const startedMs = performance.now();

@@ -3,12 +3,22 @@ import { BufferPool } from "../bytes/buffer-pool.ts";
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { PageCopier, type PageCopying } from "../copy/page-copier.ts";
-import { applyDeletions, loadTraces, type TraceLoading } from "../traces/loader.ts";
+import { monthReader } from "../copy/read-page.ts";
+import { RowFilter } from "../copy/row-filter.ts";
+import type { PhaseName } from "../plan/phases.ts";
+import { applyDeletions, loadDatasetTraces, loadTraces, type TraceLoading } from "../traces/loader.ts";
 import { describeTraceRange, type TraceRange } from "../traces/queries.ts";
 import { SegmentWriter } from "../traces/segment-writer.ts";
 import { TraceStore } from "../traces/store.ts";
+import { createTraceSet, TraceSet } from "../traces/trace-set.ts";
 import { toThreadError } from "./thread-error.ts";
-import type { WorkerCommands, WorkerMessage, WorkerRequest, WorkerSetup } from "./worker-protocol.ts";
+import type {
+  PageOrder,
+  WorkerCommands,
+  WorkerMessage,
+  WorkerRequest,
+  WorkerSetup,
+} from "./worker-protocol.ts";
 
 /** A batch that is done gives the buffers of its blocks back, for those that arrive next in any of the pipelines. */
 const SPARE_BYTES = 12 * 2 ** 20;
@@ -22,8 +32,10 @@ export class PageWorker {
   #loading: TraceLoading | null = null;
   #segments: SegmentWriter | null = null;
   #store: TraceStore | null = null;
-  /** One for each pipeline of the thread. */
-  readonly #copiers = new Map<number, PageCopier>();
+  /** Null: all traces are copied. */
+  #datasetTraces: TraceSet | null = null;
+  /** One for each pipeline of the thread, and the phase that it copies. */
+  readonly #copiers = new Map<number, { readonly phase: PhaseName; readonly copier: PageCopier }>();
 
   constructor(post: (message: WorkerMessage) => void) {
     this.#post = post;
@@ -62,10 +74,19 @@ export class PageWorker {
       }
       case "takeTraces":
         return need(this.#segments).written();
+      case "loadDatasetTraces": {
+        const { datasetRunItems } = need(this.#setup).traces;
+        if (datasetRunItems === null) return createTraceSet(Buffer.alloc(0), 0);
+        const loading = need(this.#loading);
+        return await withRetry(`Loading dataset runs from ${datasetRunItems}`, this.#retryPolicy(), () =>
+          loadDatasetTraces(loading, datasetRunItems),
+        );
+      }
       case "enterTraces": {
-        const { store, places } = request.argument;
+        const { store, places, datasetTraces } = request.argument;
         this.#segments = null;
         this.#store = new TraceStore(store);
+        this.#datasetTraces = datasetTraces === null ? null : new TraceSet(datasetTraces);
         for (const { place, records } of places) this.#store.addRecords(place, records);
         return undefined;
       }
@@ -78,12 +99,12 @@ export class PageWorker {
         return undefined;
       }
       case "drain":
-        this.#copiers.get(request.argument.pipeline)?.drain();
+        this.#copier(request.argument)?.drain();
         return undefined;
       case "copyPage": {
-        const { range, pipeline } = request.argument;
-        const copier = this.#copiers.get(pipeline) ?? this.#makeCopier();
-        this.#copiers.set(pipeline, copier);
+        const { phase, pipeline, range } = request.argument;
+        const copier = this.#copier(request.argument) ?? this.#makeCopier(phase);
+        this.#copiers.set(pipeline, { phase, copier });
         return await copier.copy(range, {
           onProgress: (done) => this.#post({ kind: "page", call: request.call, done }),
           onRead: () => this.#post({ kind: "read", call: request.call }),
@@ -109,12 +130,9 @@ export class PageWorker {
   }
 
   #setUp(setup: WorkerSetup): void {
-    const { connection, mapping, traceScope, settings, runId, recordsQueries } = setup;
-    const withJson = mapping.derived.some(
-      ({ column: { source } }) => source.from === "metadata" && source.part === "json",
-    );
+    const { connection, traces, settings, runId, recordsQueries } = setup;
     this.#setup = setup;
-    this.#segments = new SegmentWriter(withJson, mapping.keptJson);
+    this.#segments = new SegmentWriter(traces.withJson, traces.keptJson);
     this.#loading = {
       server: new Server(connection, {
         settings,
@@ -124,24 +142,38 @@ export class PageWorker {
           ...(recordsQueries ? { onQuery: (record) => this.#post({ kind: "query", record }) } : {}),
         },
       }),
-      scope: traceScope,
-      columns: mapping.traceColumns,
+      scope: traces.scope,
+      columns: traces.columns,
       buffers: this.#buffers,
       signal: this.#stop.signal,
     };
   }
 
-  #makeCopier(): PageCopier {
+  /** The copier of a pipeline, if it copies this phase; that of the phase before has come to rest. */
+  #copier({ phase, pipeline }: Pick<PageOrder, "phase" | "pipeline">): PageCopier | null {
+    const current = this.#copiers.get(pipeline);
+    return current?.phase === phase ? current.copier : null;
+  }
+
+  #makeCopier(phase: PhaseName): PageCopier {
     const setup = need(this.#setup);
     const { server } = need(this.#loading);
+    const store = need(this.#store);
+    const rows = need(setup.phases[phase] ?? null);
     const copying: PageCopying = {
       ...setup,
+      mapping: rows.mapping,
+      source: rows.table,
       server,
       retry: this.#retryPolicy(),
       onWait: (notice) => this.#post({ kind: "wait", notice }),
       onSplit: (notice) => this.#post({ kind: "split", notice }),
     };
-    return new PageCopier(copying, need(this.#store), this.#buffers);
+    return new PageCopier(copying, store, {
+      reader: monthReader(server, rows, setup.partition, this.#buffers),
+      filter: this.#datasetTraces === null ? null : new RowFilter(store, this.#datasetTraces, rows.areTraces),
+      buffers: this.#buffers,
+    });
   }
 
   #retryPolicy(): RetryPolicy {

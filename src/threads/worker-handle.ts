@@ -1,7 +1,12 @@
 import type { CopiedPage, PageListener } from "../copy/page-copier.ts";
-import type { KeyRange } from "../plan/key-range.ts";
 import { fromThreadError } from "./thread-error.ts";
-import type { CommandName, WorkerCommands, WorkerEvent, WorkerMessage } from "./worker-protocol.ts";
+import type {
+  CommandName,
+  PageOrder,
+  WorkerCommands,
+  WorkerEvent,
+  WorkerMessage,
+} from "./worker-protocol.ts";
 
 /** The worker ended its command because of a stop. */
 export class StoppedError extends Error {
@@ -40,8 +45,8 @@ export class WorkerHandle {
   }
 
   /** Copies a page by a pipeline of the worker, also while that one copies another. Rejects like `call`. */
-  copyPage(pipeline: number, range: KeyRange, listener: PageListener): Promise<CopiedPage> {
-    return this.#call("copyPage", { pipeline, range }, listener);
+  copyPage(page: PageOrder, listener: PageListener): Promise<CopiedPage> {
+    return this.#call("copyPage", page, listener);
   }
 
   #call<Name extends CommandName>(

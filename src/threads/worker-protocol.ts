@@ -5,25 +5,45 @@ import type { RetryNotice } from "../clickhouse/retry.ts";
 import type { StatementSettings } from "../clickhouse/settings/statement-settings.ts";
 import type { SplitNotice } from "../copy/careful-insert.ts";
 import type { CopiedPage, PageResult } from "../copy/page-copier.ts";
-import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
+import type { PageRows } from "../copy/read-page.ts";
+import type { KeptJson } from "../json/kept-json.ts";
+import type { SelectItem } from "../mapping/resolve-mapping.ts";
 import type { KeyRange } from "../plan/key-range.ts";
+import type { PhaseName } from "../plan/phases.ts";
 import type { TraceRange, TraceScope } from "../traces/queries.ts";
 import type { SharedTraceStore, WrittenTraces } from "../traces/store.ts";
+import type { SharedTraceSet } from "../traces/trace-set.ts";
 import type { ThreadError } from "./thread-error.ts";
+
+/** What copying the rows of a phase takes. */
+export interface PhaseSetup extends PageRows {
+  /** Rows are versions of traces, of which those under several dates must be told apart. */
+  readonly areTraces: boolean;
+}
+
+/** What loading traces takes. */
+export interface TraceSetup {
+  readonly scope: TraceScope;
+  readonly columns: readonly SelectItem[];
+  /** The target has a JSON column, and what it keeps. */
+  readonly withJson: boolean;
+  readonly keptJson: KeptJson;
+  /** The quoted table of the items of dataset runs; null: there is none. */
+  readonly datasetRunItems: string | null;
+}
 
 /** What every worker of a run is given at its start. */
 export interface WorkerSetup {
   readonly connection: ConnectionSettings;
-  readonly mapping: ResolvedMapping;
+  readonly phases: Readonly<Partial<Record<PhaseName, PhaseSetup>>>;
+  readonly traces: TraceSetup;
   /** The server reads JSON columns that come as paths. */
   readonly takesJsonPaths: boolean;
   /** Views copy what is inserted into the target. */
   readonly targetHasViews: boolean;
-  /** The quoted tables. */
-  readonly source: string;
+  /** The quoted table. */
   readonly target: string;
   readonly partition: string;
-  readonly traceScope: TraceScope;
   readonly batchRows: number;
   readonly insertRows: number;
   readonly dryRun: boolean;
@@ -48,6 +68,13 @@ export interface SegmentPlace {
   readonly records: number;
 }
 
+/** A page to copy. */
+export interface PageOrder {
+  readonly phase: PhaseName;
+  readonly pipeline: number;
+  readonly range: KeyRange;
+}
+
 /** The commands of a worker, with what each takes and returns. Only pages may be given while others are copied. */
 export interface WorkerCommands {
   setUp: { takes: WorkerSetup; returns: undefined };
@@ -55,14 +82,24 @@ export interface WorkerCommands {
   loadTraces: { takes: TraceRange; returns: undefined };
   /** Hands out what the worker has loaded. */
   takeTraces: { takes: undefined; returns: WrittenTraces };
+  /** Loads which traces dataset runs name. */
+  loadDatasetTraces: { takes: undefined; returns: SharedTraceSet };
   /** Attaches to the store and enters the records of the given segments into its index. */
-  enterTraces: { takes: { store: SharedTraceStore; places: readonly SegmentPlace[] }; returns: undefined };
+  enterTraces: {
+    takes: {
+      store: SharedTraceStore;
+      places: readonly SegmentPlace[];
+      /** Null: all traces are copied, whatever names them. */
+      datasetTraces: SharedTraceSet | null;
+    };
+    returns: undefined;
+  };
   /** Hides deleted traces; after all records are entered. */
   applyDeletions: { takes: undefined; returns: undefined };
-  /** Says that a pipeline gets no more pages. */
-  drain: { takes: { pipeline: number }; returns: undefined };
+  /** Says that a pipeline gets no more pages of the phase. */
+  drain: { takes: { phase: PhaseName; pipeline: number }; returns: undefined };
   /** Copies a page by one of the worker's pipelines, which are counted from 0. */
-  copyPage: { takes: { range: KeyRange; pipeline: number }; returns: CopiedPage };
+  copyPage: { takes: PageOrder; returns: CopiedPage };
 }
 
 export type CommandName = keyof WorkerCommands;

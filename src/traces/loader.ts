@@ -1,9 +1,11 @@
 import type { BufferPool } from "../bytes/buffer-pool.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 import { streamOf } from "../clickhouse/native/block.ts";
 import { selectBlocks } from "../clickhouse/select-blocks.ts";
 import type { Server } from "../clickhouse/server.ts";
 import type { SelectItem } from "../mapping/resolve-mapping.ts";
 import {
+  datasetTracesStatement,
   TRACE_HELPER,
   type TraceRange,
   type TraceScope,
@@ -13,6 +15,7 @@ import {
 import { KEY_BYTES } from "./record.ts";
 import type { SegmentWriter } from "./segment-writer.ts";
 import type { TraceStore } from "./store.ts";
+import { createTraceSet, type SharedTraceSet } from "./trace-set.ts";
 
 /** What loading traces requires. */
 export interface TraceLoading {
@@ -45,6 +48,25 @@ export async function loadTraces(
     writer.rollBack(mark);
     throw error;
   }
+}
+
+/** The traces that dataset runs name, whatever their month; `table` is the quoted table of the runs' items. */
+export async function loadDatasetTraces(loading: TraceLoading, table: string): Promise<SharedTraceSet> {
+  const { server, buffers, signal } = loading;
+  const keys = new ByteWriter();
+  let count = 0;
+  for await (const { schema, at, bytes, rows } of selectBlocks(
+    server,
+    datasetTracesStatement(table),
+    buffers,
+    signal,
+  )) {
+    const start = at.start[streamOf(schema, TRACE_HELPER.key, "fixed")] as number;
+    keys.copy(bytes, start, start + rows * KEY_BYTES);
+    count += rows;
+    buffers.release(bytes);
+  }
+  return createTraceSet(keys.bytes, count);
 }
 
 /** Hides the traces whose newest version is a deletion. */

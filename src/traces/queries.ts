@@ -1,9 +1,10 @@
 import { type KeyColumn, keyRangeCondition } from "../clickhouse/key-range-sql.ts";
 import type { QueryParams, Statement } from "../clickhouse/server.ts";
-import { type SelectItem, traceKeySql } from "../mapping/resolve-mapping.ts";
+import { HELPER } from "../mapping/mapped-column.ts";
+import { EVENT_TS_SQL, type SelectItem, traceKeySql } from "../mapping/resolve-mapping.ts";
 
 /** Names of the columns that a traces query has besides the attributes. */
-export const TRACE_HELPER = { key: "__trace_key", date: "__date", eventTs: "__event_ts" } as const;
+export const TRACE_HELPER = { key: HELPER.traceKey, date: HELPER.date, eventTs: HELPER.eventTs } as const;
 
 /** Which traces belong to a run: those whose timestamp lies in the month or at most `windowDays` days beside it. */
 export interface TraceScope {
@@ -39,7 +40,7 @@ const TRACE_KEY: readonly KeyColumn[] = [
   { sql: "toDate(t.timestamp)", type: "Date" },
 ];
 
-const KEY_ITEMS = `${traceKeySql("t.project_id", "t.id")} AS ${TRACE_HELPER.key}, toDateTime64(t.event_ts, 6) AS ${TRACE_HELPER.eventTs}`;
+const KEY_ITEMS = `${traceKeySql("t.project_id", "t.id")} AS ${TRACE_HELPER.key}, ${EVENT_TS_SQL} AS ${TRACE_HELPER.eventTs}`;
 
 /** What ClickHouse's Date holds (https://clickhouse.com/docs/sql-reference/data-types/date). */
 const FIRST_DATE = "1970-01-01";
@@ -99,6 +100,15 @@ export function traceDeletionsStatement(scope: TraceScope): Statement {
     kind: "traceRead",
     sql: `SELECT ${KEY_ITEMS} FROM ${scope.table} AS t WHERE ${windowCondition(scope)} AND t.is_deleted = 1`,
     params: windowParams(scope),
+  };
+}
+
+/** The traces that current items of dataset runs name; `table` is quoted. */
+export function datasetTracesStatement(table: string): Statement {
+  return {
+    kind: "traceRead",
+    sql: `SELECT DISTINCT ${traceKeySql("i.project_id", "i.trace_id")} AS ${TRACE_HELPER.key} FROM ${table} AS i FINAL`,
+    params: {},
   };
 }
 

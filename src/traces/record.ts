@@ -53,9 +53,15 @@ export function sameKey(a: Buffer, aPosition: number, b: Buffer, bPosition: numb
 
 /** Whether record `a` is a newer version than record `b` of the same trace: by event_ts, then by the date of its timestamp. */
 export function isNewerRecord(a: Buffer, aPosition: number, b: Buffer, bPosition: number): boolean {
-  const high = a.readInt32LE(aPosition + RECORD.eventTs + 4) - b.readInt32LE(bPosition + RECORD.eventTs + 4);
-  if (high !== 0) return high > 0;
-  const low = a.readUInt32LE(aPosition + RECORD.eventTs) - b.readUInt32LE(bPosition + RECORD.eventTs);
-  if (low !== 0) return low > 0;
+  const order = compareTimes(a, aPosition + RECORD.eventTs, b, bPosition + RECORD.eventTs);
+  if (order !== 0) return order > 0;
   return a.readUInt16LE(aPosition + RECORD.date) > b.readUInt16LE(bPosition + RECORD.date);
+}
+
+/** Compares two event_ts, each an i64: less than 0 where the first is earlier. */
+export function compareTimes(a: Buffer, aPosition: number, b: Buffer, bPosition: number): number {
+  return (
+    a.readInt32LE(aPosition + 4) - b.readInt32LE(bPosition + 4) ||
+    a.readUInt32LE(aPosition) - b.readUInt32LE(bPosition)
+  );
 }

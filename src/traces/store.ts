@@ -1,6 +1,6 @@
 import type { KeyDictionary } from "../clickhouse/native/key-dictionary.ts";
 import { dictionaryOf, KeyCollector, type SharedKeys } from "./key-collector.ts";
-import { FLAG_DELETED, isNewerRecord, KEY_BYTES, RECORD, sameKey } from "./record.ts";
+import { compareTimes, FLAG_DELETED, isNewerRecord, KEY_BYTES, RECORD, sameKey } from "./record.ts";
 import { TraceStoreFullError } from "./store-full-error.ts";
 
 /**
@@ -170,6 +170,38 @@ export class TraceStore {
     }
   }
 
+  /**
+   * Whether the store knows a newer version of a trace, or its deletion, than the one whose key, event_ts and date stand at the given
+   * positions in `bytes`. Of a trace that arrived after the traces were loaded it knows nothing.
+   */
+  isSuperseded(bytes: Buffer, key: number, eventTs: number, date: number): boolean {
+    const address = this.#addressOf(bytes, key);
+    if (address === 0) return false;
+    const segment = this.segmentOf(address);
+    const record = this.positionOf(address);
+    const order =
+      compareTimes(segment, record + RECORD.eventTs, bytes, eventTs) ||
+      segment.readUInt16LE(record + RECORD.date) - bytes.readUInt16LE(date);
+    return order === 0 ? ((segment[record + RECORD.flags] as number) & FLAG_DELETED) !== 0 : order > 0;
+  }
+
+  /** The address of the trace's record, deleted or not; 0 when there is none. */
+  #addressOf(bytes: Buffer, key: number): number {
+    const tag = tagOf(bytes, key);
+    let slot = firstSlot(bytes, key, this.#slotCount);
+    for (let found = this.#slots[slot * 2 + 1]; found !== 0; found = this.#slots[slot * 2 + 1]) {
+      const address = this.#slots[slot * 2] as number;
+      if (
+        found === tag &&
+        sameKey(this.segmentOf(address), this.positionOf(address) + RECORD.key, bytes, key)
+      ) {
+        return address;
+      }
+      if (++slot === this.#slotCount) slot = 0;
+    }
+    return 0;
+  }
+
   /** The segment that holds the record of an address. */
   segmentOf(address: number): Buffer {
     return this.#segments[address >>> SEGMENT_SHIFT] as Buffer;
@@ -218,10 +250,7 @@ export class TraceStore {
     if (address === 0) return;
     const segment = this.segmentOf(address);
     const record = this.positionOf(address);
-    const hi = segment.readInt32LE(record + RECORD.eventTs + 4);
-    const deletedHi = bytes.readInt32LE(eventTsPosition + 4);
-    const lo = segment.readUInt32LE(record + RECORD.eventTs);
-    const isOlder = hi < deletedHi || (hi === deletedHi && lo < bytes.readUInt32LE(eventTsPosition));
+    const isOlder = compareTimes(segment, record + RECORD.eventTs, bytes, eventTsPosition) < 0;
     if (isOlder) segment[record + RECORD.flags] = (segment[record + RECORD.flags] as number) | FLAG_DELETED;
   }
 

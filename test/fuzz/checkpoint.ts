@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FinishedPages } from "../../src/checkpoint/done-keys.ts";
 import { remainingRanges } from "../../src/checkpoint/done-keys.ts";
-import type { Fingerprint } from "../../src/checkpoint/fingerprint.ts";
+import type { RunFingerprint } from "../../src/checkpoint/fingerprint.ts";
 import { openReadOnlyLedger } from "../../src/checkpoint/ledger.ts";
 import { statePath } from "../../src/checkpoint/paths.ts";
 import {
@@ -20,7 +20,7 @@ import { mutated } from "./mutate.ts";
 import { demand, type FuzzTarget } from "./target.ts";
 
 const PARTITION = "202501";
-const FINGERPRINT: Fingerprint = {
+const FINGERPRINT: RunFingerprint = {
   server: "http://localhost:8123",
   database: "default",
   source_table: "observations",
@@ -66,7 +66,7 @@ function stateText(random: Random): string {
   const [first, ...others] = pages;
   const done = others.filter(() => random.chance(0.5)).map((page) => ({ ...page, rows: random.below(1000) }));
   const cursor = random.chance(0.7) ? (first?.upTo ?? null) : null;
-  const state: CheckpointState & { fingerprint: Fingerprint } = {
+  const state: CheckpointState & { fingerprint: RunFingerprint } = {
     partition: PARTITION,
     done: { cursor, beyondCursor: done },
     rowsProcessed: random.below(10_000),
@@ -74,6 +74,7 @@ function stateText(random: Random): string {
     finished: random.chance(0.1),
     targetRows: random.chance(0.3) ? random.below(10_000) : null,
     fingerprint: FINGERPRINT,
+    layout: random.pick(["events", "v4", null]),
   };
   const text = serializeState(state, new Date(random.below(2 ** 31) * 1000));
   if (random.chance(0.8)) return text;

@@ -18,11 +18,11 @@ const NAMES = ["", "a", "a.b", "attributes", "resourceAttributes", "trace_tags",
 const VALUES = ["", "text", '{"b":1}', "[1,null]", "1e400", '"', "\xff", "\0", "v".repeat(200)];
 
 function mapping(): ResolvedMapping {
-  const resolved = resolveMapping(
-    shape("o", OBSERVATIONS),
-    shape("t", TRACES),
-    shape("e", { ...EVENTS, trace_name: "String" }),
-  );
+  const resolved = resolveMapping({
+    source: shape("o", OBSERVATIONS),
+    traces: shape("t", TRACES),
+    target: shape("e", { ...EVENTS, trace_name: "String" }),
+  });
   return { ...resolved, copied: resolved.copied.filter(({ name }) => name === "span_id") };
 }
 
@@ -67,6 +67,7 @@ function observations(random: Random): Buffer {
     __trace_key: { type: "FixedString(16)", values: rows.map(() => keyOf(random.below(6))) },
     __metadata: { type: "Map(LowCardinality(String), String)", values: rows.map(() => metadata(random)) },
     __own_version: { type: "String", values: rows.map(() => random.pick(VALUES)) },
+    __has_own_version: { type: "UInt8", values: rows.map(() => fixed(random.below(2), 1)) },
     __parent_is_empty: { type: "UInt8", values: rows.map(() => fixed(random.below(2), 1)) },
   };
   return encodeBlock([
@@ -142,10 +143,10 @@ function checkBatch(): void {
 }
 
 function enrich(blocks: readonly Block[], store: TraceStore, maxRows: number): void {
-  const enricher = new Enricher(store, MAPPING.tagsBecomeMetadata);
+  const enricher = new Enricher(store, MAPPING);
   for (const block of blocks) {
     for (let from = 0; from < block.rows; ) {
-      from = batch.take(block, from, maxRows, enricher);
+      from = batch.take({ block, from, to: block.rows }, maxRows, enricher);
       if (!batch.isFull(maxRows)) continue;
       checkBatch();
       batch.reset();

@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fingerprintOf } from "../../src/checkpoint/fingerprint.ts";
 import { openLedger } from "../../src/checkpoint/ledger.ts";
+import { checkpointName } from "../../src/checkpoint/paths.ts";
+import { MONTHLY_PHASES } from "../../src/plan/phases.ts";
 import { runBackfill } from "../../src/run/backfill.ts";
 import type { BackfillOptions } from "../../src/run/backfill-options.ts";
 import type { BackfillEvent } from "../../src/run/events.ts";
@@ -22,17 +24,22 @@ export async function backfill(
 ): Promise<RunOutcome> {
   const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-state-"));
   try {
-    const ledger = openLedger({
-      directory,
-      partition: options.partition,
-      fingerprint: fingerprintOf(options),
-    });
+    const ledgers = new Map(
+      MONTHLY_PHASES.filter((phase) => options.only.includes(phase)).map((phase) => [
+        phase,
+        openLedger({
+          directory,
+          partition: checkpointName(options.partition, phase),
+          fingerprint: fingerprintOf(options),
+        }),
+      ]),
+    );
     const events: BackfillEvent[] = [];
     const emit = (event: BackfillEvent): void => {
       events.push(event);
       onEvent(event);
     };
-    const report = await runBackfill(options, ledger, emit, stop);
+    const report = await runBackfill(options, ledgers, emit, stop);
     return { report, events };
   } finally {
     rmSync(directory, { recursive: true });

@@ -2,7 +2,8 @@ import type { RetryPolicy } from "../../../src/clickhouse/retry.ts";
 import { Server, type Statement } from "../../../src/clickhouse/server.ts";
 import { readServerSettings } from "../../../src/clickhouse/settings/read-server-settings.ts";
 import { statementSettings, withPreferred } from "../../../src/clickhouse/settings/statement-settings.ts";
-import { identifier, qualifiedTable } from "../../../src/clickhouse/sql.ts";
+import { qualifiedTable } from "../../../src/clickhouse/sql.ts";
+import { selectList } from "../../../src/copy/read-page.ts";
 import type { ResolvedMapping } from "../../../src/mapping/resolve-mapping.ts";
 import { checkTables } from "../../../src/run/preflight/preflight.ts";
 import { tracesStatement } from "../../../src/traces/queries.ts";
@@ -45,11 +46,6 @@ export async function capture(dataset: Dataset, maxRows: number): Promise<Captur
   } finally {
     await server.close();
   }
-}
-
-/** What a run selects of each observation. */
-export function selectList({ copied, helpers }: ResolvedMapping): string {
-  return [...copied, ...helpers].map(({ name, sql }) => `${sql} AS ${identifier(name)}`).join(", ");
 }
 
 function observationsStatement(mapping: ResolvedMapping, maxRows: number): Statement {

@@ -52,7 +52,7 @@ export function copy(chunks: readonly Buffer[], target: Buffer): void {
 
 /** Makes the trace's columns for all rows of the blocks, and forgets them. */
 export function gather(blocks: readonly Block[], mapping: ResolvedMapping, store: TraceStore): () => number {
-  const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
+  const enricher = new Enricher(store, mapping);
   const made = new DerivedColumns(mapping.derived, TAKES_JSON_PATHS);
   return () => {
     let withoutTrace = 0;
@@ -73,11 +73,11 @@ export function fillBatches(
   batchRows: number,
 ): EventBlock[] {
   const batches: EventBlock[] = [];
-  const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
+  const enricher = new Enricher(store, mapping);
   let batch = new EventBlock(mapping, TAKES_JSON_PATHS);
   for (const block of blocks) {
     for (let from = 0; from < block.rows; ) {
-      from = batch.take(block, from, batchRows, enricher);
+      from = batch.take({ block, from, to: block.rows }, batchRows, enricher);
       if (!batch.isFull(batchRows)) continue;
       batches.push(batch);
       batch = new EventBlock(mapping, TAKES_JSON_PATHS);
@@ -94,7 +94,7 @@ export function enrichAlone(
   store: TraceStore,
   batchRows: number,
 ): () => number {
-  const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
+  const enricher = new Enricher(store, mapping);
   const buffers = new BufferPool(2 ** 26);
   const batch = new EventBlock(mapping, TAKES_JSON_PATHS);
   return () => {
@@ -112,7 +112,7 @@ export function enrichAlone(
       for (let block = assembler.next(); block !== null; block = assembler.next()) {
         held.push(block);
         for (let from = 0; from < block.rows; ) {
-          from = batch.take(block, from, batchRows, enricher);
+          from = batch.take({ block, from, to: block.rows }, batchRows, enricher);
           if (batch.isFull(batchRows)) send();
         }
       }

@@ -128,7 +128,7 @@ export class DerivedColumns {
       case "metadata":
         this.#appendMetadata(parts, source.part, rows);
         return;
-      case "observation":
+      case "source":
         throw new Error(`Column ${derived.column.name} is copied, not derived`);
     }
   }

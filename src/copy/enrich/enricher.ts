@@ -3,17 +3,21 @@ import { readVarint } from "../../bytes/varint.ts";
 import { type Block, type BlockSchema, streamOf } from "../../clickhouse/native/block.ts";
 import type { ColumnStream } from "../../clickhouse/native/layout.ts";
 import type { BlockSlice } from "../../clickhouse/native/slice.ts";
-import { HELPER } from "../../mapping/resolve-mapping.ts";
+import { HELPER } from "../../mapping/mapped-column.ts";
+import type { ResolvedMapping } from "../../mapping/resolve-mapping.ts";
 import { FLAG_BOOKMARKED, FLAG_PUBLIC, KEY_BYTES, RECORD } from "../../traces/record.ts";
 import type { TraceStore } from "../../traces/store.ts";
 import type { DerivedColumns } from "./derived-columns.ts";
 import { MetadataMerger, type MetadataStreams, type TraceMetadata } from "./metadata-merger.ts";
+import { NO_ENRICHMENT, type RowEnricher } from "./row-enricher.ts";
 
 /** Where the helper columns of an observations query are among the streams of its blocks; -1: not selected. */
 interface HelperStreams {
   readonly traceKey: number;
-  readonly metadata: MetadataStreams;
+  /** Null: the metadata is not merged. */
+  readonly metadata: MetadataStreams | null;
   readonly ownVersion: number;
+  readonly hasOwnVersion: number;
   readonly parentIsEmpty: number;
 }
 
@@ -21,9 +25,10 @@ interface HelperStreams {
  * Makes the columns that come from the trace, for the rows of one block after another. A block may be given in several
  * slices; it is fastest when they follow each other.
  */
-export class Enricher {
+export class Enricher implements RowEnricher {
   readonly #store: TraceStore;
-  readonly #merger: MetadataMerger;
+  /** Null where the target takes the metadata of observations as it is. */
+  readonly #merger: MetadataMerger | null;
   readonly #cursor = { position: 0 };
   readonly #trace: TraceMetadata = {
     segment: Buffer.alloc(0),
@@ -40,11 +45,13 @@ export class Enricher {
   /** The row that follows those that were given last, and where its own version stands. */
   #nextRow = 0;
   #ownVersionAt = 0;
+  #hasOwnVersionAt = 0;
   #withoutTrace = 0;
 
-  constructor(store: TraceStore, tagsBecomeMetadata: boolean) {
+  constructor(store: TraceStore, { helpers, tagsBecomeMetadata }: ResolvedMapping) {
+    const isMerged = helpers.some(({ name }) => name === HELPER.metadata);
     this.#store = store;
-    this.#merger = new MetadataMerger(store, tagsBecomeMetadata);
+    this.#merger = isMerged ? new MetadataMerger(store, tagsBecomeMetadata) : null;
   }
 
   /** Appends what the slice's rows get of their traces to `out`, and returns how many of them have no trace. */
@@ -53,7 +60,7 @@ export class Enricher {
       this.#begin(slice.block, out.json !== null);
     if (slice.from > this.#nextRow) this.#passTo(slice.from);
     this.#nextRow = slice.to;
-    this.#merger.beginBatch();
+    this.#merger?.beginBatch();
     const { bytes } = slice.block;
     const { traceKey, parentIsEmpty } = this.#streams as HelperStreams;
     const keysStart = slice.block.at.start[traceKey] as number;
@@ -65,21 +72,21 @@ export class Enricher {
     for (let row = slice.from; row < slice.to; row++) {
       const address = this.#addresses[row - slice.from] as number;
       if (address === 0) {
-        this.#appendAbsent(out);
-        this.#merger.append(row, null, out);
+        this.#appendAbsent(row, out);
+        this.#merger?.append(row, null, out);
         continue;
       }
       const segment = this.#store.segmentOf(address);
       const record = this.#store.positionOf(address);
       const flags = segment[record + RECORD.flags] as number;
-      this.#trace.position = this.#appendTrace(segment, record + RECORD.attributes, out);
+      this.#trace.position = this.#appendTrace(row, segment, record + RECORD.attributes, out);
       this.#trace.segment = segment;
       this.#trace.end = record + segment.readUInt32LE(record + RECORD.bytes);
       this.#trace.flags = flags;
       this.#trace.keyNumbers = this.#store.keyNumbersOf(address);
       out.public?.byte((flags & FLAG_PUBLIC) === 0 ? 0 : 1);
       out.bookmarked?.byte((flags & FLAG_BOOKMARKED) !== 0 && bytes[parentsStart + row] === 1 ? 1 : 0);
-      this.#merger.append(row, this.#trace, out);
+      this.#merger?.append(row, this.#trace, out);
     }
     return this.#withoutTrace;
   }
@@ -89,8 +96,9 @@ export class Enricher {
       this.#streams = helperStreams(block.schema);
       this.#schema = block.schema;
     }
-    const { metadata, ownVersion } = this.#streams as HelperStreams;
-    this.#merger.begin(block, metadata, withJson);
+    const { metadata, ownVersion, hasOwnVersion } = this.#streams as HelperStreams;
+    if (metadata !== null) this.#merger?.begin(block, metadata, withJson);
+    this.#hasOwnVersionAt = hasOwnVersion < 0 ? 0 : (block.at.start[hasOwnVersion] as number);
     this.#ownVersionAt = ownVersion < 0 ? 0 : (block.at.start[ownVersion] as number);
     this.#block = block;
     this.#nextRow = 0;
@@ -102,17 +110,17 @@ export class Enricher {
       for (let i = this.#nextRow; i < row; i++)
         this.#ownVersionAt = this.#stringEnd(bytes, this.#ownVersionAt);
     }
-    this.#merger.passTo(row);
+    this.#merger?.passTo(row);
   }
 
   /** Appends the attributes of a trace and returns where its tags begin; they are appended too. */
-  #appendTrace(segment: Buffer, attributes: number, out: DerivedColumns): number {
+  #appendTrace(row: number, segment: Buffer, attributes: number, out: DerivedColumns): number {
     let at = attributes;
     at = this.#appendString(segment, at, out.userId);
     at = this.#appendString(segment, at, out.sessionId);
     at = this.#appendString(segment, at, out.release);
     const versionEnd = this.#stringEnd(segment, at);
-    if (out.version !== null && !this.#appendOwnVersion(out.version))
+    if (out.version !== null && !this.#appendOwnVersion(row, out.version))
       out.version.copy(segment, at, versionEnd);
     at = this.#appendString(segment, versionEnd, out.traceName);
     if (out.tags !== null) this.#appendTags(segment, at, out.tags);
@@ -129,24 +137,24 @@ export class Enricher {
     out.endRow(count);
   }
 
-  #appendAbsent(out: DerivedColumns): void {
+  #appendAbsent(row: number, out: DerivedColumns): void {
     this.#withoutTrace++;
     out.userId?.byte(0);
     out.sessionId?.byte(0);
     out.release?.byte(0);
     out.traceName?.byte(0);
-    if (out.version !== null && !this.#appendOwnVersion(out.version)) out.version.byte(0);
+    if (out.version !== null && !this.#appendOwnVersion(row, out.version)) out.version.byte(0);
     out.tags?.endRow(0);
     out.public?.byte(0);
     out.bookmarked?.byte(0);
   }
 
-  /** Appends the observation's own version and returns true, unless it is empty. */
-  #appendOwnVersion(out: ByteWriter): boolean {
+  /** Appends the observation's own version and returns true, unless the trace's stands in for it. */
+  #appendOwnVersion(row: number, out: ByteWriter): boolean {
     const { bytes } = this.#block as Block;
     const start = this.#ownVersionAt;
     this.#ownVersionAt = this.#stringEnd(bytes, start);
-    if (bytes[start] === 0) return false;
+    if (bytes[this.#hasOwnVersionAt + row] === 0) return false;
     out.copy(bytes, start, this.#ownVersionAt);
     return true;
   }
@@ -171,12 +179,20 @@ function helperStreams(schema: BlockSchema): HelperStreams {
     schema.columns.some((column) => column.name === name) ? streamOf(schema, name, kind) : -1;
   return {
     traceKey: streamOf(schema, HELPER.traceKey, "fixed"),
-    metadata: {
-      offsets: streamOf(schema, HELPER.metadata, "offsets"),
-      keys: streamOf(schema, HELPER.metadata, "lowCardinality"),
-      values: streamOf(schema, HELPER.metadata, "strings"),
-    },
+    metadata: schema.columns.some(({ name }) => name === HELPER.metadata)
+      ? {
+          offsets: streamOf(schema, HELPER.metadata, "offsets"),
+          keys: streamOf(schema, HELPER.metadata, "lowCardinality"),
+          values: streamOf(schema, HELPER.metadata, "strings"),
+        }
+      : null,
     ownVersion: optional(HELPER.ownVersion, "strings"),
+    hasOwnVersion: optional(HELPER.hasOwnVersion, "fixed"),
     parentIsEmpty: optional(HELPER.parentIsEmpty, "fixed"),
   };
+}
+
+/** The enricher of the rows that a mapping makes. */
+export function enricherFor(mapping: ResolvedMapping, store: TraceStore): RowEnricher {
+  return mapping.derived.length > 0 ? new Enricher(store, mapping) : NO_ENRICHMENT;
 }

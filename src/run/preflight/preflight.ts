@@ -3,6 +3,7 @@ import { backoffMs, pause, type RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import { qualifiedTable } from "../../clickhouse/sql.ts";
 import { RunError } from "../../errors.ts";
+import { LAYOUTS, type Layout } from "../../mapping/layouts.ts";
 import { jsonColumnType, type ResolvedMapping } from "../../mapping/resolve-mapping.ts";
 import type { BackfillOptions } from "../backfill-options.ts";
 import { probeJson } from "./json-support.ts";
@@ -21,8 +22,10 @@ export interface PreflightListener {
 
 /** Tables that a run can use. */
 export interface CheckedTables {
-  /** With what the server's JSON columns keep. */
+  /** Of the observations, with what the server's JSON columns keep. */
   readonly mapping: ResolvedMapping;
+  /** Of the root rows; null where the layout has none. */
+  readonly roots: ResolvedMapping | null;
   /** Whether the target's JSON column stores what comes as paths as it stores text. */
   readonly takesJsonPaths: boolean;
   /** Whether views copy what is inserted into the target: their rows count in the response to an INSERT. */
@@ -45,10 +48,11 @@ const FIRST_WAIT_MS = 1_000;
 export async function preflight(
   server: Server,
   options: BackfillOptions,
+  layout: Layout,
   retry: RetryPolicy,
   listener: PreflightListener,
 ): Promise<Preflight> {
-  const tables = await checkTables(server, options, retry, listener);
+  const tables = await checkTables(server, options, retry, listener, layout);
   await waitForReplicas(server, options, retry, listener);
   await waitForMutations(server, options, retry, listener);
   const { database } = options.connection;
@@ -67,9 +71,11 @@ export async function checkTables(
   options: BackfillOptions,
   retry: RetryPolicy,
   { onWarning }: Pick<PreflightListener, "onWarning"> = { onWarning: () => {} },
+  layout: Layout = LAYOUTS.events,
 ): Promise<CheckedTables> {
-  const findings = await inspectTables(server, options, retry);
-  const { mapping } = findings;
+  const findings = await inspectTables(server, options, layout, retry);
+  const mapping = findings.mappings?.observations ?? null;
+  const roots = findings.mappings?.roots ?? null;
   const problems = [...findings.problems];
   const advice =
     problems.length > 0 ? ["Check --clickhouse-db, --source-table, --traces-table and --target-table."] : [];
@@ -85,9 +91,10 @@ export async function checkTables(
     else if (problems.length === 0) {
       const targetHasViews = findings.engines.get(options.tables.target)?.hasViews ?? true;
       return json === null
-        ? { mapping, takesJsonPaths: false, targetHasViews }
+        ? { mapping, roots, takesJsonPaths: false, targetHasViews }
         : {
             mapping: { ...mapping, keptJson: json.keeps },
+            roots,
             takesJsonPaths: json.takesPaths,
             targetHasViews,
           };

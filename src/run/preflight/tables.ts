@@ -2,19 +2,23 @@ import { OperationError, type RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import { ERROR_CODE, ServerError } from "../../clickhouse/server-errors.ts";
 import { qualifiedTable } from "../../clickhouse/sql.ts";
-import {
-  MappingError,
-  type ResolvedMapping,
-  resolveMapping,
-  type TableShape,
-} from "../../mapping/resolve-mapping.ts";
+import type { Layout } from "../../mapping/layouts.ts";
+import { MappingError, type ResolvedMapping, resolveMapping } from "../../mapping/resolve-mapping.ts";
+import type { TableShape } from "../../mapping/table-shape.ts";
 import type { BackfillOptions } from "../backfill-options.ts";
 import { type EngineFacts, EXPECTATIONS, engineProblems, readEngines } from "./engines.ts";
+
+/** The mappings of a layout, applied to the tables of a run. */
+export interface LayoutMappings {
+  readonly observations: ResolvedMapping;
+  /** Null where the layout has no root rows. */
+  readonly roots: ResolvedMapping | null;
+}
 
 /** What the check of the three tables found. */
 export interface TableFindings {
   /** Null where the columns do not allow it. */
-  readonly mapping: ResolvedMapping | null;
+  readonly mappings: LayoutMappings | null;
   readonly targetColumns: ReadonlySet<string>;
   /** By the names of the tables that exist. */
   readonly engines: ReadonlyMap<string, EngineFacts>;
@@ -31,21 +35,26 @@ export interface TableFindings {
 export async function inspectTables(
   server: Server,
   options: BackfillOptions,
+  layout: Layout,
   retry: RetryPolicy,
 ): Promise<TableFindings> {
   const { source, traces, target } = options.tables;
   const { database, url } = options.connection;
   const names = [source, traces, target];
-  const shapes = await Promise.all(names.map((name) => describe(server, database, name, retry)));
+  const shapes = await Promise.all(names.map((name) => describeTable(server, database, name, retry)));
   const unreadable = shapes.filter((shape) => "code" in shape);
   const problems = unreadable.map(({ problem }) => problem);
   const readable = shapes.filter((shape) => "columns" in shape);
   const isReadable = (name: string): boolean => readable.some((shape) => shape.name === name);
   const shapeOf = (name: string): TableShape =>
     readable.find((shape) => shape.name === name) ?? { name, columns: [] };
-  let mapping: ResolvedMapping | null = null;
+  const shapesByRole = { source: shapeOf(source), traces: shapeOf(traces), target: shapeOf(target) };
+  let mappings: LayoutMappings | null = null;
   try {
-    mapping = resolveMapping(shapeOf(source), shapeOf(traces), shapeOf(target));
+    mappings = {
+      observations: resolveMapping(shapesByRole, layout.observations),
+      roots: layout.roots === null ? null : resolveMapping(shapesByRole, layout.roots),
+    };
   } catch (error) {
     if (!(error instanceof MappingError)) throw error;
     // Columns of a missing table would only repeat that it is missing.
@@ -60,7 +69,7 @@ export async function inspectTables(
   }
   // Several event columns may lack the same source column, and several tables the same database.
   return {
-    mapping,
+    mappings,
     targetColumns: new Set(shapeOf(target).columns.map(({ name }) => name)),
     engines: facts,
     problems: [...new Set(problems)],
@@ -80,7 +89,7 @@ function firstLine(unreadable: readonly UnreadableTable[], database: string, url
 }
 
 /** A table whose columns the server does not show. */
-interface UnreadableTable {
+export interface UnreadableTable {
   readonly name: string;
   /** ClickHouse's error code. */
   readonly code: number;
@@ -88,7 +97,7 @@ interface UnreadableTable {
 }
 
 /** Reads the columns of a table; returns the problem where the server does not show them. */
-async function describe(
+export async function describeTable(
   server: Server,
   database: string,
   table: string,

@@ -28,6 +28,7 @@ const EXPECTED: Columns = {
   __trace_key: "FixedString(16)",
   __metadata: "Map(LowCardinality(String), String)",
   __own_version: "String",
+  __has_own_version: "UInt8",
   __parent_is_empty: "UInt8",
   user_id: "String",
   session_id: "String",
@@ -53,7 +54,11 @@ describe("what workers read arrives as they expect it", () => {
       const own = ["trace_id", "type", "start_time", "created_at", "updated_at"];
       const source = observations ?? necessary(OBSERVATIONS, [...common, ...own]);
       const other = traces ?? necessary(TRACES, [...common, "timestamp"]);
-      const mapping = resolveMapping(shape("o", source), shape("t", other), shape("events", EVENTS));
+      const mapping = resolveMapping({
+        source: shape("o", source),
+        traces: shape("t", other),
+        target: shape("events", EVENTS),
+      });
       for (const [alias, columns, items] of [
         ["o", source, [...mapping.copied, ...mapping.helpers]],
         ["t", other, mapping.traceColumns],

@@ -4,7 +4,7 @@ import { Server } from "../../../src/clickhouse/server.ts";
 import { qualifiedTable } from "../../../src/clickhouse/sql.ts";
 import { compareKeys, describeRange, type KeyRange, type SortingKey } from "../../../src/plan/key-range.ts";
 import { countRows, greatestKey, type Page, type PlanScope, planPages } from "../../../src/plan/pages.ts";
-import { rangeCondition } from "../../../src/plan/source-key.ts";
+import { OBSERVATIONS_KEY, rangeCondition } from "../../../src/plan/source-key.ts";
 import { ODD_IDS, PROJECT_IDS, TYPES } from "../../support/data/oddities.ts";
 import { chooseSeed, type Random, randomFrom } from "../../support/data/random.ts";
 import type { Text } from "../../support/data/row-binary.ts";
@@ -63,6 +63,7 @@ function scopeOf(table: string, pageRows: number): PlanScope {
   return {
     server,
     table: qualifiedTable(database, table),
+    key: OBSERVATIONS_KEY,
     partition: PARTITION,
     pageRows,
     retry: { maxRetries: 0, onRetry: () => {}, signal: new AbortController().signal },
@@ -78,7 +79,7 @@ async function coverage(
   const perRange: number[] = [];
   // A condition has eight parameters, and all of them stand in the URL: one query for a few ranges.
   const conditions = ranges.map((range, i) => {
-    const { sql, params } = rangeCondition(range);
+    const { sql, params } = rangeCondition(OBSERVATIONS_KEY, range);
     const renamed = sql.replaceAll(/\{(after|upto)(\d)/g, `{r${i}$1$2`);
     return {
       sql: renamed,

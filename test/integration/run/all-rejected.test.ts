@@ -24,7 +24,13 @@ test("a month of which the server rejects every row is not done, however few the
     const ledger = openLedger({ directory, partition, fingerprint: fingerprintOf(options) });
     const rejected: RejectedRow[] = [];
     const log = { append: (rows: readonly RejectedRow[]) => void rejected.push(...rows) };
-    const run = runBackfill(options, ledger, () => {}, new AbortController().signal, log);
+    const run = runBackfill(
+      options,
+      new Map([["observations", ledger]]),
+      () => {},
+      new AbortController().signal,
+      log,
+    );
     await expect(run).rejects.toThrow(/the server rejected all \d+ rows, so that nothing was inserted/);
     expect(rejected.length).toBeGreaterThan(0);
     expect(rejected.every(({ code }) => code === 469)).toBe(true);

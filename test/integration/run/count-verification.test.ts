@@ -5,6 +5,7 @@ import { Server } from "../../../src/clickhouse/server.ts";
 import { qualifiedTable } from "../../../src/clickhouse/sql.ts";
 import { type KeyRange, WHOLE_KEY_SPACE } from "../../../src/plan/key-range.ts";
 import { countRows, type PlanScope, planPages } from "../../../src/plan/pages.ts";
+import { OBSERVATIONS_KEY } from "../../../src/plan/source-key.ts";
 import {
   type CopiedRange,
   type VerificationScope,
@@ -50,6 +51,7 @@ function scopeOf(table: string): VerificationScope & PlanScope {
   return {
     server,
     table: qualifiedTable(database, table),
+    key: OBSERVATIONS_KEY,
     partition: PARTITION,
     pageRows: 100,
     retry: { maxRetries: 0, onRetry: () => {}, signal: new AbortController().signal },

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Fingerprint, fingerprintOf } from "../../../src/checkpoint/fingerprint.ts";
+import { fingerprintOf, type RunFingerprint } from "../../../src/checkpoint/fingerprint.ts";
 import { type LedgerOptions, openLedger, openReadOnlyLedger } from "../../../src/checkpoint/ledger.ts";
 import { ensureStateDirectory, statePath } from "../../../src/checkpoint/paths.ts";
 import { CheckpointError, RunError } from "../../../src/errors.ts";
@@ -23,7 +23,7 @@ const A = simpleKey("a");
 const B = simpleKey("b");
 const C = simpleKey("c");
 
-const FINGERPRINT: Fingerprint = fingerprintOf({
+const FINGERPRINT: RunFingerprint = fingerprintOf({
   connection: { url: "http://localhost:8123/", user: "u", password: "topsecret", database: "default" },
   tables: { source: "observations", traces: "traces", target: "events" },
   traceWindowDays: 2,
@@ -101,7 +101,8 @@ describe("the file", () => {
     "source_table": "observations",
     "traces_table": "traces",
     "target_table": "events",
-    "trace_window_days": 2
+    "trace_window_days": 2,
+    "layout": "events"
   }
 }
 `);

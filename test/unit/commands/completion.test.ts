@@ -122,7 +122,7 @@ describe.each(SHELLS.filter((shell) => !isInstalled(shell)))("%s is not installe
 describe("only bash", () => {
   test.each([
     ["--partition=202511 --par", ["--parallel-workers"]],
-    ["--dry-run --d", []],
+    ["--dry-run --d", ["--dataset-run-items-table"]],
     ["--dry-run=", ["false", "true"]],
     ["--dry-run=t", ["true"]],
     ["--dry-run --cursor-state-dir=states/../states --dr", []],

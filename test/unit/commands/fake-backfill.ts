@@ -1,20 +1,21 @@
 // A core that copies nothing: FAKE says how it behaves. Type imports only, since it is loaded in another place.
 
+import type { RunLedgers } from "../../../src/run/backfill.ts";
 import type { BackfillOptions } from "../../../src/run/backfill-options.ts";
 import type { BackfillEvent } from "../../../src/run/events.ts";
-import type { PageLedger } from "../../../src/run/page-ledger.ts";
 import type { BackfillReport } from "../../../src/run/report.ts";
 
 const KEY = { projectId: "p", type: "SPAN", date: "2025-01-15", id: "x" };
 
 export async function runBackfill(
   options: BackfillOptions,
-  ledger: PageLedger,
+  ledgers: RunLedgers,
   emit: (event: BackfillEvent) => void,
   stop: AbortSignal,
 ): Promise<BackfillReport> {
   const report: BackfillReport = {
     outcome: options.dryRun ? "dry-run" : "done",
+    phases: [],
     observationsRead: 3,
     eventsInserted: options.dryRun ? 0 : 3,
     tracesLoaded: 2,
@@ -30,10 +31,12 @@ export async function runBackfill(
     warnings: [],
     months: [],
   };
+  const ledger = ledgers.get("observations");
+  if (ledger === undefined) throw new Error("The fake copies observations");
   if (ledger.finished) return { ...report, outcome: "already-finished" };
   emit({ kind: "connected", serverVersion: "24.8.1", url: options.connection.url });
-  emit({ kind: "planned", totalRows: 6, doneRows: ledger.rowsProcessed });
-  emit({ kind: "rows", rows: 0, bytes: 0, keptRows: 0 });
+  emit({ kind: "planned", phase: "observations", totalRows: 6, doneRows: ledger.rowsProcessed });
+  emit({ kind: "rows", phase: "observations", rows: 0, bytes: 0, keptRows: 0 });
   switch (process.env["FAKE"]) {
     case "options": {
       // Letter by letter: as it is, the password would be hidden.
@@ -73,6 +76,6 @@ export async function runBackfill(
   }
   for (const range of ledger.remaining()) ledger.finishPage(range, 3);
   ledger.finishPartition(KEY, 3);
-  emit({ kind: "rows", rows: 3, bytes: 3_000_000, keptRows: 3 });
+  emit({ kind: "rows", phase: "observations", rows: 3, bytes: 3_000_000, keptRows: 3 });
   return report;
 }

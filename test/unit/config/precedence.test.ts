@@ -32,6 +32,9 @@ test("without anything but the partition, the defaults that people's scripts rel
     sourceTable: "observations",
     tracesTable: "traces",
     targetTable: "events",
+    datasetRunItemsTable: "dataset_run_items_rmt",
+    layout: "auto",
+    only: ["roots", "observations", "experiments"],
     logLevel: "info",
   });
 });
@@ -159,6 +162,21 @@ const SAMPLES: { readonly [Name in keyof Settings]: readonly (readonly [string, 
     ["e1", "e1"],
     ["e.2", "e.2"],
     ["e`3", "e`3"],
+  ],
+  datasetRunItemsTable: [
+    ["i1", "i1"],
+    ["i.2", "i.2"],
+    ["i`3", "i`3"],
+  ],
+  layout: [
+    ["events", "events"],
+    ["V4", "v4"],
+    ["auto", "auto"],
+  ],
+  only: [
+    ["roots", ["roots"]],
+    ["Experiments, observations", ["observations", "experiments"]],
+    ["observations", ["observations"]],
   ],
   logLevel: [
     ["debug", "debug"],

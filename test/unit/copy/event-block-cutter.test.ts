@@ -15,7 +15,11 @@ const KEYS = ["a", "b", "c"].map((letter) => letter.repeat(16));
 const NAMES = ["model", "region", "resourceAttributes", "a.b"];
 
 function mapping(): ResolvedMapping {
-  const resolved = resolveMapping(shape("o", OBSERVATIONS), shape("t", TRACES), shape("e", EVENTS));
+  const resolved = resolveMapping({
+    source: shape("o", OBSERVATIONS),
+    traces: shape("t", TRACES),
+    target: shape("e", EVENTS),
+  });
   // Two copied columns stand for all.
   return { ...resolved, copied: resolved.copied.filter(({ name }) => name === "span_id" || name === "type") };
 }
@@ -28,6 +32,7 @@ function metadata(random: Random): string[][] {
 function blocksOf({ copied, helpers }: ResolvedMapping, random: Random): Block[] {
   const response = Array.from({ length: 1 + random.below(3) }, () => {
     const rows = Array.from({ length: 1 + random.below(12) }, () => random.hex(1 + random.below(200)));
+    const versions = rows.map(() => random.pick(["", "", "v".repeat(150)]));
     const columns = {
       span_id: { type: "String", values: rows },
       type: {
@@ -39,7 +44,8 @@ function blocksOf({ copied, helpers }: ResolvedMapping, random: Random): Block[]
         values: rows.map(() => random.pick([...KEYS, "d".repeat(16)])),
       },
       __metadata: { type: "Map(LowCardinality(String), String)", values: rows.map(() => metadata(random)) },
-      __own_version: { type: "String", values: rows.map(() => random.pick(["", "", "v".repeat(150)])) },
+      __own_version: { type: "String", values: versions },
+      __has_own_version: { type: "UInt8", values: versions.map((version) => fixed(version ? 1 : 0, 1)) },
       __parent_is_empty: { type: "UInt8", values: rows.map(() => fixed(random.below(2), 1)) },
     };
     const names = [...copied, ...helpers].map(({ name }) => name as keyof typeof columns);
@@ -66,7 +72,7 @@ test("parts of a batch are what the batch has there", () => {
   withSeed(60, (random) => {
     const blocks = blocksOf(resolved, random);
     const batch = new EventBlock(resolved, false);
-    const enricher = new Enricher(store, resolved.tagsBecomeMetadata);
+    const enricher = new Enricher(store, resolved);
     // The first block may have rows in the batch before.
     for (const [i, block] of blocks.entries()) {
       const from = i === 0 ? random.below(block.rows) : 0;

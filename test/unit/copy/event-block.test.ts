@@ -6,7 +6,11 @@ import { EVENTS, OBSERVATIONS, shape, TRACES } from "../mapping/shapes.ts";
 const MIB = 2 ** 20;
 
 function batchOf(rows: number, bytes: number): EventBlock {
-  const mapping = resolveMapping(shape("o", OBSERVATIONS), shape("t", TRACES), shape("e", EVENTS));
+  const mapping = resolveMapping({
+    source: shape("o", OBSERVATIONS),
+    traces: shape("t", TRACES),
+    target: shape("e", EVENTS),
+  });
   const batch = new EventBlock(mapping, false);
   batch.rows = rows;
   batch.sourceBytes = bytes;

@@ -8,11 +8,11 @@ function resolve(
   target: Columns = EVENTS,
   computed: readonly string[] = [],
 ): ResolvedMapping {
-  return resolveMapping(
-    shape("observations", source),
-    shape("traces", traces),
-    shape("events", target, computed),
-  );
+  return resolveMapping({
+    source: shape("observations", source),
+    traces: shape("traces", traces),
+    target: shape("events", target, computed),
+  });
 }
 
 function problemsOf(...tables: Parameters<typeof resolve>): readonly string[] {
@@ -62,6 +62,7 @@ describe("the mapping", () => {
     const sqlOf = (name: string): string | undefined =>
       [...copied, ...helpers].find((item) => item.name === name)?.sql;
     expect(sqlOf("__own_version")).toBe("''");
+    expect(sqlOf("__has_own_version")).toBe("toUInt8(0)");
     expect(sqlOf("__parent_is_empty")).toBe("toUInt8(1)");
     expect(sqlOf("__metadata")).toStartWith("CAST(map()");
     expect(sqlOf("end_time")).toContain("NULL");

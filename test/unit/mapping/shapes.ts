@@ -1,4 +1,4 @@
-import type { TableColumn, TableShape } from "../../../src/mapping/resolve-mapping.ts";
+import type { TableColumn, TableShape } from "../../../src/mapping/table-shape.ts";
 
 /** Columns by name, as Langfuse has them; types as DESCRIBE TABLE writes them. */
 export type Columns = Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { ValueKind } from "../../../src/mapping/event-columns.ts";
+import type { ValueKind } from "../../../src/mapping/mapped-column.ts";
 import { sourceProblem, targetProblem } from "../../../src/mapping/types.ts";
 
 const FITTING: readonly [ValueKind, ...string[]][] = [

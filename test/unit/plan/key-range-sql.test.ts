@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { keyRangeCondition } from "../../../src/clickhouse/key-range-sql.ts";
 import { compareKeys, compareUtf8, END_OF_GROUP_ID } from "../../../src/plan/key-range.ts";
-import { endOfGroup, rangeCondition } from "../../../src/plan/source-key.ts";
+import { endOfGroup, OBSERVATIONS_KEY, rangeCondition } from "../../../src/plan/source-key.ts";
 
 const COLUMNS = [
   { sql: "a", type: "String" },
@@ -31,7 +31,10 @@ describe("keyRangeCondition", () => {
   });
 
   test("compares no id at the end of a group", () => {
-    const { sql, params } = rangeCondition({ after: endOfGroup("p", "t", "2025-03-01"), upTo: null });
+    const { sql, params } = rangeCondition(OBSERVATIONS_KEY, {
+      after: endOfGroup("p", "t", "2025-03-01"),
+      upTo: null,
+    });
     expect(sql).not.toContain("o.id");
     expect(Object.values(params)).not.toContain(END_OF_GROUP_ID);
   });

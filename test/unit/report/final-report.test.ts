@@ -9,6 +9,7 @@ const SUBJECT: ReportSubject = {
 };
 const REPORT: BackfillReport = {
   outcome: "done",
+  phases: [],
   observationsRead: 12_345_678,
   eventsInserted: 12_345_678,
   tracesLoaded: 1_234_567,

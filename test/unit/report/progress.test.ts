@@ -12,11 +12,13 @@ type Timed = readonly [atMs: number, event: BackfillEvent];
 
 const planned = (totalRows: number, doneRows: number): BackfillEvent => ({
   kind: "planned",
+  phase: "observations",
   totalRows,
   doneRows,
 });
 const rows = (count: number, bytes = count * 100, keptRows = count): BackfillEvent => ({
   kind: "rows",
+  phase: "observations",
   rows: count,
   bytes,
   keptRows,

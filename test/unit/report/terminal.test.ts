@@ -94,18 +94,18 @@ test("lines of progress come every 10 s, at the end of a phase and at the end", 
   const lines: string[] = [];
   const display = startProgressDisplay({ kind: "lines", writeLine: (line) => lines.push(line) }, () => nowMs);
   pass(10_000);
-  display.onEvent({ kind: "planned", totalRows: 100, doneRows: 0 });
+  display.onEvent({ kind: "planned", phase: "observations", totalRows: 100, doneRows: 0 });
   display.onEvent({ kind: "traces", loaded: 0, total: 10, bytes: 0 });
   pass(2000);
   display.onEvent({ kind: "traces", loaded: 10, total: 10, bytes: 4_000_000 });
   expect(lines).toEqual([]);
-  display.onEvent({ kind: "rows", rows: 0, bytes: 0, keptRows: 0 });
+  display.onEvent({ kind: "rows", phase: "observations", rows: 0, bytes: 0, keptRows: 0 });
   expect(lines.splice(0)).toEqual(["traces: 10 of 10, 100.0%, 5 rows/s, 2.0 MB/s, 0s left"]);
   pass(4000);
-  display.onEvent({ kind: "rows", rows: 40, bytes: 40_000_000, keptRows: 40 });
+  display.onEvent({ kind: "rows", phase: "observations", rows: 40, bytes: 40_000_000, keptRows: 40 });
   pass(4000);
   expect(lines.splice(0)).toEqual(["observations: 40 of 100, 40.0%, 5 rows/s, 5.0 MB/s, 12s left"]);
-  display.onEvent({ kind: "rows", rows: 100, bytes: 80_000_000, keptRows: 100 });
+  display.onEvent({ kind: "rows", phase: "observations", rows: 100, bytes: 80_000_000, keptRows: 100 });
   display.stop();
   display.stop();
   pass(20_000);
@@ -127,9 +127,15 @@ test("a bar is drawn ten times a second at the terminal's present width, and cle
     },
     () => nowMs,
   );
-  display.onEvent({ kind: "planned", totalRows: 100, doneRows: 50 });
+  display.onEvent({ kind: "planned", phase: "observations", totalRows: 100, doneRows: 50 });
   for (let event = 0; event < 500; event += 1) {
-    display.onEvent({ kind: "rows", rows: event / 10, bytes: 0, keptRows: event / 10 });
+    display.onEvent({
+      kind: "rows",
+      phase: "observations",
+      rows: event / 10,
+      bytes: 0,
+      keptRows: event / 10,
+    });
     if (event === 250) columns = 40;
     nowMs += 2;
     jest.advanceTimersByTime(2);

@@ -37,7 +37,11 @@ interface MadeEvent {
 const TARGET: Columns = { ...EVENTS, trace_name: "String" };
 
 function mappingFor(target: Columns): ResolvedMapping {
-  const mapping = resolveMapping(shape("o", OBSERVATIONS), shape("t", TRACES), shape("e", target));
+  const mapping = resolveMapping({
+    source: shape("o", OBSERVATIONS),
+    traces: shape("t", TRACES),
+    target: shape("e", target),
+  });
   // One copied column stands for all.
   return { ...mapping, copied: mapping.copied.filter(({ name }) => name === "span_id") };
 }
@@ -54,6 +58,7 @@ function blocksOf(mapping: ResolvedMapping, rows: readonly Observation[], blockR
         values: some.map(({ metadata }) => (metadata ?? []).map((entry) => entry.map(wire))),
       },
       __own_version: { type: "String", values: some.map(({ version }) => wire(version ?? "")) },
+      __has_own_version: { type: "UInt8", values: some.map(({ version }) => fixed(version ? 1 : 0, 1)) },
       __parent_is_empty: { type: "UInt8", values: some.map(({ hasParent }) => fixed(hasParent ? 0 : 1, 1)) },
     };
     response.push(
@@ -72,7 +77,7 @@ function enrich(
   { target = TARGET, blockRows = 1000, batchRows = 1000 } = {},
 ): { events: Partial<MadeEvent>[]; withoutTrace: number } {
   const mapping = mappingFor(target);
-  const enricher = new Enricher(store, mapping.tagsBecomeMetadata);
+  const enricher = new Enricher(store, mapping);
   const batch = new EventBlock(mapping, false);
   const events: Partial<MadeEvent>[] = [];
   let withoutTrace = 0;
@@ -86,7 +91,7 @@ function enrich(
   };
   for (const block of blocksOf(mapping, rows, blockRows)) {
     for (let from = 0; from < block.rows; ) {
-      from = batch.take(block, from, batchRows, enricher);
+      from = batch.take({ block, from, to: block.rows }, batchRows, enricher);
       if (batch.isFull(batchRows)) send();
     }
   }

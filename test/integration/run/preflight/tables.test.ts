@@ -9,6 +9,7 @@ import { type TestServer, testServer } from "../../../../scripts/testbed/server.
 import type { ConnectionSettings } from "../../../../src/clickhouse/connection.ts";
 import { Server } from "../../../../src/clickhouse/server.ts";
 import { RunError } from "../../../../src/errors.ts";
+import { PHASES } from "../../../../src/plan/phases.ts";
 import type { BackfillOptions } from "../../../../src/run/backfill-options.ts";
 import { connect } from "../../../../src/run/preflight/connect.ts";
 import { EXPECTATIONS, engineProblems } from "../../../../src/run/preflight/engines.ts";
@@ -39,6 +40,9 @@ function optionsFor(
     partition: "202503",
     connection: connection(changes),
     tables: { source: "observations", traces: "traces", target: "events", ...tables },
+    datasetRunItemsTable: "dataset_run_items_rmt",
+    layout: "events",
+    only: PHASES,
     batchSizeRows: 10,
     insertRows: 100,
     streamBlockSizeRows: 10,

@@ -1,22 +1,30 @@
-import type { KeyRange } from "../plan/key-range.ts";
 import { type Page, planPages } from "../plan/pages.ts";
 import { type Work, WorkerPool } from "../threads/worker-pool.ts";
 import type { CopiedRange } from "./count-verification.ts";
 import { type LoadedWorkers, loadTraceStore } from "./load-trace-store.ts";
+import type { PhaseRun } from "./phase-run.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { RunContext } from "./run-context.ts";
 
+/** Copies the phases of a run, one after another, with the same threads and the same traces. */
+export interface CopySession {
+  /**
+   * Copies what is left of a phase page by page, each recorded in the phase's ledger once it is stored. Returns what was copied.
+   * Rejects with an OperationError, or with the reason of the context's signal.
+   */
+  copy(phase: PhaseRun): Promise<CopiedRange[]>;
+}
+
 /**
- * Loads the traces, and copies the ranges page by page, each recorded in the ledger once it is stored. Returns what was copied.
- * Rejects with an OperationError, or with the reason of the context's signal.
+ * Loads the traces, and runs `work` with a session that ends with it. Rejects with what `work` rejects with, with an OperationError, or
+ * with the reason of the context's signal.
  */
-export async function copyRanges(
+export async function withCopySession<Result>(
   context: RunContext,
   prepared: PreparedRun,
-  ranges: readonly KeyRange[],
-): Promise<CopiedRange[]> {
+  work: (session: CopySession) => Promise<Result>,
+): Promise<Result> {
   const { workerUrl, parallelWorkers, cores } = context.options;
-  const { scope } = prepared;
   const pool = new WorkerPool(workerUrl, Math.min(parallelWorkers, cores), (event) =>
     context.progress.handle(event),
   );
@@ -26,13 +34,13 @@ export async function copyRanges(
     const setup = await prepared.workerSetup();
     const copiers = Math.min(parallelWorkers, Math.max(1, cores - 1));
     const workers = await loadTraceStore(
-      scope.server,
+      prepared.server,
       pool,
       { setup, copiers },
       context.retry,
       context.progress,
     );
-    return await copyPages(context, prepared, workers, planPages(scope, ranges));
+    return await work({ copy: (phase) => copyPages(context, prepared, workers, phase) });
   } finally {
     context.stop.removeEventListener("abort", stopPool);
     pool.terminate();
@@ -40,16 +48,17 @@ export async function copyRanges(
 }
 
 async function copyPages(
-  { options, ledger, progress, rejectedRows, stop }: RunContext,
+  { options, progress, rejectedRows, stop }: RunContext,
   { clock }: PreparedRun,
   workers: LoadedWorkers,
-  pages: AsyncGenerator<Page, void, void>,
+  { name, scope, ledger }: PhaseRun,
 ): Promise<CopiedRange[]> {
   const copied: CopiedRange[] = [];
   const copy: Work<Page> = async ({ worker, number }, page, onRead) => {
     stop.throwIfAborted();
     const readSinceMs = clock.nowMs();
-    const done = await worker.copyPage(number, page.range, {
+    const order = { phase: name, pipeline: number, range: page.range };
+    const done = await worker.copyPage(order, {
       onProgress: (soFar) => progress.copyPage(page, soFar),
       onRead,
     });
@@ -59,6 +68,6 @@ async function copyPages(
     copied.push({ range: page.range, rows: done.rows, readSinceMs });
     progress.finishPage(page, done);
   };
-  await workers.copyPages(pages, copy, options.parallelWorkers);
+  await workers.copyPages(name, planPages(scope, ledger.remaining()), copy, options.parallelWorkers);
   return copied;
 }
