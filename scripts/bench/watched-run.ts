@@ -54,7 +54,7 @@ async function watch(
   };
   await runBackfill(
     options,
-    new Map([["observations", ledger]]),
+    { monthly: new Map([["observations", ledger]]), openExperiments: null },
     (event) => {
       if (event.kind === "planned") startedMs = performance.now();
       if (event.kind === "rows" && event.rows > 0) seen.firstRowsMs ||= sinceStart();

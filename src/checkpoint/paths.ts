@@ -1,11 +1,14 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import type { MonthlyPhase } from "../plan/phases.ts";
+import type { PhaseName } from "../plan/phases.ts";
 import { describeFileError } from "./file-error.ts";
 
-/** What the checkpoint of a phase is called: that of the observations by the partition alone, as older deployments know it. */
-export function checkpointName(partition: string, phase: MonthlyPhase): string {
+/**
+ * What the checkpoint of a phase is called: that of the observations by the partition alone, as older
+ * deployments know it, that of the experiments by no partition, since they are of all. */
+export function checkpointName(partition: string, phase: PhaseName): string {
+  if (phase === "experiments") return phase;
   return phase === "observations" ? partition : `${partition}_${phase}`;
 }
 

@@ -10,6 +10,7 @@ import { resolveSettings } from "../config/resolve-settings.ts";
 import { type RunConfig, toRunConfig } from "../config/run-config.ts";
 import { readTlsFiles } from "../config/tls-files.ts";
 import type { RejectedRowLog } from "../copy/rejected-row.ts";
+import { CheckpointError } from "../errors.ts";
 import { MONTHLY_PHASES } from "../plan/phases.ts";
 import { renderFinalReport } from "../report/final-report.ts";
 import { createLogger, isLevelShown, wantsColor } from "../report/logger.ts";
@@ -80,7 +81,27 @@ function openSessionLedgers(session: Session): RunLedgers {
   const { partition, dryRun, only } = backfill;
   if (!dryRun) lock(session, directory, partition);
   const phases = MONTHLY_PHASES.filter((phase) => only.includes(phase));
-  return new Map(phases.map((phase) => [phase, openPhaseLedger(session, checkpointName(partition, phase))]));
+  return {
+    monthly: new Map(
+      phases.map((phase) => [phase, openPhaseLedger(session, checkpointName(partition, phase))]),
+    ),
+    openExperiments: only.includes("experiments") ? () => openExperiments(session) : null,
+  };
+}
+
+/** Runs of several months share the experiments: the first one copies them, and the others leave them to it. */
+function openExperiments(session: Session): PageLedger | null {
+  const { cursorStateDir: directory, backfill } = session.config;
+  const name = checkpointName(backfill.partition, "experiments");
+  try {
+    if (!backfill.dryRun) lock(session, directory, name);
+  } catch (error) {
+    // A run that would do nothing else has failed.
+    if (!(error instanceof CheckpointError) || backfill.only.length === 1) throw error;
+    session.logger.warn(`The experiments are left to another run: ${error.message}`);
+    return null;
+  }
+  return openPhaseLedger(session, name);
 }
 
 function openPhaseLedger(session: Session, checkpoint: string): PageLedger {

@@ -4,7 +4,7 @@ import type { Server } from "../clickhouse/server.ts";
 import { type Refusal, refusalOf, TransportError } from "../clickhouse/server-errors.ts";
 import { identifier } from "../clickhouse/sql.ts";
 import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
-import type { TraceStore } from "../traces/store.ts";
+import type { RowEnricher } from "./enrich/row-enricher.ts";
 import type { EventBlock } from "./event-block.ts";
 import { EventBlockCutter, type RowRange, slicesOf } from "./event-block-cutter.ts";
 import { InsertSize } from "./insert-size.ts";
@@ -63,15 +63,16 @@ export class CarefulInserter {
   readonly #sending: InsertContext;
   readonly #insertSql: string;
   readonly #size: InsertSize;
-  readonly #store: TraceStore;
+  readonly #enricher: () => RowEnricher;
   #cutter: EventBlockCutter | null = null;
   #refusedInSuccession = 0;
 
-  constructor(sending: InsertContext, store: TraceStore) {
+  /** `enricher` makes one for the parts of batches. */
+  constructor(sending: InsertContext, enricher: () => RowEnricher) {
     this.#sending = sending;
     this.#insertSql = insertStatement(sending.target, sending.mapping);
     this.#size = new InsertSize(sending.batchRows);
-    this.#store = store;
+    this.#enricher = enricher;
   }
 
   /** Rows that the next batch should have at most. */
@@ -119,7 +120,7 @@ export class CarefulInserter {
   }
 
   #cut(batch: EventBlock, range: RowRange): Buffer[] {
-    this.#cutter ??= new EventBlockCutter(this.#sending.mapping, this.#store);
+    this.#cutter ??= new EventBlockCutter(this.#sending.mapping, this.#enricher());
     return this.#cutter.body(batch, range);
   }
 

@@ -1,7 +1,5 @@
 import type { BlockSlice } from "../clickhouse/native/slice.ts";
 import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
-import type { TraceStore } from "../traces/store.ts";
-import { enricherFor } from "./enrich/enricher.ts";
 import type { RowEnricher } from "./enrich/row-enricher.ts";
 import { EventBlock } from "./event-block.ts";
 
@@ -18,9 +16,9 @@ export class EventBlockCutter {
   readonly #enricher: RowEnricher;
 
   /** Parts take JSON as text, since the server then says most about a rejected row. */
-  constructor(mapping: ResolvedMapping, store: TraceStore) {
+  constructor(mapping: ResolvedMapping, enricher: RowEnricher) {
     this.#part = new EventBlock(mapping, false);
-    this.#enricher = enricherFor(mapping, store);
+    this.#enricher = enricher;
   }
 
   /** Returns the rows as the body of an INSERT, valid until the next call. */

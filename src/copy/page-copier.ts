@@ -3,16 +3,15 @@ import { Scratch } from "../bytes/scratch.ts";
 import type { Block } from "../clickhouse/native/block.ts";
 import type { OpenInsert } from "../clickhouse/open-insert.ts";
 import { OperationError } from "../clickhouse/retry.ts";
-import { describeRange, type KeyRange } from "../plan/key-range.ts";
-import type { TraceStore } from "../traces/store.ts";
+import { describeRange } from "../plan/key-range.ts";
 import { CarefulInserter, type InsertContext, insertStatement } from "./careful-insert.ts";
-import { enricherFor } from "./enrich/enricher.ts";
 import type { RowEnricher } from "./enrich/row-enricher.ts";
 import { EventBlock } from "./event-block.ts";
 import { INSERT_LIMITS, InsertFailure, InsertSequence } from "./insert-sequence.ts";
 import { InsertSize } from "./insert-size.ts";
 import { type PageMode, PageRecovery } from "./page-recovery.ts";
-import type { PageReader } from "./read-page.ts";
+import type { CopiedPage, PageResult } from "./page-result.ts";
+import type { PageReader, PageToCopy } from "./read-page.ts";
 import type { RejectedRow } from "./rejected-row.ts";
 import type { RowFilter } from "./row-filter.ts";
 
@@ -29,23 +28,15 @@ export interface PageCopying extends InsertContext {
   readonly targetHasViews: boolean;
 }
 
-/** What was copied of a page. */
-export interface PageResult {
-  /** Rows that were read. */
-  readonly rows: number;
-  /** Rows among them that are not copied, since a dataset run names their trace. */
-  readonly leftOut: number;
-  /** Traces among them of which there is a newer version under another date. */
-  readonly superseded: number;
-  readonly withoutTrace: number;
-  /** Size of the page's observations as they came over the wire. */
-  readonly bytes: number;
-}
-
-/** A page that is copied: `rows` counts all of its observations. */
-export interface CopiedPage extends PageResult {
-  /** Rows that the server rejects, and that are not in the target. */
-  readonly skipped: readonly RejectedRow[];
+/** What a copier of pages consists of. */
+export interface PageParts {
+  readonly reader: PageReader;
+  /** Null: all rows are copied. */
+  readonly filter: RowFilter | null;
+  /** Makes an enricher; one may be in the middle of a block while another bisects a batch. */
+  readonly enricher: () => RowEnricher;
+  /** Where the buffers of blocks come back to. */
+  readonly buffers: BufferPool;
 }
 
 /** Receives the progress of a page. */
@@ -58,7 +49,7 @@ export interface PageListener {
 
 /** A page while it is copied. */
 interface PageInProgress {
-  readonly range: KeyRange;
+  readonly page: PageToCopy;
   readonly listener: PageListener;
   readonly mode: PageMode;
   readonly done: { -readonly [Count in keyof PageResult]: number } & { readonly skipped: RejectedRow[] };
@@ -96,24 +87,18 @@ export class PageCopier {
   /** Why a batch failed for good; the run is about to end. */
   #failure: OperationError | null = null;
 
-  /**
-   * Copies what `reader` reads, but for rows that `filter` leaves out; null: it leaves none out. Blocks come back to `buffers`.
-   */
-  constructor(
-    copying: PageCopying,
-    store: TraceStore,
-    { reader, filter, buffers }: { reader: PageReader; filter: RowFilter | null; buffers: BufferPool },
-  ) {
+  /** Copies what `reader` reads, but for rows that `filter` leaves out; null: it leaves none out. */
+  constructor(copying: PageCopying, { reader, filter, enricher, buffers }: PageParts) {
     this.#copying = copying;
     this.#reader = reader;
     this.#filter = filter;
     this.#buffers = buffers;
-    this.#enricher = enricherFor(copying.mapping, store);
+    this.#enricher = enricher();
     // One batch is sent at a time.
     const bodies = new Scratch();
     this.#filling = new EventBlock(copying.mapping, copying.takesJsonPaths, bodies);
     this.#sending = new EventBlock(copying.mapping, copying.takesJsonPaths, bodies);
-    this.#sender = new CarefulInserter(copying, store);
+    this.#sender = new CarefulInserter(copying, enricher);
     const { server, target, mapping, retry, insertRows, batchRows, targetHasViews } = copying;
     const insertSql = insertStatement(target, mapping);
     this.#insertSize = new InsertSize(insertRows);
@@ -146,11 +131,11 @@ export class PageCopier {
    * page before is being copied: it is read next. Rejects with an OperationError that names the operation and the
    * range, or with the reason of the retry policy's signal.
    */
-  async copy(range: KeyRange, listener: PageListener): Promise<CopiedPage> {
-    const where = describeRange(range);
+  async copy(page: PageToCopy, listener: PageListener): Promise<CopiedPage> {
+    const where = describeRange(page.range);
     try {
       return await this.#recovery.run(`Copying ${this.#copying.source}, ${where}`, where, (mode) =>
-        this.#attempt(range, listener, mode),
+        this.#attempt(page, listener, mode),
       );
     } catch (error) {
       // No other page may begin an INSERT once the run is about to end.
@@ -159,7 +144,7 @@ export class PageCopier {
     }
   }
 
-  async #attempt(range: KeyRange, listener: PageListener, mode: PageMode): Promise<CopiedPage> {
+  async #attempt(toCopy: PageToCopy, listener: PageListener, mode: PageMode): Promise<CopiedPage> {
     const done: PageInProgress["done"] = {
       rows: 0,
       leftOut: 0,
@@ -169,7 +154,7 @@ export class PageCopier {
       skipped: [],
     };
     const page: PageInProgress = {
-      range,
+      page: toCopy,
       listener,
       mode,
       done,
@@ -203,7 +188,7 @@ export class PageCopier {
   /** Reads a page and sends its batches. The last one is in flight when it resolves. */
   async #readPage(page: PageInProgress): Promise<void> {
     try {
-      for await (const block of this.#reader.blocks(page.range, this.#copying.retry.signal)) {
+      for await (const block of this.#reader.blocks(page.page, this.#copying.retry.signal)) {
         this.#retain(block);
         try {
           await this.#take(block, page);
@@ -254,13 +239,13 @@ export class PageCopier {
   }
 
   async #insert(batch: EventBlock, page: PageInProgress): Promise<void> {
-    const { range, done, listener } = page;
+    const { done, listener } = page;
     try {
       // A dry run encodes what it does not send, since odd data shows there.
       if (this.#copying.dryRun) batch.body();
       else if (page.mode === "open" && this.#copying.insertRows > this.#copying.batchRows)
         page.inserts.add(await this.#inserts.write(batch.body(), batch.rows));
-      else done.skipped.push(...(await this.#sender.send(batch, describeRange(range))));
+      else done.skipped.push(...(await this.#sender.send(batch, describeRange(page.page.range))));
       done.rows += batch.rows;
       done.withoutTrace += batch.withoutTrace;
       done.bytes += batch.sourceBytes;

@@ -4,8 +4,14 @@ import { selectBlocks } from "../clickhouse/select-blocks.ts";
 import type { Server } from "../clickhouse/server.ts";
 import { identifier } from "../clickhouse/sql.ts";
 import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
-import type { KeyRange } from "../plan/key-range.ts";
+import type { Page } from "../plan/pages.ts";
 import { rangeCondition, type SourceKey } from "../plan/source-key.ts";
+
+/** A page to copy. */
+export interface PageToCopy extends Page {
+  /** No row of it was read before; milliseconds since 1970, by the server's clock. */
+  readonly readSinceMs: number;
+}
 
 /** Reads the rows of one kind, page by page. */
 export interface PageReader {
@@ -13,7 +19,7 @@ export interface PageReader {
    * The blocks of a page, as they arrive; each block's buffer belongs to the caller. Throws as `selectBlocks` does: blocks yielded
    * before are valid, but not complete.
    */
-  blocks(range: KeyRange, signal: AbortSignal): AsyncIterable<Block>;
+  blocks(page: PageToCopy, signal: AbortSignal): AsyncIterable<Block>;
 }
 
 /** The rows that pages consist of. */
@@ -33,7 +39,7 @@ export function monthReader(
 ): PageReader {
   const { alias } = key;
   return {
-    blocks: (range, signal) => {
+    blocks: ({ range }, signal) => {
       const condition = rangeCondition(key, range);
       const sql = `SELECT ${selectList(mapping)}
       FROM ${table} AS ${alias} FINAL WHERE ${alias}._partition_id = {partition:String} AND ${condition.sql}`;

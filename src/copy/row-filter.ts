@@ -20,7 +20,7 @@ interface DecidingStreams {
  */
 export class RowFilter {
   readonly #store: TraceStore;
-  readonly #datasetTraces: TraceSet;
+  readonly #datasetTraces: TraceSet | null;
   /** Rows are versions of traces. */
   readonly #areTraces: boolean;
   #schema: BlockSchema | null = null;
@@ -31,7 +31,8 @@ export class RowFilter {
   #datasetRunRows = 0;
   #supersededRows = 0;
 
-  constructor(store: TraceStore, datasetTraces: TraceSet, areTraces: boolean) {
+  /** `datasetTraces` null: what they name is copied as well. `areTraces`: rows are versions of traces. */
+  constructor(store: TraceStore, datasetTraces: TraceSet | null, areTraces: boolean) {
     this.#store = store;
     this.#datasetTraces = datasetTraces;
     this.#areTraces = areTraces;
@@ -89,7 +90,7 @@ export class RowFilter {
   #reasonFor({ bytes, at }: Block, row: number): (typeof REASON)[keyof typeof REASON] {
     const { traceKey, eventTs, date } = this.#streams;
     const key = (at.start[traceKey] as number) + row * KEY_BYTES;
-    if (this.#datasetTraces.has(bytes, key)) return REASON.datasetRun;
+    if (this.#datasetTraces?.has(bytes, key) === true) return REASON.datasetRun;
     if (!this.#areTraces) return REASON.kept;
     const isSuperseded = this.#store.isSuperseded(
       bytes,

@@ -1,7 +1,12 @@
 import { EVENT_COLUMNS } from "./event-columns.ts";
 import type { EventColumn } from "./mapped-column.ts";
 import type { TableColumn } from "./table-shape.ts";
-import { ROOT_COLUMNS, V4_OBSERVATION_COLUMNS } from "./v4-columns.ts";
+import {
+  EXPERIMENT_OBSERVATION_COLUMNS,
+  EXPERIMENT_ROOT_COLUMNS,
+  ROOT_COLUMNS,
+  V4_OBSERVATION_COLUMNS,
+} from "./v4-columns.ts";
 
 /** The rows of one kind: from which of the run's tables they come, and where each of their columns comes from. */
 export interface RowKind {
@@ -15,14 +20,20 @@ export interface Layout {
   readonly observations: RowKind;
   /** A row for each trace; null where the target has none. */
   readonly roots: RowKind | null;
+  /** The same for the traces that dataset runs name; null where the target has no experiments. */
+  readonly experiments: { readonly observations: RowKind; readonly roots: RowKind } | null;
 }
 
 /** The layouts: the table `events` of 2025, and `events_full` of Langfuse v4. */
 export const LAYOUTS = {
-  events: { observations: { table: "source", columns: EVENT_COLUMNS }, roots: null },
+  events: { observations: { table: "source", columns: EVENT_COLUMNS }, roots: null, experiments: null },
   v4: {
     observations: { table: "source", columns: V4_OBSERVATION_COLUMNS },
     roots: { table: "traces", columns: ROOT_COLUMNS },
+    experiments: {
+      observations: { table: "source", columns: EXPERIMENT_OBSERVATION_COLUMNS },
+      roots: { table: "traces", columns: EXPERIMENT_ROOT_COLUMNS },
+    },
   },
 } as const satisfies Readonly<Record<string, Layout>>;
 

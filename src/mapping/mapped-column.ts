@@ -73,11 +73,21 @@ export interface Constant {
   readonly sql: string;
 }
 
+/** Taken from the item of a dataset run that reaches the row's span, if there is one; `sql` speaks of the item as `i`. */
+export interface FromExperiment {
+  readonly from: "experiment";
+  /** The columns of the items that `sql` reads. */
+  readonly columns: readonly [string, ...string[]];
+  readonly sql: string;
+  /** What items without the first of them count as; null: nothing works without it. */
+  readonly missing: string | null;
+}
+
 /** One event column. */
 export interface EventColumn {
   readonly name: string;
   readonly kind: ValueKind;
-  readonly source: FromSource | FromTrace | FromMetadata | Constant;
+  readonly source: FromSource | FromTrace | FromMetadata | FromExperiment | Constant;
   /** It identifies an event, so the target must have it. */
   readonly identifying?: true;
 }
@@ -130,6 +140,7 @@ export const HELPER = {
   parentIsEmpty: "__parent_is_empty",
   eventTs: "__event_ts",
   date: "__date",
+  spanKey: "__span_key",
 } as const;
 
 // Workers read the values of helpers, so they must not arrive in a dictionary.

@@ -1,4 +1,5 @@
 import { JSON_COLUMN_KEEPS, type KeptJson, STRING_KEEPS } from "../json/kept-json.ts";
+import { REQUIRED_ITEM_COLUMNS } from "./experiment-columns.ts";
 import { LAYOUTS, type RowKind } from "./layouts.ts";
 import { type EventColumn, HELPER, type Helper } from "./mapped-column.ts";
 import type { TableColumn, TableShape } from "./table-shape.ts";
@@ -97,8 +98,14 @@ export function resolveMapping(
     }
   }
   const isMerged = derived.some(({ column }) => column.source.from === "metadata");
-  const helpers =
-    kind.table === "source" ? helperItems(derived, source.name, sourceColumns, problems) : ROOT_HELPERS;
+  const isOfExperiments = derived.some(({ column }) => column.source.from === "experiment");
+  const isSource = kind.table === "source";
+  const helpers = [
+    ...(isSource ? helperItems(derived, source.name, sourceColumns, problems) : ROOT_HELPERS),
+    ...(isOfExperiments
+      ? [{ name: HELPER.spanKey, sql: isSource ? SPAN_KEY.observation : SPAN_KEY.root }]
+      : []),
+  ];
   const traceColumns = traceItems(traces, isMerged, problems);
   if (problems.length > 0) throw new MappingError(problems);
   return {
@@ -111,8 +118,19 @@ export function resolveMapping(
   };
 }
 
+/** The keys of the spans that rows become. */
+export const SPAN_KEY = {
+  observation: spanKeySql("o.project_id", "o.trace_id", "o.id"),
+  root: spanKeySql("t.project_id", "t.id", "concat('t-', t.id)"),
+} as const;
+
+/** The key of a span, computed by the server: 16 bytes. */
+export function spanKeySql(projectId: string, traceId: string, spanId: string): string {
+  return `sipHash128(CAST(${projectId} AS String), CAST(${traceId} AS String), CAST(${spanId} AS String))`;
+}
+
 /** By these a root row is compared with the newest version of its trace. */
-const ROOT_HELPERS: readonly SelectItem[] = [
+export const ROOT_HELPERS: readonly SelectItem[] = [
   { name: HELPER.traceKey, sql: traceKeySql("t.project_id", "t.id") },
   { name: HELPER.eventTs, sql: EVENT_TS_SQL },
   { name: HELPER.date, sql: "toDate(t.timestamp)" },
@@ -214,4 +232,27 @@ function traceItems(traces: TableShape, withMetadata: boolean, problems: string[
 
 function byName(table: TableShape): Map<string, TableColumn> {
   return new Map(table.columns.map((column) => [column.name, column]));
+}
+
+/**
+ * What the experiment columns are taken from, by the columns that the items have. Throws a MappingError that lists every column that is
+ * missing.
+ */
+export function resolveItems(items: TableShape, derived: readonly DerivedColumn[]): SelectItem[] {
+  const columns = byName(items);
+  const problems = new Set<string>();
+  const need = (column: string): void => {
+    if (!columns.has(column)) problems.add(`${items.name}: column ${column} is missing`);
+  };
+  REQUIRED_ITEM_COLUMNS.forEach(need);
+  const selected = derived.flatMap(({ column: { name, source } }): SelectItem[] => {
+    if (source.from !== "experiment") return [];
+    const [first, ...others] = source.columns;
+    others.forEach(need);
+    if (columns.has(first)) return [{ name, sql: source.sql }];
+    if (source.missing === null) need(first);
+    return [{ name, sql: source.missing ?? source.sql }];
+  });
+  if (problems.size > 0) throw new MappingError([...problems]);
+  return selected;
 }

@@ -1,4 +1,5 @@
 import { EVENT_COLUMNS } from "./event-columns.ts";
+import { EXPERIMENT_COLUMNS } from "./experiment-columns.ts";
 import { type EventColumn, type FromSource, type ValueKind, versionColumn } from "./mapped-column.ts";
 
 /**
@@ -27,6 +28,8 @@ const LEFT_OUT: readonly string[] = ["metadata", "metadata_raw_values"];
 export const V4_OBSERVATION_COLUMNS: readonly EventColumn[] = EVENT_COLUMNS.filter(
   ({ name }) => !LEFT_OUT.includes(name),
 ).map((column) => DIFFERENCES.find(({ name }) => name === column.name) ?? column);
+
+const IDENTIFYING: readonly string[] = ["project_id", "trace_id", "span_id", "start_time", "event_ts"];
 
 /**
  * Where the columns of a trace's root row come from (`20260701_v4_step_1`). All others keep their defaults, `end_time` among them, which is
@@ -59,7 +62,12 @@ export const ROOT_COLUMNS: readonly EventColumn[] = [
   root("event_ts", "time", "event_ts", "t.event_ts"),
 ];
 
-const IDENTIFYING: readonly string[] = ["project_id", "trace_id", "span_id", "start_time", "event_ts"];
+/** The same observations and roots where dataset runs name their traces. */
+export const EXPERIMENT_OBSERVATION_COLUMNS: readonly EventColumn[] = [
+  ...V4_OBSERVATION_COLUMNS,
+  ...EXPERIMENT_COLUMNS,
+];
+export const EXPERIMENT_ROOT_COLUMNS: readonly EventColumn[] = [...ROOT_COLUMNS, ...EXPERIMENT_COLUMNS];
 
 function root(
   name: string,

@@ -8,6 +8,14 @@ export interface Page {
   readonly range: KeyRange;
   /** Rows that the source had there when the page was planned, old versions included. */
   readonly plannedRows: number;
+  /** Where the rows lie, of a page of traces that dataset runs name. */
+  readonly days?: DaySpan;
+}
+
+/** The days on which a page's rows lie, as YYYY-MM-DD, when it was planned. */
+export interface DaySpan {
+  readonly first: string;
+  readonly last: string;
 }
 
 /** What a plan covers. */
@@ -171,7 +179,8 @@ function typeSql({ type }: SourceKey): string {
   return type === null ? "''" : `toString(${type})`;
 }
 
-function canBoundSql(column: string): string {
+/** Whether a column's value may serve as a bound. */
+export function canBoundSql(column: string): string {
   return `isValidUTF8(${column}) AND length(${column}) <= ${MAX_BOUND_BYTES}`;
 }
 

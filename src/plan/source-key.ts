@@ -4,7 +4,7 @@ import { END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts"
 /** The sorting key by which a table is cut into pages, as SQL expressions. */
 export interface SourceKey {
   /** The name by which expressions speak of the table. */
-  readonly alias: "o" | "t";
+  readonly alias: string;
   readonly projectId: string;
   /** Null where the sorting key has no type; then that of every `SortingKey` is empty. */
   readonly type: string | null;

@@ -3,31 +3,38 @@ import type { QueryRecord } from "../clickhouse/query-observer.ts";
 import { OperationError } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { isServerFailure } from "../clickhouse/server-errors.ts";
-import { qualifiedTable } from "../clickhouse/sql.ts";
 import type { RejectedRowLog } from "../copy/rejected-row.ts";
 import { RunError } from "../errors.ts";
 import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
 import { MappingError } from "../mapping/resolve-mapping.ts";
-import { countRows, greatestKey } from "../plan/pages.ts";
-import type { MonthlyPhase } from "../plan/phases.ts";
+import { countRows, greatestKey, planPages } from "../plan/pages.ts";
+import type { MonthlyPhase, PhaseName } from "../plan/phases.ts";
 import { TraceStoreFullError } from "../traces/store-full-error.ts";
 import type { BackfillOptions } from "./backfill-options.ts";
 import { type CopySession, withCopySession } from "./copy-session.ts";
 import type { BackfillEvent } from "./events.ts";
+import { copyExperiments } from "./experiments.ts";
 import { confirmFinishedMonth } from "./finished-month.ts";
 import type { PageLedger } from "./page-ledger.ts";
 import type { PhaseRun } from "./phase-run.ts";
 import { chooseLayout } from "./preflight/choose-layout.ts";
 import { monthsOf } from "./preflight/months.ts";
 import { connectAndReport, type PreparedRun, prepare } from "./prepare.ts";
+import { refuseIfAllRejected } from "./refuse-if-all-rejected.ts";
 import { type BackfillReport, reportOf, type UnsettledRows } from "./report.ts";
 import type { RunContext } from "./run-context.ts";
 import { RunProgress } from "./run-progress.ts";
 import { countTargetRows } from "./target-rows.ts";
 import { verifySource } from "./verify-source.ts";
 
-/** The ledgers of the phases that may run, by phase. */
-export type RunLedgers = ReadonlyMap<MonthlyPhase, PageLedger>;
+/** The ledgers of the phases that may run. */
+export interface RunLedgers {
+  readonly monthly: MonthlyLedgers;
+  /** Opens the ledger of the experiments; null where another run copies them. Not to be copied: null. */
+  readonly openExperiments: (() => PageLedger | null) | null;
+}
+
+export type MonthlyLedgers = ReadonlyMap<MonthlyPhase, PageLedger>;
 
 /**
  * Copies what is left of the partition, phase by phase and page by page, counts the sources to verify that nothing is missing, and
@@ -69,27 +76,60 @@ async function copyPartition(
   context: RunContext,
   given: RunLedgers,
 ): Promise<BackfillReport> {
-  const { options } = context;
+  const { options, retry } = context;
   const userSettings = await connectAndReport(server, context);
   const layout = await settleLayout(server, context);
-  const ledgers = ledgersOf(layout, given, options);
-  for (const ledger of ledgers.values()) {
-    ledger.claim(layout);
-    if (ledger.finished) await confirmFinishedMonth(server, context, ledger);
-  }
-  const open = new Map([...ledgers].filter(([, { finished }]) => !finished));
-  if (open.size === 0) return reportOf(context, "already-finished");
-  const prepared = await prepare(server, context, { userSettings, layout, ledgers: open });
+  const { monthly, experiments } = await claimLedgers(server, context, layout, given);
+  if (monthly.size === 0 && experiments === null) return reportOf(context, "already-finished");
+  const prepared = await prepare(server, context, { userSettings, layout, ledgers: monthly });
+  const { warnings } = prepared;
   const counted = await countPhases(prepared);
   // Ranges without rows that an earlier run has finished may have come back empty by mistake: they are verified all the same.
   const phases = counted.filter(({ phase, rows }) => rows > 0 || phase.ledger.done.length > 0);
-  if (phases.length === 0) {
-    const months = await monthsOf(server, options.connection.database, options.tables.source, context.retry);
-    return reportOf(context, "nothing-to-do", { warnings: prepared.warnings, months });
+  const unsettled = [await copyPhases(context, prepared, phases)];
+  if (experiments !== null) unsettled.push(await copyExperiments(context, prepared, experiments));
+  if (context.progress.totals().phases.length === 0) {
+    const months = await monthsOf(server, options.connection.database, options.tables.source, retry);
+    return reportOf(context, "nothing-to-do", { warnings, months });
   }
-  const verification = await copyPhases(context, prepared, phases);
-  const outcome = options.dryRun ? "dry-run" : "done";
-  return reportOf(context, outcome, { warnings: prepared.warnings, verification });
+  const verification = unsettled.reduce((a, b) => ({
+    lateRows: a.lateRows + b.lateRows,
+    rewrittenRows: a.rewrittenRows + b.rewrittenRows,
+  }));
+  return reportOf(context, options.dryRun ? "dry-run" : "done", { warnings, verification });
+}
+
+/** The ledgers of what is left: those of the phases that the layout has and that no earlier run has finished. */
+async function claimLedgers(
+  server: Server,
+  context: RunContext,
+  layout: LayoutName,
+  { monthly, openExperiments }: RunLedgers,
+): Promise<{ readonly monthly: MonthlyLedgers; readonly experiments: PageLedger | null }> {
+  const { observations: _, ...others } = LAYOUTS[layout];
+  const has = (phase: PhaseName): boolean => phase === "observations" || others[phase] !== null;
+  const open = new Map<MonthlyPhase, PageLedger>();
+  let known = 0;
+  for (const [phase, ledger] of monthly) {
+    if (!has(phase)) continue;
+    known++;
+    ledger.claim(layout);
+    if (ledger.finished) await confirmFinishedMonth(server, context, ledger);
+    else open.set(phase, ledger);
+  }
+  const isOfExperiments = openExperiments !== null && has("experiments");
+  if (known === 0 && !isOfExperiments) {
+    throw new RunError(
+      `Nothing to copy: the layout ${layout} has no rows of --only ${context.options.only.join()}\nLeave --only out, or say with --layout what the target is made of.`,
+    );
+  }
+  const experiments = isOfExperiments ? openExperiments() : null;
+  experiments?.claim(layout);
+  if (experiments?.finished === true) {
+    const message = "The experiments were copied by an earlier run; --restart copies them again";
+    context.emit({ kind: "notice", message });
+  }
+  return { monthly: open, experiments: experiments?.finished === true ? null : experiments };
 }
 
 /** Chooses the layout and says why, unless it is the one that every target had. */
@@ -97,15 +137,6 @@ async function settleLayout(server: Server, { options, retry, emit }: RunContext
   const { name, reason } = await chooseLayout(server, options, retry);
   emit({ kind: "notice", message: `Layout ${name}: ${reason}` });
   return name;
-}
-
-/** Throws a RunError where the layout has nothing of what is to be copied. */
-function ledgersOf(layout: LayoutName, given: RunLedgers, { only }: BackfillOptions): RunLedgers {
-  const ledgers = new Map([...given].filter(([phase]) => LAYOUTS[layout][phase] !== null));
-  if (ledgers.size > 0) return ledgers;
-  throw new RunError(
-    `Nothing to copy: the layout ${layout} has no rows of --only ${only.join()}\nLeave --only out, or say with --layout what the target is made of.`,
-  );
 }
 
 /** A phase, and the rows that are left of it. */
@@ -139,7 +170,9 @@ async function copyPhases(
     }
     return sum;
   };
-  return isLeft ? await withCopySession(context, prepared, run) : await run(null);
+  return isLeft
+    ? await withCopySession(context, prepared, await prepared.monthSetup(), run)
+    : await run(null);
 }
 
 async function copyPhase(
@@ -153,11 +186,13 @@ async function copyPhase(
   progress.begin(name, rows, ledger.rowsProcessed);
   const readSinceMs = ledger.begin(clock.nowMs());
   const lastKey = options.dryRun ? null : await greatestKey(scope);
-  const copied = session !== null && ledger.remaining().length > 0 ? await session.copy(phase) : [];
+  const remaining = ledger.remaining();
+  const isLeft = session !== null && remaining.length > 0;
+  const copied = isLeft ? await session.copy(phase, planPages(scope, remaining)) : [];
   // A dry run verifies only what it has read itself.
   const earlier = options.dryRun ? [] : ledger.done.map((range) => ({ ...range, readSinceMs }));
   const verification = await verifySource(context, phase, [...earlier, ...copied]);
-  refuseIfAllRejected(context, phase);
+  refuseIfAllRejected(context, ledger);
   if (!options.dryRun) ledger.finishPartition(lastKey, await countTargetRows(server, options, retry));
   return verification;
 }
@@ -172,20 +207,6 @@ function openServer({ id, options, emit }: RunContext): Server {
         : {}),
     },
   });
-}
-
-/**
- * Throws a RunError when the server rejected every row: the cause is then the target, and no single row. What this run
- * has skipped is no longer done.
- */
-function refuseIfAllRejected({ options, progress }: RunContext, { ledger }: PhaseRun): void {
-  const { rows, skipped } = progress.ofPhase() ?? { rows: 0, skipped: 0 };
-  if (skipped === 0 || skipped < rows || ledger.done.length > 0) return;
-  ledger.keepOnly([]);
-  const target = qualifiedTable(options.connection.database, options.tables.target);
-  throw new RunError(
-    `Inserting into ${target}: the server rejected all ${rows} rows, so that nothing was inserted\nThe file of --skip-bad-rows names the rows and the server's reasons. Correct what is in their way; then run the same command again.`,
-  );
 }
 
 /** Whether an error is one that runs meet. Any other is a bug, and must not be dressed up as a failure of the run. */

@@ -1,63 +1,62 @@
-import { type Page, planPages } from "../plan/pages.ts";
+import type { Page } from "../plan/pages.ts";
 import { type Work, WorkerPool } from "../threads/worker-pool.ts";
+import type { WorkerSetup } from "../threads/worker-protocol.ts";
 import type { CopiedRange } from "./count-verification.ts";
 import { type LoadedWorkers, loadTraceStore } from "./load-trace-store.ts";
 import type { PhaseRun } from "./phase-run.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { RunContext } from "./run-context.ts";
+import type { ServerClock } from "./server-clock.ts";
 
-/** Copies the phases of a run, one after another, with the same threads and the same traces. */
+/** What recording the pages of a phase takes. */
+export type PhaseCopy = Pick<PhaseRun, "name" | "ledger">;
+
+/** Threads that hold the traces, and copy pages of one phase after another. */
 export interface CopySession {
   /**
-   * Copies what is left of a phase page by page, each recorded in the phase's ledger once it is stored. Returns what was copied.
-   * Rejects with an OperationError, or with the reason of the context's signal.
+   * Copies pages, each recorded in the phase's ledger once it is stored. Returns what was copied. Rejects with an OperationError, or with
+   * the reason of the context's signal.
    */
-  copy(phase: PhaseRun): Promise<CopiedRange[]>;
+  copy(phase: PhaseCopy, pages: AsyncIterable<Page> | Iterable<Page>): Promise<CopiedRange[]>;
 }
 
 /**
- * Loads the traces, and runs `work` with a session that ends with it. Rejects with what `work` rejects with, with an OperationError, or
- * with the reason of the context's signal.
+ * Starts threads, has them load the traces, and runs `work` with a session that ends with it. Rejects with what `work` rejects with,
+ * with an OperationError, or with the reason of the context's signal.
  */
 export async function withCopySession<Result>(
   context: RunContext,
-  prepared: PreparedRun,
+  { server, clock }: Pick<PreparedRun, "server" | "clock">,
+  setup: WorkerSetup,
   work: (session: CopySession) => Promise<Result>,
 ): Promise<Result> {
-  const { workerUrl, parallelWorkers, cores } = context.options;
-  const pool = new WorkerPool(workerUrl, Math.min(parallelWorkers, cores), (event) =>
-    context.progress.handle(event),
-  );
+  const { options, retry, progress, stop } = context;
+  const { workerUrl, parallelWorkers, cores } = options;
+  const pool = new WorkerPool(workerUrl, Math.min(parallelWorkers, cores), (event) => progress.handle(event));
   const stopPool = (): void => pool.stop();
-  context.stop.addEventListener("abort", stopPool, { once: true });
+  stop.addEventListener("abort", stopPool, { once: true });
   try {
-    const setup = await prepared.workerSetup();
     const copiers = Math.min(parallelWorkers, Math.max(1, cores - 1));
-    const workers = await loadTraceStore(
-      prepared.server,
-      pool,
-      { setup, copiers },
-      context.retry,
-      context.progress,
-    );
-    return await work({ copy: (phase) => copyPages(context, prepared, workers, phase) });
+    const workers = await loadTraceStore(server, pool, { setup, copiers }, retry, progress);
+    return await work({ copy: (phase, pages) => copyPages(context, clock, workers, phase, pages) });
   } finally {
-    context.stop.removeEventListener("abort", stopPool);
+    stop.removeEventListener("abort", stopPool);
     pool.terminate();
   }
 }
 
 async function copyPages(
   { options, progress, rejectedRows, stop }: RunContext,
-  { clock }: PreparedRun,
+  clock: ServerClock,
   workers: LoadedWorkers,
-  { name, scope, ledger }: PhaseRun,
+  { name, ledger }: PhaseCopy,
+  pages: AsyncIterable<Page> | Iterable<Page>,
 ): Promise<CopiedRange[]> {
   const copied: CopiedRange[] = [];
   const copy: Work<Page> = async ({ worker, number }, page, onRead) => {
     stop.throwIfAborted();
     const readSinceMs = clock.nowMs();
-    const order = { phase: name, pipeline: number, range: page.range };
+    const order = { phase: name, pipeline: number, page: { ...page, readSinceMs } };
     const done = await worker.copyPage(order, {
       onProgress: (soFar) => progress.copyPage(page, soFar),
       onRead,
@@ -68,6 +67,6 @@ async function copyPages(
     copied.push({ range: page.range, rows: done.rows, readSinceMs });
     progress.finishPage(page, done);
   };
-  await workers.copyPages(name, planPages(scope, ledger.remaining()), copy, options.parallelWorkers);
+  await workers.copyPages(name, pages, copy, options.parallelWorkers);
   return copied;
 }

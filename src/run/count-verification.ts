@@ -46,7 +46,7 @@ export interface VerificationScope extends PlanScope {
  * Between the time that a row carries and its arrival in the table lie the clocks of those who write and their batching:
  * a row that was this young when its page was read may have come just after, and is late then and not missing.
  */
-const ARRIVAL_MARGIN_MS = 60_000;
+export const ARRIVAL_MARGIN_MS = 60_000;
 
 /**
  * Counts what the source holds of the copied ranges (newest versions, not deleted) and compares it with what was read.

@@ -13,7 +13,7 @@ export interface LoadedWorkers {
   /** Copies pages of a phase by so many pipelines. Rejects with the first failure once all pipelines have come to rest. */
   copyPages(
     phase: PhaseName,
-    pages: AsyncGenerator<Page, void, void>,
+    pages: AsyncIterable<Page> | Iterable<Page>,
     copy: Work<Page>,
     pipelines: number,
   ): Promise<void>;

@@ -4,10 +4,13 @@ import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { statementSettings, withPreferred } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
+import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
+import type { ExperimentScope, ExperimentTables } from "../plan/experiment-pages.ts";
 import { averageRowBytes, type PlanScope } from "../plan/pages.ts";
 import { MONTHLY_PHASES, type MonthlyPhase } from "../plan/phases.ts";
 import { OBSERVATIONS_KEY, TRACES_KEY } from "../plan/source-key.ts";
 import type { TraceSetup, WorkerSetup } from "../threads/worker-protocol.ts";
+import type { TraceWindow } from "../traces/queries.ts";
 import type { PageLedger } from "./page-ledger.ts";
 import type { PhaseRun } from "./phase-run.ts";
 import { connect } from "./preflight/connect.ts";
@@ -20,11 +23,22 @@ export interface PreparedRun {
   readonly server: Server;
   /** In their order. */
   readonly phases: readonly PhaseRun[];
+  /** Null: there are no dataset runs. */
+  readonly experiments: ExperimentRun | null;
   readonly clock: ServerClock;
   /** What the final report repeats. */
   readonly warnings: readonly string[];
-  /** Returns what the workers are set up with. Rejects with an OperationError. */
-  readonly workerSetup: () => Promise<WorkerSetup>;
+  /** Returns what the workers of the monthly phases are set up with. Rejects with an OperationError. */
+  readonly monthSetup: () => Promise<WorkerSetup>;
+}
+
+/** The experiments phase. */
+export interface ExperimentRun {
+  readonly scope: ExperimentScope;
+  /** Of the observations. */
+  readonly mapping: ResolvedMapping;
+  /** Returns what its workers are set up with. Rejects with an OperationError. */
+  readonly setup: () => Promise<WorkerSetup>;
 }
 
 /** Rows of a block of traces, whose rows are small. */
@@ -49,6 +63,7 @@ export async function prepare(
   const { options, retry, emit, progress } = context;
   const checked = await preflight(server, options, LAYOUTS[layout], retry, {
     onWarning: (message) => emit({ kind: "warning", message }),
+    onNotice: (message) => emit({ kind: "notice", message }),
     onWait: (notice) => progress.wait(notice),
   });
   const clock = await readServerClock(server, retry);
@@ -59,21 +74,62 @@ export async function prepare(
       ? []
       : [{ name, scope: scopeOf(server, context, name), mapping, ledger }];
   });
-  const workerSetup = async (): Promise<WorkerSetup> => ({
+  const items =
+    checked.experiments === null
+      ? null
+      : qualifiedTable(options.connection.database, options.datasetRunItemsTable);
+  const common = async (): Promise<CommonSetup> => ({
     ...copySettings(context),
+    settings: await settingsOfReads(context, scopeOf(server, context, "observations"), userSettings),
+    takesJsonPaths: checked.takesJsonPaths && parsesJsonByDefault(userSettings),
+    targetHasViews: checked.targetHasViews,
+    timeZone: clock.timeZone,
+  });
+  const { partition, traceWindowDays } = options;
+  const monthSetup = async (): Promise<WorkerSetup> => ({
+    ...(await common()),
     phases: Object.fromEntries(
       phases.map(({ name, scope: { table, key }, mapping }) => [
         name,
         { mapping, table, key, areTraces: name === "roots" },
       ]),
     ),
-    traces: traceSetup(context, checked, layout),
-    settings: await settingsOfReads(context, scopeOf(server, context, "observations"), userSettings),
-    takesJsonPaths: checked.takesJsonPaths && parsesJsonByDefault(userSettings),
-    targetHasViews: checked.targetHasViews,
-    timeZone: clock.timeZone,
+    experiments: null,
+    traces: traceSetup(context, checked, { partition, windowDays: traceWindowDays }, items),
   });
-  return { server, phases, clock, warnings: checked.warnings, workerSetup };
+  const experiments = items === null ? null : experimentRun(server, context, checked, items, common);
+  return { server, phases, experiments, clock, warnings: checked.warnings, monthSetup };
+}
+
+/** What the workers of all phases are set up with. */
+type CommonSetup = Omit<WorkerSetup, "phases" | "experiments" | "traces">;
+
+function experimentRun(
+  server: Server,
+  context: RunContext,
+  checked: CheckedTables,
+  items: string,
+  common: () => Promise<CommonSetup>,
+): ExperimentRun | null {
+  const { experiments } = checked;
+  if (experiments === null) return null;
+  const { options, retry } = context;
+  const { connection, tables: names, streamBlockSizeRows } = options;
+  const tables: ExperimentTables = {
+    items,
+    source: qualifiedTable(connection.database, names.source),
+    traces: qualifiedTable(connection.database, names.traces),
+  };
+  return {
+    scope: { server, tables, pageRows: streamBlockSizeRows, retry },
+    mapping: experiments.observations,
+    setup: async () => ({
+      ...(await common()),
+      phases: {},
+      experiments: { ...experiments, tables },
+      traces: traceSetup(context, checked, { datasetRunItems: items }, null),
+    }),
+  };
 }
 
 function scopeOf(server: Server, { options, retry }: RunContext, phase: MonthlyPhase): PlanScope {
@@ -89,20 +145,21 @@ function scopeOf(server: Server, { options, retry }: RunContext, phase: MonthlyP
   };
 }
 
-function traceSetup({ options }: RunContext, { mapping }: CheckedTables, layout: LayoutName): TraceSetup {
-  const { connection, tables, partition, traceWindowDays } = options;
+/** `leftOut`: the quoted table of dataset runs whose traces are left out; null: there is none. */
+function traceSetup(
+  { options }: RunContext,
+  { mapping }: CheckedTables,
+  window: TraceWindow,
+  leftOut: string | null,
+): TraceSetup {
   return {
-    scope: {
-      table: qualifiedTable(connection.database, tables.traces),
-      partition,
-      windowDays: traceWindowDays,
-    },
+    scope: { table: qualifiedTable(options.connection.database, options.tables.traces), window },
     columns: mapping.traceColumns,
     withJson: mapping.derived.some(
       ({ column: { source } }) => source.from === "metadata" && source.part === "json",
     ),
     keptJson: mapping.keptJson,
-    datasetRunItems: layout === "v4" ? null : null,
+    datasetRunItems: leftOut,
   };
 }
 
@@ -143,7 +200,7 @@ function copySettings({
   rejectedRows,
 }: RunContext): Omit<
   WorkerSetup,
-  "phases" | "traces" | "settings" | "takesJsonPaths" | "targetHasViews" | "timeZone"
+  "phases" | "experiments" | "traces" | "settings" | "takesJsonPaths" | "targetHasViews" | "timeZone"
 > {
   const { connection, tables, partition, batchSizeRows, insertRows, dryRun, maxRetries, maxWaitMs } = options;
   const { database } = connection;

@@ -1,7 +1,7 @@
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { RetryNotice } from "../clickhouse/retry.ts";
 import type { SplitNotice } from "../copy/careful-insert.ts";
-import type { CopiedPage, PageResult } from "../copy/page-copier.ts";
+import { type CopiedPage, NOTHING_COPIED, type PageResult, sumOf } from "../copy/page-result.ts";
 import type { Page } from "../plan/pages.ts";
 import type { PhaseName } from "../plan/phases.ts";
 import type { WorkerEvent } from "../threads/worker-protocol.ts";
@@ -26,8 +26,6 @@ export interface RunTotals {
   readonly waitedMs: number;
 }
 
-const NOTHING: PageResult = { rows: 0, leftOut: 0, superseded: 0, withoutTrace: 0, bytes: 0 };
-
 /** Adds up what the workers report, and emits the run's events. */
 export class RunProgress {
   readonly #emit: (event: BackfillEvent) => void;
@@ -36,7 +34,7 @@ export class RunProgress {
   /** Of the phases before this one. */
   readonly #earlier: PhaseTotals[] = [];
   #phase: PhaseName | null = null;
-  #finished: PageResult = NOTHING;
+  #finished: PageResult = NOTHING_COPIED;
   #skipped = 0;
   /** Rows of all runs: those that pages turned out to have, and those planned for the pages to come. */
   #totalRows = 0;
@@ -57,7 +55,7 @@ export class RunProgress {
     const ended = this.ofPhase();
     if (ended !== null) this.#earlier.push(ended);
     this.#phase = phase;
-    this.#finished = NOTHING;
+    this.#finished = NOTHING_COPIED;
     this.#skipped = 0;
     this.#totalRows = rows + doneRows;
     this.#emit({ kind: "planned", phase, totalRows: this.#totalRows, doneRows });
@@ -114,7 +112,7 @@ export class RunProgress {
   finishPage(page: Page, done: CopiedPage): void {
     this.#inFlight.delete(page);
     this.#skipped += done.skipped.length;
-    this.#finished = sum(this.#finished, done);
+    this.#finished = sumOf(this.#finished, done);
     // Planned rows include old versions, which no page has.
     this.#totalRows += done.rows - page.plannedRows;
     this.#emit({ kind: "replanned", totalRows: this.#totalRows });
@@ -158,18 +156,8 @@ export class RunProgress {
   }
 
   #emitRows(): void {
-    const { rows, bytes } = [...this.#inFlight.values()].reduce(sum, this.#finished);
+    const { rows, bytes } = [...this.#inFlight.values()].reduce(sumOf, this.#finished);
     if (this.#phase === null) return;
     this.#emit({ kind: "rows", phase: this.#phase, rows, bytes, keptRows: this.#finished.rows });
   }
-}
-
-function sum(a: PageResult, b: PageResult): PageResult {
-  return {
-    rows: a.rows + b.rows,
-    leftOut: a.leftOut + b.leftOut,
-    superseded: a.superseded + b.superseded,
-    withoutTrace: a.withoutTrace + b.withoutTrace,
-    bytes: a.bytes + b.bytes,
-  };
 }

@@ -15,7 +15,7 @@ export async function countTargetRows(
   { connection: { database }, tables, partition }: BackfillOptions,
   retry: RetryPolicy,
 ): Promise<number | null> {
-  const engines = await readEngines(server, database, tables, retry);
+  const engines = await readEngines(server, database, [tables.target], retry);
   const facts = engines.get(tables.target);
   if (facts === undefined || facts.sortingKey === "") return null;
   const isByMonth = facts.partitionKey === "toYYYYMM(start_time)";

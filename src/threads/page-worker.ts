@@ -2,9 +2,16 @@ import { randomUUID } from "node:crypto";
 import { BufferPool } from "../bytes/buffer-pool.ts";
 import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
+import { enricherFor } from "../copy/enrich/enricher.ts";
+import { ExperimentEnricher } from "../copy/enrich/experiment-enricher.ts";
+import { NO_ENRICHMENT, type RowEnricher } from "../copy/enrich/row-enricher.ts";
+import { ExperimentCopier } from "../copy/experiments/experiment-copier.ts";
+import type { ExperimentPage } from "../copy/experiments/experiment-page.ts";
+import { experimentReader, type PageOfBlock } from "../copy/experiments/experiment-reader.ts";
 import { PageCopier, type PageCopying } from "../copy/page-copier.ts";
-import { monthReader } from "../copy/read-page.ts";
+import { monthReader, type PageToCopy } from "../copy/read-page.ts";
 import { RowFilter } from "../copy/row-filter.ts";
+import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { PhaseName } from "../plan/phases.ts";
 import { applyDeletions, loadDatasetTraces, loadTraces, type TraceLoading } from "../traces/loader.ts";
 import { describeTraceRange, type TraceRange } from "../traces/queries.ts";
@@ -23,6 +30,9 @@ import type {
 /** A batch that is done gives the buffers of its blocks back, for those that arrive next in any of the pipelines. */
 const SPARE_BYTES = 12 * 2 ** 20;
 
+/** Copies the pages of a phase. */
+type Copier = Pick<PageCopier, "copy" | "drain">;
+
 /** The program of a worker thread: loads its share of the traces, then copies pages. Keeps the state between commands. */
 export class PageWorker {
   readonly #post: (message: WorkerMessage) => void;
@@ -35,7 +45,7 @@ export class PageWorker {
   /** Null: all traces are copied. */
   #datasetTraces: TraceSet | null = null;
   /** One for each pipeline of the thread, and the phase that it copies. */
-  readonly #copiers = new Map<number, { readonly phase: PhaseName; readonly copier: PageCopier }>();
+  readonly #copiers = new Map<number, { readonly phase: PhaseName; readonly copier: Copier }>();
 
   constructor(post: (message: WorkerMessage) => void) {
     this.#post = post;
@@ -102,10 +112,10 @@ export class PageWorker {
         this.#copier(request.argument)?.drain();
         return undefined;
       case "copyPage": {
-        const { phase, pipeline, range } = request.argument;
+        const { phase, pipeline, page } = request.argument;
         const copier = this.#copier(request.argument) ?? this.#makeCopier(phase);
         this.#copiers.set(pipeline, { phase, copier });
-        return await copier.copy(range, {
+        return await copier.copy(page, {
           onProgress: (done) => this.#post({ kind: "page", call: request.call, done }),
           onRead: () => this.#post({ kind: "read", call: request.call }),
         });
@@ -150,30 +160,70 @@ export class PageWorker {
   }
 
   /** The copier of a pipeline, if it copies this phase; that of the phase before has come to rest. */
-  #copier({ phase, pipeline }: Pick<PageOrder, "phase" | "pipeline">): PageCopier | null {
+  #copier({ phase, pipeline }: Pick<PageOrder, "phase" | "pipeline">): Copier | null {
     const current = this.#copiers.get(pipeline);
     return current?.phase === phase ? current.copier : null;
   }
 
-  #makeCopier(phase: PhaseName): PageCopier {
+  #makeCopier(phase: PhaseName): Copier {
+    if (phase === "experiments") return this.#makeExperimentCopier();
     const setup = need(this.#setup);
+    const rows = need(setup.phases[phase] ?? null);
     const { server } = need(this.#loading);
     const store = need(this.#store);
-    const rows = need(setup.phases[phase] ?? null);
-    const copying: PageCopying = {
-      ...setup,
-      mapping: rows.mapping,
-      source: rows.table,
-      server,
+    return new PageCopier(this.#copying(rows.mapping, rows.table), {
+      reader: monthReader(server, rows, setup.partition, this.#buffers),
+      filter: this.#datasetTraces === null ? null : new RowFilter(store, this.#datasetTraces, rows.areTraces),
+      enricher: () => enricherFor(rows.mapping, store),
+      buffers: this.#buffers,
+    });
+  }
+
+  #makeExperimentCopier(): Copier {
+    const { experiments } = need(this.#setup);
+    const { tables, itemColumns, observations, roots, hasParents } = need(experiments);
+    const { server, signal } = need(this.#loading);
+    const store = need(this.#store);
+    const known = new Map<PageToCopy, ExperimentPage>();
+    const pageOfBlock: PageOfBlock = new WeakMap();
+    const buffers = this.#buffers;
+    const newestTraces = (): RowFilter => new RowFilter(store, null, true);
+    const copierOf = (from: "traces" | "observations"): PageCopier => {
+      const mapping = from === "traces" ? roots : observations;
+      const inner = (): RowEnricher => (from === "traces" ? NO_ENRICHMENT : enricherFor(mapping, store));
+      return new PageCopier(this.#copying(mapping, from === "traces" ? tables.traces : tables.source), {
+        reader: experimentReader({
+          server,
+          tables,
+          from,
+          mapping,
+          buffers,
+          pageOf: (page) => need(known.get(page) ?? null),
+          pageOfBlock,
+        }),
+        filter: from === "traces" ? newestTraces() : null,
+        enricher: () => new ExperimentEnricher(inner(), pageOfBlock),
+        buffers,
+      });
+    };
+    return new ExperimentCopier(
+      { server, tables, itemColumns, hasParents, rootFilter: newestTraces(), buffers, signal },
+      this.#retryPolicy(),
+      [copierOf("traces"), copierOf("observations")],
+      known,
+    );
+  }
+
+  #copying(mapping: ResolvedMapping, table: string): PageCopying {
+    return {
+      ...need(this.#setup),
+      mapping,
+      source: table,
+      server: need(this.#loading).server,
       retry: this.#retryPolicy(),
       onWait: (notice) => this.#post({ kind: "wait", notice }),
       onSplit: (notice) => this.#post({ kind: "split", notice }),
     };
-    return new PageCopier(copying, store, {
-      reader: monthReader(server, rows, setup.partition, this.#buffers),
-      filter: this.#datasetTraces === null ? null : new RowFilter(store, this.#datasetTraces, rows.areTraces),
-      buffers: this.#buffers,
-    });
   }
 
   #retryPolicy(): RetryPolicy {

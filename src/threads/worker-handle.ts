@@ -1,4 +1,5 @@
-import type { CopiedPage, PageListener } from "../copy/page-copier.ts";
+import type { PageListener } from "../copy/page-copier.ts";
+import type { CopiedPage } from "../copy/page-result.ts";
 import { fromThreadError } from "./thread-error.ts";
 import type {
   CommandName,

@@ -4,12 +4,12 @@ import type { QueryRecord, QuietServer } from "../clickhouse/query-observer.ts";
 import type { RetryNotice } from "../clickhouse/retry.ts";
 import type { StatementSettings } from "../clickhouse/settings/statement-settings.ts";
 import type { SplitNotice } from "../copy/careful-insert.ts";
-import type { CopiedPage, PageResult } from "../copy/page-copier.ts";
-import type { PageRows } from "../copy/read-page.ts";
+import type { CopiedPage, PageResult } from "../copy/page-result.ts";
+import type { PageRows, PageToCopy } from "../copy/read-page.ts";
 import type { KeptJson } from "../json/kept-json.ts";
-import type { SelectItem } from "../mapping/resolve-mapping.ts";
-import type { KeyRange } from "../plan/key-range.ts";
-import type { PhaseName } from "../plan/phases.ts";
+import type { ResolvedMapping, SelectItem } from "../mapping/resolve-mapping.ts";
+import type { ExperimentTables } from "../plan/experiment-pages.ts";
+import type { MonthlyPhase, PhaseName } from "../plan/phases.ts";
 import type { TraceRange, TraceScope } from "../traces/queries.ts";
 import type { SharedTraceStore, WrittenTraces } from "../traces/store.ts";
 import type { SharedTraceSet } from "../traces/trace-set.ts";
@@ -19,6 +19,17 @@ import type { ThreadError } from "./thread-error.ts";
 export interface PhaseSetup extends PageRows {
   /** Rows are versions of traces, of which those under several dates must be told apart. */
   readonly areTraces: boolean;
+}
+
+/** What copying the traces of dataset runs takes. */
+export interface ExperimentSetup {
+  readonly tables: ExperimentTables;
+  /** The experiment columns, as the items have them. */
+  readonly itemColumns: readonly SelectItem[];
+  readonly observations: ResolvedMapping;
+  readonly roots: ResolvedMapping;
+  /** The observations have a column of their parents. */
+  readonly hasParents: boolean;
 }
 
 /** What loading traces takes. */
@@ -35,7 +46,9 @@ export interface TraceSetup {
 /** What every worker of a run is given at its start. */
 export interface WorkerSetup {
   readonly connection: ConnectionSettings;
-  readonly phases: Readonly<Partial<Record<PhaseName, PhaseSetup>>>;
+  readonly phases: Readonly<Partial<Record<MonthlyPhase, PhaseSetup>>>;
+  /** Null: they are not copied. */
+  readonly experiments: ExperimentSetup | null;
   readonly traces: TraceSetup;
   /** The server reads JSON columns that come as paths. */
   readonly takesJsonPaths: boolean;
@@ -72,7 +85,7 @@ export interface SegmentPlace {
 export interface PageOrder {
   readonly phase: PhaseName;
   readonly pipeline: number;
-  readonly range: KeyRange;
+  readonly page: PageToCopy;
 }
 
 /** The commands of a worker, with what each takes and returns. Only pages may be given while others are copied. */

@@ -6,13 +6,18 @@ import { EVENT_TS_SQL, type SelectItem, traceKeySql } from "../mapping/resolve-m
 /** Names of the columns that a traces query has besides the attributes. */
 export const TRACE_HELPER = { key: HELPER.traceKey, date: HELPER.date, eventTs: HELPER.eventTs } as const;
 
-/** Which traces belong to a run: those whose timestamp lies in the month or at most `windowDays` days beside it. */
+/** Which traces belong to a run. */
 export interface TraceScope {
   /** The quoted traces table. */
   readonly table: string;
-  readonly partition: string;
-  readonly windowDays: number;
+  readonly window: TraceWindow;
 }
+
+/** Traces whose timestamp lies in a month or at most `windowDays` days beside it, or those that dataset runs name, whenever they were. */
+export type TraceWindow =
+  | { readonly partition: string; readonly windowDays: number }
+  /** The quoted table of the runs' items. */
+  | { readonly datasetRunItems: string };
 
 /** A bound between trace pages: (project_id, date). */
 export type TraceBound = readonly [projectId: string, date: string];
@@ -50,8 +55,11 @@ const LAST_DATE = "2149-06-06";
  * The condition that selects the window's traces, all versions. By days, as the primary key has them; but beyond what a Date
  * holds, toDate wraps around, and the times themselves must decide.
  */
-function windowCondition(scope: TraceScope): string {
-  const { from, until } = windowDates(scope.partition, scope.windowDays);
+function windowCondition({ window }: TraceScope): string {
+  if ("datasetRunItems" in window) {
+    return `(t.project_id, t.id) IN (SELECT i.project_id, i.trace_id FROM ${window.datasetRunItems} AS i FINAL)`;
+  }
+  const { from, until } = windowDates(window.partition, window.windowDays);
   const isWithinDates = from >= FIRST_DATE && until <= LAST_DATE;
   return isWithinDates
     ? "toDate(t.timestamp) >= {from:Date} AND toDate(t.timestamp) < {until:Date}"
@@ -112,6 +120,6 @@ export function datasetTracesStatement(table: string): Statement {
   };
 }
 
-function windowParams(scope: TraceScope): QueryParams {
-  return windowDates(scope.partition, scope.windowDays);
+function windowParams({ window }: TraceScope): QueryParams {
+  return "datasetRunItems" in window ? {} : windowDates(window.partition, window.windowDays);
 }

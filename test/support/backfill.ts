@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fingerprintOf } from "../../src/checkpoint/fingerprint.ts";
-import { openLedger } from "../../src/checkpoint/ledger.ts";
+import { type CheckpointLedger, openLedger } from "../../src/checkpoint/ledger.ts";
 import { checkpointName } from "../../src/checkpoint/paths.ts";
-import { MONTHLY_PHASES } from "../../src/plan/phases.ts";
-import { runBackfill } from "../../src/run/backfill.ts";
+import { MONTHLY_PHASES, type PhaseName } from "../../src/plan/phases.ts";
+import { type RunLedgers, runBackfill } from "../../src/run/backfill.ts";
 import type { BackfillOptions } from "../../src/run/backfill-options.ts";
 import type { BackfillEvent } from "../../src/run/events.ts";
 import type { BackfillReport } from "../../src/run/report.ts";
@@ -24,16 +24,14 @@ export async function backfill(
 ): Promise<RunOutcome> {
   const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-state-"));
   try {
-    const ledgers = new Map(
-      MONTHLY_PHASES.filter((phase) => options.only.includes(phase)).map((phase) => [
-        phase,
-        openLedger({
-          directory,
-          partition: checkpointName(options.partition, phase),
-          fingerprint: fingerprintOf(options),
-        }),
-      ]),
-    );
+    const fingerprint = fingerprintOf(options);
+    const open = (phase: PhaseName): CheckpointLedger =>
+      openLedger({ directory, partition: checkpointName(options.partition, phase), fingerprint });
+    const phases = MONTHLY_PHASES.filter((phase) => options.only.includes(phase));
+    const ledgers: RunLedgers = {
+      monthly: new Map(phases.map((phase) => [phase, open(phase)])),
+      openExperiments: options.only.includes("experiments") ? () => open("experiments") : null,
+    };
     const events: BackfillEvent[] = [];
     const emit = (event: BackfillEvent): void => {
       events.push(event);

@@ -36,7 +36,10 @@ export async function capture(dataset: Dataset, maxRows: number): Promise<Captur
       compression: "none",
     });
     const { mapping } = await checkTables(server, options, retry);
-    const scope = { table: qualifiedTable(DATABASE, "traces"), partition: PARTITION, windowDays: 2 };
+    const scope = {
+      table: qualifiedTable(DATABASE, "traces"),
+      window: { partition: PARTITION, windowDays: 2 },
+    };
     const traces = tracesStatement(scope, mapping.traceColumns, { after: null, upTo: null });
     return {
       mapping,

@@ -3,32 +3,15 @@ import { encodeColumnHeader, LOW_CARDINALITY_FLAGS } from "../../clickhouse/nati
 import { JSON_COLUMN_KEEPS, type KeptJson } from "../../json/kept-json.ts";
 import type { DerivedColumn } from "../../mapping/resolve-mapping.ts";
 import { DerivedJson, type JsonTarget } from "./derived-json.ts";
+import { ExperimentColumns } from "./experiment-columns.ts";
+import { StringArrays } from "./string-arrays.ts";
 
 /** Index of each value of the `source` column among the keys that `SOURCE_KEYS` writes. */
 export const SOURCE_INDEX = { ingestionApi: 1, otel: 2 } as const;
 const SOURCE_KEYS = Buffer.from("\0\x0dingestion-api\x04otel", "latin1");
 const SOURCE_KEY_COUNT = 3;
 
-/** An `Array(String)` column under construction. */
-export class StringArrays {
-  readonly offsets = new ByteWriter();
-  readonly elements = new ByteWriter();
-  #count = 0;
-
-  /** Ends the array of a row, which has `count` elements. */
-  endRow(count: number): void {
-    this.#count += count;
-    this.offsets.uint64(this.#count);
-  }
-
-  reset(): void {
-    this.offsets.reset();
-    this.elements.reset();
-    this.#count = 0;
-  }
-}
-
-type MadeData = ByteWriter | StringArrays | DerivedJson;
+type DerivedData = ByteWriter | StringArrays | DerivedJson | ExperimentColumns;
 
 /** The columns of a batch that a worker makes, in wire form; null where the target has no such column. */
 export class DerivedColumns {
@@ -44,8 +27,9 @@ export class DerivedColumns {
   readonly values: StringArrays | null;
   readonly json: DerivedJson | null;
   readonly source: ByteWriter | null;
+  readonly experiments: ExperimentColumns | null;
   /** Those that are not null. */
-  readonly #inUse: readonly MadeData[];
+  readonly #inUse: readonly DerivedData[];
   readonly #columns: readonly DerivedColumn[];
   readonly #headers: readonly Buffer[];
 
@@ -59,8 +43,8 @@ export class DerivedColumns {
       columns.some(({ column: { source } }) => source.from === "trace" && source.attribute === attribute);
     const metadata = (part: string): boolean =>
       columns.some(({ column: { source } }) => source.from === "metadata" && source.part === part);
-    const inUse: MadeData[] = [];
-    const use = <Column extends MadeData>(column: Column): Column => {
+    const inUse: DerivedData[] = [];
+    const use = <Column extends DerivedData>(column: Column): Column => {
       inUse.push(column);
       return column;
     };
@@ -78,6 +62,9 @@ export class DerivedColumns {
     this.values = arrays(metadata("values"));
     this.json = metadata("json") ? use(new DerivedJson(jsonTarget(columns, takesJsonPaths), keptJson)) : null;
     this.source = bytes(metadata("source"));
+    this.experiments = columns.some(({ column: { source } }) => source.from === "experiment")
+      ? use(new ExperimentColumns(columns))
+      : null;
     this.#inUse = inUse;
     this.#columns = columns;
     this.#headers = columns.map((column) => encodeColumnHeader(column.column.name, wireTypeOf(column)));
@@ -121,12 +108,15 @@ export class DerivedColumns {
         return;
       case "trace": {
         const column = this[source.attribute];
-        if (column instanceof StringArrays) parts.push(column.offsets.written(), column.elements.written());
+        if (column instanceof StringArrays) column.appendTo(parts);
         else if (column !== null) parts.push(column.written());
         return;
       }
       case "metadata":
         this.#appendMetadata(parts, source.part, rows);
+        return;
+      case "experiment":
+        this.experiments?.appendTo(parts, derived.column.name);
         return;
       case "source":
         throw new Error(`Column ${derived.column.name} is copied, not derived`);
@@ -141,7 +131,7 @@ export class DerivedColumns {
       return;
     }
     if (column instanceof StringArrays) {
-      parts.push(column.offsets.written(), column.elements.written());
+      column.appendTo(parts);
       return;
     }
     if (part === "source") parts.push(sourceDictionary(rows));
@@ -166,6 +156,9 @@ function wireTypeOf({ column, targetType }: DerivedColumn): string {
       if (column.source.part === "json") return targetType;
       if (column.source.part === "source") return "LowCardinality(String)";
       return "Array(String)";
+    case "experiment":
+      if (column.kind === "nullableTime") return "Nullable(DateTime64(6))";
+      return column.kind === "strings" ? "Array(String)" : "String";
     default:
       return column.kind === "strings" ? "Array(String)" : column.kind === "flag" ? "Bool" : "String";
   }

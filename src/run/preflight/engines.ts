@@ -1,5 +1,6 @@
 import type { RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
+import { literal } from "../../clickhouse/sql.ts";
 import type { BackfillOptions } from "../backfill-options.ts";
 
 /** What the engine and the keys of a table must be, as system.tables writes them. */
@@ -55,18 +56,21 @@ export const EXPECTATIONS = {
   },
 } as const satisfies Readonly<Record<keyof BackfillOptions["tables"], EngineExpectation>>;
 
+/** What the table of the items of dataset runs must be. */
+export const ITEMS_EXPECTATION: EngineExpectation = READ_WITH_FINAL;
+
 /** Reads the engines and keys of the tables that system.tables shows to this user, by name. */
 export async function readEngines(
   server: Server,
   database: string,
-  tables: BackfillOptions["tables"],
+  tables: readonly string[],
   retry: RetryPolicy,
 ): Promise<ReadonlyMap<string, EngineFacts>> {
   const statement = {
     sql: `SELECT name, engine, engine_full, sorting_key, partition_key, create_table_query, notEmpty(dependencies_table)
       FROM system.tables
-      WHERE database = {database:String} AND name IN ({source:String}, {traces:String}, {target:String})`,
-    params: { database, ...tables },
+      WHERE database = {database:String} AND name IN (${tables.map(literal).join(", ")})`,
+    params: { database },
   };
   const rows = await server.query("Reading the engines of the tables", statement, retry);
   return new Map(

@@ -4,8 +4,9 @@ import type { Server } from "../../clickhouse/server.ts";
 import { qualifiedTable } from "../../clickhouse/sql.ts";
 import { RunError } from "../../errors.ts";
 import { LAYOUTS, type Layout } from "../../mapping/layouts.ts";
-import { jsonColumnType, type ResolvedMapping } from "../../mapping/resolve-mapping.ts";
+import { jsonColumnType, type ResolvedMapping, type SelectItem } from "../../mapping/resolve-mapping.ts";
 import type { BackfillOptions } from "../backfill-options.ts";
+import { inspectDatasetRuns } from "./dataset-runs.ts";
 import { probeJson } from "./json-support.ts";
 import { describeMutation, unfinishedMutations } from "./mutations.ts";
 import { replicaLag, replicaStates } from "./replicas.ts";
@@ -17,6 +18,7 @@ import { describeSourceTtl, describeTargetTtl, expiredSourceTtls, expiredTargetT
 /** Who follows the checks. */
 export interface PreflightListener {
   readonly onWarning: (message: string) => void;
+  readonly onNotice: (message: string) => void;
   readonly onWait: (notice: WaitNotice) => void;
 }
 
@@ -26,10 +28,21 @@ export interface CheckedTables {
   readonly mapping: ResolvedMapping;
   /** Of the root rows; null where the layout has none. */
   readonly roots: ResolvedMapping | null;
+  /** Null: there are no dataset runs, or the target has no columns for them. */
+  readonly experiments: CheckedExperiments | null;
   /** Whether the target's JSON column stores what comes as paths as it stores text. */
   readonly takesJsonPaths: boolean;
   /** Whether views copy what is inserted into the target: their rows count in the response to an INSERT. */
   readonly targetHasViews: boolean;
+}
+
+/** The dataset runs of a database, and what their traces become. */
+export interface CheckedExperiments {
+  readonly itemColumns: readonly SelectItem[];
+  readonly observations: ResolvedMapping;
+  readonly roots: ResolvedMapping;
+  /** The observations have a column of their parents. */
+  readonly hasParents: boolean;
 }
 
 /** What a run may begin with. */
@@ -70,7 +83,10 @@ export async function checkTables(
   server: Server,
   options: BackfillOptions,
   retry: RetryPolicy,
-  { onWarning }: Pick<PreflightListener, "onWarning"> = { onWarning: () => {} },
+  { onWarning, onNotice }: Pick<PreflightListener, "onWarning" | "onNotice"> = {
+    onWarning: () => {},
+    onNotice: () => {},
+  },
   layout: Layout = LAYOUTS.events,
 ): Promise<CheckedTables> {
   const findings = await inspectTables(server, options, layout, retry);
@@ -85,22 +101,61 @@ export async function checkTables(
     if (options.ignoreTtl) for (const ttl of ttls) onWarning(ttl);
     else problems.push(...ttls);
     for (const warning of await sourceTtlWarnings(server, options, retry, findings)) onWarning(warning);
+    const experiments = await checkExperiments(server, options, retry, findings);
+    problems.push(...experiments.problems);
+    if (experiments.notice !== null) onNotice(experiments.notice);
     const jsonType = jsonColumnType(mapping.derived);
     const json = jsonType === null ? null : await probeJson(server, jsonType, retry);
     if (typeof json === "string") problems.push(json);
     else if (problems.length === 0) {
       const targetHasViews = findings.engines.get(options.tables.target)?.hasViews ?? true;
+      const found = { roots, experiments: experiments.checked, targetHasViews };
       return json === null
-        ? { mapping, roots, takesJsonPaths: false, targetHasViews }
-        : {
-            mapping: { ...mapping, keptJson: json.keeps },
-            roots,
-            takesJsonPaths: json.takesPaths,
-            targetHasViews,
-          };
+        ? { mapping, takesJsonPaths: false, ...found }
+        : { mapping: { ...mapping, keptJson: json.keeps }, takesJsonPaths: json.takesPaths, ...found };
     }
   }
   throw new RunError([findings.headline, ...problems, ...advice].join("\n"));
+}
+
+/** The check of dataset runs: what they become, or why they become nothing. */
+interface ExperimentFindings {
+  readonly checked: CheckedExperiments | null;
+  readonly problems: readonly string[];
+  readonly notice: string | null;
+}
+
+async function checkExperiments(
+  server: Server,
+  options: BackfillOptions,
+  retry: RetryPolicy,
+  { mappings, sourceColumns }: TableFindings,
+): Promise<ExperimentFindings> {
+  const mapped = mappings?.experiments ?? null;
+  const nothing = { checked: null, problems: [], notice: null };
+  if (mapped === null) return nothing;
+  const { observations, roots } = mapped;
+  const takesExperiments = observations.derived.some(({ column }) => column.source.from === "experiment");
+  const { target } = options.tables;
+  if (!takesExperiments) {
+    const notice = `${target} has no columns for experiments: traces of dataset runs are copied like all others`;
+    return { ...nothing, notice };
+  }
+  const found = await inspectDatasetRuns(server, options, observations.derived, retry);
+  const table = options.datasetRunItemsTable;
+  switch (found.kind) {
+    case "absent":
+      return {
+        ...nothing,
+        notice: `There is no table ${table} (--dataset-run-items-table), and so there are no dataset runs: no trace is left out`,
+      };
+    case "unusable":
+      return { ...nothing, problems: found.problems };
+    case "usable": {
+      const hasParents = sourceColumns.has("parent_observation_id");
+      return { ...nothing, checked: { observations, roots, itemColumns: found.itemColumns, hasParents } };
+    }
+  }
 }
 
 async function keyProblems(

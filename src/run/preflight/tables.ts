@@ -13,12 +13,15 @@ export interface LayoutMappings {
   readonly observations: ResolvedMapping;
   /** Null where the layout has no root rows. */
   readonly roots: ResolvedMapping | null;
+  /** The same for the traces that dataset runs name; null where the layout has no experiments. */
+  readonly experiments: { readonly observations: ResolvedMapping; readonly roots: ResolvedMapping } | null;
 }
 
 /** What the check of the three tables found. */
 export interface TableFindings {
   /** Null where the columns do not allow it. */
   readonly mappings: LayoutMappings | null;
+  readonly sourceColumns: ReadonlySet<string>;
   readonly targetColumns: ReadonlySet<string>;
   /** By the names of the tables that exist. */
   readonly engines: ReadonlyMap<string, EngineFacts>;
@@ -51,9 +54,17 @@ export async function inspectTables(
   const shapesByRole = { source: shapeOf(source), traces: shapeOf(traces), target: shapeOf(target) };
   let mappings: LayoutMappings | null = null;
   try {
+    const { observations, roots, experiments } = layout;
     mappings = {
-      observations: resolveMapping(shapesByRole, layout.observations),
-      roots: layout.roots === null ? null : resolveMapping(shapesByRole, layout.roots),
+      observations: resolveMapping(shapesByRole, observations),
+      roots: roots === null ? null : resolveMapping(shapesByRole, roots),
+      experiments:
+        experiments === null
+          ? null
+          : {
+              observations: resolveMapping(shapesByRole, experiments.observations),
+              roots: resolveMapping(shapesByRole, experiments.roots),
+            },
     };
   } catch (error) {
     if (!(error instanceof MappingError)) throw error;
@@ -62,7 +73,7 @@ export async function inspectTables(
       !unreadable.some(({ name }) => problem.startsWith(`${name}: `));
     problems.push(...error.problems.filter(isNews));
   }
-  const facts = await readEngines(server, database, options.tables, retry);
+  const facts = await readEngines(server, database, names, retry);
   for (const role of ["source", "traces", "target"] as const) {
     const name = options.tables[role];
     if (isReadable(name)) problems.push(...engineProblems(name, EXPECTATIONS[role], facts.get(name)));
@@ -70,7 +81,8 @@ export async function inspectTables(
   // Several event columns may lack the same source column, and several tables the same database.
   return {
     mappings,
-    targetColumns: new Set(shapeOf(target).columns.map(({ name }) => name)),
+    sourceColumns: new Set(shapesByRole.source.columns.map(({ name }) => name)),
+    targetColumns: new Set(shapesByRole.target.columns.map(({ name }) => name)),
     engines: facts,
     problems: [...new Set(problems)],
     headline: firstLine(unreadable, database, url),

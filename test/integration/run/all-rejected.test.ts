@@ -26,7 +26,7 @@ test("a month of which the server rejects every row is not done, however few the
     const log = { append: (rows: readonly RejectedRow[]) => void rejected.push(...rows) };
     const run = runBackfill(
       options,
-      new Map([["observations", ledger]]),
+      { monthly: new Map([["observations", ledger]]), openExperiments: null },
       () => {},
       new AbortController().signal,
       log,

@@ -31,7 +31,7 @@ export async function runBackfill(
     warnings: [],
     months: [],
   };
-  const ledger = ledgers.get("observations");
+  const ledger = ledgers.monthly.get("observations");
   if (ledger === undefined) throw new Error("The fake copies observations");
   if (ledger.finished) return { ...report, outcome: "already-finished" };
   emit({ kind: "connected", serverVersion: "24.8.1", url: options.connection.url });

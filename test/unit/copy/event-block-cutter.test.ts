@@ -81,7 +81,7 @@ test("parts of a batch are what the batch has there", () => {
       batch.add({ block, from, to: block.rows }, enricher);
     }
     const whole = rowsOf(Buffer.concat(batch.body()));
-    const cutter = new EventBlockCutter(resolved, store);
+    const cutter = new EventBlockCutter(resolved, new Enricher(store, resolved));
     for (let i = 0; i < 6; i++) {
       const from = random.below(batch.rows);
       const to = from + 1 + random.below(batch.rows - from);
