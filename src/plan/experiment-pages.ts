@@ -140,8 +140,11 @@ class Pager {
 
 const FIRST_DATE = "1970-01-01";
 
+/** The days from the first to the last of both; as text, days compare as they follow each other. */
 function around(a: DaySpan, b: DaySpan): DaySpan {
-  return { first: a.first < b.first ? a.first : b.first, last: a.last > b.last ? a.last : b.last };
+  const [first = a.first] = [a.first, b.first].sort();
+  const [last = a.last] = [a.last, b.last].sort().reverse();
+  return { first, last };
 }
 
 /** Of each trace: its place in the order, the rows of both sources, old versions included, and their days. */

@@ -14,8 +14,7 @@ import { NO_ENRICHMENT, type RowEnricher } from "./row-enricher.ts";
 /** Where the helper columns of an observations query are among the streams of its blocks; -1: not selected. */
 interface HelperStreams {
   readonly traceKey: number;
-  /** Null: the metadata is not merged. */
-  readonly metadata: MetadataStreams | null;
+  readonly metadata: MetadataStreams;
   readonly ownVersion: number;
   readonly hasOwnVersion: number;
   readonly parentIsEmpty: number;
@@ -27,6 +26,8 @@ interface HelperStreams {
  */
 export class Enricher implements RowEnricher {
   readonly #store: TraceStore;
+  /** The helpers of the mapping. */
+  readonly #selected: ReadonlySet<string>;
   /** Null where the target takes the metadata of observations as it is. */
   readonly #merger: MetadataMerger | null;
   readonly #cursor = { position: 0 };
@@ -49,9 +50,9 @@ export class Enricher implements RowEnricher {
   #withoutTrace = 0;
 
   constructor(store: TraceStore, { helpers, tagsBecomeMetadata }: ResolvedMapping) {
-    const isMerged = helpers.some(({ name }) => name === HELPER.metadata);
     this.#store = store;
-    this.#merger = isMerged ? new MetadataMerger(store, tagsBecomeMetadata) : null;
+    this.#selected = new Set(helpers.map(({ name }) => name));
+    this.#merger = this.#selected.has(HELPER.metadata) ? new MetadataMerger(store, tagsBecomeMetadata) : null;
   }
 
   /** Appends what the slice's rows get of their traces to `out`, and returns how many of them have no trace. */
@@ -93,11 +94,11 @@ export class Enricher implements RowEnricher {
 
   #begin(block: Block, withJson: boolean): void {
     if (block.schema !== this.#schema) {
-      this.#streams = helperStreams(block.schema);
+      this.#streams = helperStreams(block.schema, this.#selected);
       this.#schema = block.schema;
     }
     const { metadata, ownVersion, hasOwnVersion } = this.#streams as HelperStreams;
-    if (metadata !== null) this.#merger?.begin(block, metadata, withJson);
+    this.#merger?.begin(block, metadata, withJson);
     this.#hasOwnVersionAt = hasOwnVersion < 0 ? 0 : (block.at.start[hasOwnVersion] as number);
     this.#ownVersionAt = ownVersion < 0 ? 0 : (block.at.start[ownVersion] as number);
     this.#block = block;
@@ -174,21 +175,20 @@ export class Enricher implements RowEnricher {
   }
 }
 
-function helperStreams(schema: BlockSchema): HelperStreams {
-  const optional = (name: string, kind: ColumnStream["kind"]): number =>
-    schema.columns.some((column) => column.name === name) ? streamOf(schema, name, kind) : -1;
+/** Throws a TypeError where a block lacks a helper that was selected. */
+function helperStreams(schema: BlockSchema, selected: ReadonlySet<string>): HelperStreams {
+  const stream = (name: string, kind: ColumnStream["kind"]): number =>
+    selected.has(name) ? streamOf(schema, name, kind) : -1;
   return {
     traceKey: streamOf(schema, HELPER.traceKey, "fixed"),
-    metadata: schema.columns.some(({ name }) => name === HELPER.metadata)
-      ? {
-          offsets: streamOf(schema, HELPER.metadata, "offsets"),
-          keys: streamOf(schema, HELPER.metadata, "lowCardinality"),
-          values: streamOf(schema, HELPER.metadata, "strings"),
-        }
-      : null,
-    ownVersion: optional(HELPER.ownVersion, "strings"),
-    hasOwnVersion: optional(HELPER.hasOwnVersion, "fixed"),
-    parentIsEmpty: optional(HELPER.parentIsEmpty, "fixed"),
+    metadata: {
+      offsets: stream(HELPER.metadata, "offsets"),
+      keys: stream(HELPER.metadata, "lowCardinality"),
+      values: stream(HELPER.metadata, "strings"),
+    },
+    ownVersion: stream(HELPER.ownVersion, "strings"),
+    hasOwnVersion: stream(HELPER.hasOwnVersion, "fixed"),
+    parentIsEmpty: stream(HELPER.parentIsEmpty, "fixed"),
   };
 }
 
