@@ -112,6 +112,38 @@ export function observationsTable(
   return createTable(name, columns, indexes, storage, options);
 }
 
+/** `CREATE TABLE` of the items of dataset runs. `generation` old: without the version of the dataset's item. */
+export function datasetRunItemsTable(
+  name: string,
+  options: TableOptions & { readonly generation?: ObservationsGeneration } = {},
+): string {
+  const columns = [
+    "id String",
+    "project_id String",
+    "dataset_run_id String",
+    "dataset_item_id String",
+    "dataset_id String",
+    "trace_id String",
+    "observation_id Nullable(String)",
+    "error Nullable(String)",
+    "created_at DateTime64(3) DEFAULT now()",
+    "updated_at DateTime64(3) DEFAULT now()",
+    "dataset_run_name String",
+    "dataset_run_description Nullable(String)",
+    "dataset_run_metadata Map(LowCardinality(String), String)",
+    "dataset_run_created_at DateTime64(3)",
+    "dataset_item_input Nullable(String) CODEC(ZSTD(3))",
+    "dataset_item_expected_output Nullable(String) CODEC(ZSTD(3))",
+    "dataset_item_metadata Map(LowCardinality(String), String)",
+    "event_ts DateTime64(3)",
+    "is_deleted UInt8",
+    ...(options.generation === "old" ? [] : ["dataset_item_version Nullable(DateTime64(3))"]),
+  ];
+  const key = "project_id, dataset_id, dataset_run_id, id";
+  const storage = { partition: "tuple()", primaryKey: key, sortingKey: key };
+  return createTable(name, columns, [], storage, options);
+}
+
 const NEWER_COLUMNS = [
   "usage_pricing_tier_id Nullable(String)",
   "usage_pricing_tier_name Nullable(String)",

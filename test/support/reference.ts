@@ -18,7 +18,7 @@ export interface ReferenceScope {
  * The SQL of every event column, written by hand from the specification. `o` is the observation, `t` its trace (columns
  * are empty when there is none), `names` and `raw` the merged metadata.
  */
-const COLUMNS: Readonly<Record<string, string>> = {
+export const COLUMNS: Readonly<Record<string, string>> = {
   project_id: "o.project_id",
   trace_id: "o.trace_id",
   span_id: "o.id",
@@ -65,7 +65,7 @@ const COLUMNS: Readonly<Record<string, string>> = {
 };
 
 /** Event columns that exist only where the source has a column of the same name. */
-const NEWER_COLUMNS = [
+export const NEWER_COLUMNS = [
   "usage_pricing_tier_id",
   "usage_pricing_tier_name",
   "tool_definitions",
@@ -169,12 +169,17 @@ async function knownOnes<Settings extends Readonly<Record<string, number>>>(
  * The traces of the window: per (project_id, id) the newest live row by event_ts, the later timestamp where several dates
  * tie; none where a deletion of any date is newer. FINAL decides within a sorting key.
  */
-function tracesSelect(scope: ReferenceScope): string {
+export function tracesSelect(scope: ReferenceScope): string {
   const days = scope.traceWindowDays ?? 2;
   const month = `toDateTime64('${monthStart(scope.partition)} 00:00:00', 3)`;
   const window = `timestamp >= ${month} - INTERVAL ${days} DAY
       AND timestamp < ${month} + INTERVAL 1 MONTH + INTERVAL ${days} DAY`;
-  const table = identifier(scope.traces ?? "traces");
+  return newestTraces(scope.traces ?? "traces", window);
+}
+
+/** The same of all traces for which a condition holds. */
+export function newestTraces(name: string, window: string): string {
+  const table = identifier(name);
   return `
   SELECT live.* FROM (
     SELECT * FROM ${table} FINAL WHERE ${window}
