@@ -74,7 +74,7 @@ export async function withDirectory<T>(work: (directory: string) => Promise<T>):
 /** The flags by which the tool copies the month into `target`. */
 export function toolCommand(arena: Pick<Arena, "url" | "binary">, target: string): string[] {
   const source = ["--partition", PARTITION, "--clickhouse-url", arena.url, "--clickhouse-db", DATABASE];
-  return [arena.binary, ...source, "--target-table", target];
+  return [arena.binary, ...source, "--target-table", target, "--layout", "events"];
 }
 
 /** The command of a join, for which `variant` need not be the best. */

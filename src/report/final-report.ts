@@ -1,3 +1,4 @@
+import type { PhaseName } from "../plan/phases.ts";
 import type { BackfillOptions } from "../run/backfill-options.ts";
 import type { BackfillReport } from "../run/report.ts";
 import { formatByteRate, formatCount, formatDuration, formatRowRate } from "./format.ts";
@@ -78,7 +79,7 @@ function figures(report: BackfillReport): string[] {
   const seconds = report.durationMs / 1000;
   const perSecond = (amount: number): number => (seconds > 0 ? amount / seconds : 0);
   const rows: readonly (readonly [string, string])[] = [
-    ["Observations read", formatCount(report.observationsRead)],
+    ...copiedRows(report),
     ["Events inserted", formatCount(report.eventsInserted)],
     ["Traces loaded", formatCount(report.tracesLoaded)],
     ["Observations whose trace was not found", formatCount(report.observationsWithoutTrace)],
@@ -88,12 +89,35 @@ function figures(report: BackfillReport): string[] {
       report.outcome === "dry-run" ? "Duration, without inserts" : "Duration",
       formatDuration(report.durationMs),
     ],
-    ["Observations per second", formatRowRate(perSecond(report.observationsRead))],
+    [rateLabel(report), formatRowRate(perSecond(report.phases.reduce((sum, { rows }) => sum + rows, 0)))],
     ["Data per second", formatByteRate(perSecond(report.bytesRead))],
   ];
   const labelWidth = Math.max(...rows.map(([label]) => label.length));
   const valueWidth = Math.max(...rows.map(([, value]) => value.length));
   return rows.map(([label, value]) => `  ${label.padEnd(labelWidth)}  ${value.padStart(valueWidth)}`);
+}
+
+/** What each phase read; what it left to another phase, where it did. */
+function copiedRows({ phases }: BackfillReport): (readonly [string, string])[] {
+  return phases.flatMap(({ phase, rows, leftOut, superseded }) => [
+    [READ_ROWS[phase], formatCount(rows)] as const,
+    ...(leftOut > 0 ? [[`${INDENT}left to the experiments`, formatCount(leftOut)] as const] : []),
+    ...(superseded > 0 ? [[`${INDENT}replaced by newer versions`, formatCount(superseded)] as const] : []),
+  ]);
+}
+
+const INDENT = "  ";
+const READ_ROWS = {
+  roots: "Traces read",
+  observations: "Observations read",
+  experiments: "Rows of dataset runs read",
+} as const satisfies Readonly<Record<PhaseName, string>>;
+
+/** A run of one phase keeps the name that people's scripts know. */
+function rateLabel({ phases }: BackfillReport): string {
+  return phases.length > 1 || phases[0]?.phase !== "observations"
+    ? "Rows per second"
+    : "Observations per second";
 }
 
 /** What most runs have nothing of. */

@@ -286,6 +286,7 @@ class Story {
       `--clickhouse-db=${database}`,
       `--source-table=${this.#source}`,
       `--target-table=${this.#target}`,
+      "--layout=events",
       `--cursor-state-dir=${join(this.#directory, "state")}`,
       ...(this.#plan.theme === "bad rows" ? [`--skip-bad-rows=${SKIP_FILE}`] : []),
     ];

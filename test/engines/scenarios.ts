@@ -52,6 +52,7 @@ class Story implements AsyncDisposable {
       `--clickhouse-user=${server.user}`,
       `--clickhouse-db=${database}`,
       `--target-table=${this.target}`,
+      "--layout=events",
     ];
     const running = startCommand([process.execPath, MAIN, ...usual, ...flags], { cwd: this.#directory });
     this.#running.push(running);

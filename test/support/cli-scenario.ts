@@ -117,6 +117,7 @@ export class Scenario implements AsyncDisposable {
       `--clickhouse-password=${server.password}`,
       `--clickhouse-db=${database}`,
       `--target-table=${this.target}`,
+      "--layout=events",
     ];
   }
 

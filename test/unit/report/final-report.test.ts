@@ -9,7 +9,17 @@ const SUBJECT: ReportSubject = {
 };
 const REPORT: BackfillReport = {
   outcome: "done",
-  phases: [],
+  phases: [
+    {
+      phase: "observations",
+      rows: 12_345_678,
+      leftOut: 0,
+      superseded: 0,
+      withoutTrace: 12,
+      bytes: 98_765_432_109,
+      skipped: 0,
+    },
+  ],
   observationsRead: 12_345_678,
   eventsInserted: 12_345_678,
   tracesLoaded: 1_234_567,
@@ -107,6 +117,39 @@ test("what most runs have nothing of is told where there is some", () => {
       Duration                                  1h 02m 03s
       Observations per second                 3,316 rows/s
       Data per second                            26.5 MB/s
+    "
+  `);
+});
+
+test("of Langfuse v4", () => {
+  const [observations] = REPORT.phases;
+  if (observations === undefined) throw new Error("The report has no phase");
+  const report: BackfillReport = {
+    ...REPORT,
+    phases: [
+      { ...observations, phase: "roots", rows: 400, leftOut: 21, superseded: 40 },
+      { ...observations, rows: 2_804, leftOut: 289 },
+      { ...observations, phase: "experiments", rows: 363, superseded: 11 },
+    ],
+    observationsRead: 2_804,
+    eventsInserted: 3_206,
+  };
+  expect(renderFinalReport(report, SUBJECT)).toMatchInlineSnapshot(`
+    "Partition 202501 is done: observations copied into events.
+      Traces read                                    400
+        left to the experiments                       21
+        replaced by newer versions                    40
+      Observations read                            2,804
+        left to the experiments                      289
+      Rows of dataset runs read                      363
+        replaced by newer versions                    11
+      Events inserted                              3,206
+      Traces loaded                            1,234,567
+      Observations whose trace was not found          12
+      Retries                                          1
+      Duration                                1h 02m 03s
+      Rows per second                           1 rows/s
+      Data per second                          26.5 MB/s
     "
   `);
 });
