@@ -16,6 +16,7 @@ export function runOptions(
     datasetRunItemsTable: "dataset_run_items_rmt",
     layout: "events",
     only: PHASES,
+    allowMissingView: true,
     batchSizeRows: 10_000,
     insertRows: 250_000,
     streamBlockSizeRows: 50_000,

@@ -252,6 +252,14 @@ export const OPTIONS = {
     placeholder: "PHASES",
     schema: schema.listOf(PHASES),
   }),
+  allowMissingView: option({
+    flag: "allow-missing-view",
+    variable: "ALLOW_MISSING_VIEW",
+    default: "false",
+    description: "Go on although no view fills events_core from the target (layout v4)",
+    placeholder: null,
+    schema: schema.toggle,
+  }),
   logLevel: option({
     flag: null,
     variable: "LOG_LEVEL",

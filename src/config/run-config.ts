@@ -39,6 +39,7 @@ export function toRunConfig(
       datasetRunItemsTable: settings.datasetRunItemsTable,
       layout: settings.layout,
       only: settings.only,
+      allowMissingView: settings.allowMissingView,
       batchSizeRows: settings.batchSize,
       insertRows: settings.insertRows,
       streamBlockSizeRows: settings.streamBlockSize,

@@ -12,6 +12,8 @@ export interface BackfillOptions {
   readonly datasetRunItemsTable: string;
   /** What the target is made of; auto: as its columns say. */
   readonly layout: "auto" | LayoutName;
+  /** Whether a run goes on although no view fills `events_core` (layout v4). */
+  readonly allowMissingView: boolean;
   /** What to copy, as far as the layout has it. */
   readonly only: readonly PhaseName[];
   readonly batchSizeRows: number;

@@ -8,7 +8,7 @@ import { RunError } from "../errors.ts";
 import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
 import { MappingError } from "../mapping/resolve-mapping.ts";
 import { countRows, greatestKey, planPages } from "../plan/pages.ts";
-import type { MonthlyPhase, PhaseName } from "../plan/phases.ts";
+import { type MonthlyPhase, PHASES, type PhaseName } from "../plan/phases.ts";
 import { TraceStoreFullError } from "../traces/store-full-error.ts";
 import type { BackfillOptions } from "./backfill-options.ts";
 import { type CopySession, withCopySession } from "./copy-session.ts";
@@ -18,6 +18,7 @@ import { confirmFinishedMonth } from "./finished-month.ts";
 import type { PageLedger } from "./page-ledger.ts";
 import type { PhaseRun } from "./phase-run.ts";
 import { chooseLayout } from "./preflight/choose-layout.ts";
+import { foreignBackfillWarning } from "./preflight/foreign-backfill.ts";
 import { monthsOf } from "./preflight/months.ts";
 import { connectAndReport, type PreparedRun, prepare } from "./prepare.ts";
 import { refuseIfAllRejected } from "./refuse-if-all-rejected.ts";
@@ -79,10 +80,11 @@ async function copyPartition(
   const { options, retry } = context;
   const userSettings = await connectAndReport(server, context);
   const layout = await settleLayout(server, context);
-  const { monthly, experiments } = await claimLedgers(server, context, layout, given);
+  const { monthly, experiments, isFresh } = await claimLedgers(server, context, layout, given);
   if (monthly.size === 0 && experiments === null) return reportOf(context, "already-finished");
   const prepared = await prepare(server, context, { userSettings, layout, ledgers: monthly });
   const { warnings } = prepared;
+  if (layout === "v4" && isFresh) await warnOfForeignRows(server, context);
   const counted = await countPhases(prepared);
   // Ranges without rows that an earlier run has finished may have come back empty by mistake: they are verified all the same.
   const phases = counted.filter(({ phase, rows }) => rows > 0 || phase.ledger.done.length > 0);
@@ -99,13 +101,28 @@ async function copyPartition(
   return reportOf(context, options.dryRun ? "dry-run" : "done", { warnings, verification });
 }
 
+/** Warns where the target has backfilled rows although no phase has begun. */
+async function warnOfForeignRows(server: Server, { options, retry, emit }: RunContext): Promise<void> {
+  const { connection, tables, partition } = options;
+  const message = await foreignBackfillWarning(server, connection.database, tables.target, partition, retry);
+  if (message !== null) emit({ kind: "warning", message });
+}
+
+/** What is left to do. */
+interface ClaimedLedgers {
+  readonly monthly: MonthlyLedgers;
+  readonly experiments: PageLedger | null;
+  /** All phases are to run, and none has begun. */
+  readonly isFresh: boolean;
+}
+
 /** The ledgers of what is left: those of the phases that the layout has and that no earlier run has finished. */
 async function claimLedgers(
   server: Server,
   context: RunContext,
   layout: LayoutName,
   { monthly, openExperiments }: RunLedgers,
-): Promise<{ readonly monthly: MonthlyLedgers; readonly experiments: PageLedger | null }> {
+): Promise<ClaimedLedgers> {
   const { observations: _, ...others } = LAYOUTS[layout];
   const has = (phase: PhaseName): boolean => phase === "observations" || others[phase] !== null;
   const open = new Map<MonthlyPhase, PageLedger>();
@@ -129,7 +146,13 @@ async function claimLedgers(
     const message = "The experiments were copied by an earlier run; --restart copies them again";
     context.emit({ kind: "notice", message });
   }
-  return { monthly: open, experiments: experiments?.finished === true ? null : experiments };
+  const all = [...open.values(), ...(experiments === null ? [] : [experiments])];
+  return {
+    monthly: open,
+    experiments: experiments?.finished === true ? null : experiments,
+    isFresh:
+      all.length === PHASES.length && all.every(({ done, finished }) => done.length === 0 && !finished),
+  };
 }
 
 /** Chooses the layout and says why, unless it is the one that every target had. */

@@ -6,6 +6,7 @@ import { RunError } from "../../errors.ts";
 import { LAYOUTS, type Layout } from "../../mapping/layouts.ts";
 import { jsonColumnType, type ResolvedMapping, type SelectItem } from "../../mapping/resolve-mapping.ts";
 import type { BackfillOptions } from "../backfill-options.ts";
+import { coreViewProblem } from "./core-view.ts";
 import { inspectDatasetRuns } from "./dataset-runs.ts";
 import { probeJson } from "./json-support.ts";
 import { describeMutation, unfinishedMutations } from "./mutations.ts";
@@ -104,6 +105,11 @@ export async function checkTables(
     const experiments = await checkExperiments(server, options, retry, findings);
     problems.push(...experiments.problems);
     if (experiments.notice !== null) onNotice(experiments.notice);
+    if (layout === LAYOUTS.v4) {
+      const view = await coreViewProblem(server, options.connection.database, options.tables.target, retry);
+      if (view?.kind === "missing" && options.allowMissingView) onWarning(view.message);
+      else if (view !== null) problems.push(view.message);
+    }
     const jsonType = jsonColumnType(mapping.derived);
     const json = jsonType === null ? null : await probeJson(server, jsonType, retry);
     if (typeof json === "string") problems.push(json);

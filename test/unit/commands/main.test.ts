@@ -97,6 +97,7 @@ describe("configuration", () => {
       datasetRunItemsTable: "dataset_run_items_rmt",
       layout: "auto",
       only: ["roots", "observations", "experiments"],
+      allowMissingView: false,
       batchSizeRows: 2,
       insertRows: 250_000,
       streamBlockSizeRows: 50_000,

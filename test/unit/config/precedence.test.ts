@@ -35,6 +35,7 @@ test("without anything but the partition, the defaults that people's scripts rel
     datasetRunItemsTable: "dataset_run_items_rmt",
     layout: "auto",
     only: ["roots", "observations", "experiments"],
+    allowMissingView: false,
     logLevel: "info",
   });
 });
@@ -177,6 +178,11 @@ const SAMPLES: { readonly [Name in keyof Settings]: readonly (readonly [string, 
     ["roots", ["roots"]],
     ["Experiments, observations", ["observations", "experiments"]],
     ["observations", ["observations"]],
+  ],
+  allowMissingView: [
+    ["true", true],
+    ["0", false],
+    ["1", true],
   ],
   logLevel: [
     ["debug", "debug"],

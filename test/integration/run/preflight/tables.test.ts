@@ -43,6 +43,7 @@ function optionsFor(
     datasetRunItemsTable: "dataset_run_items_rmt",
     layout: "events",
     only: PHASES,
+    allowMissingView: false,
     batchSizeRows: 10,
     insertRows: 100,
     streamBlockSizeRows: 10,
