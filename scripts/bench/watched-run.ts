@@ -46,6 +46,7 @@ async function watch(
     rowsProcessed: 0,
     done: [],
     claim: () => {},
+    reopen: () => ledger,
     begin: (nowMs) => nowMs,
     keepOnly: () => {},
     remaining: () => [WHOLE_KEY_SPACE],

@@ -105,7 +105,7 @@ function readState(path: string, { partition, fingerprint }: LedgerOptions): Che
 function emptyState({
   partition,
   fingerprint,
-}: Pick<LedgerOptions, "partition" | "fingerprint">): CheckpointState {
+}: Pick<CheckpointState, "partition" | "fingerprint">): CheckpointState {
   return {
     partition,
     done: NOTHING_DONE,
@@ -165,6 +165,10 @@ function createLedger(
       range: { after, upTo },
       rows,
     })),
+    reopen: () => {
+      const { fingerprint, layout, partition } = state;
+      return createLedger({ ...emptyState({ partition, fingerprint }), layout }, path, null, save);
+    },
     claim: (layout) => {
       if (state.layout !== null && state.layout !== layout) {
         throw refusal(path, `belongs to another run: its layout is ${state.layout}, this run's is ${layout}`);

@@ -13,7 +13,7 @@ import { TraceStoreFullError } from "../traces/store-full-error.ts";
 import type { BackfillOptions } from "./backfill-options.ts";
 import { type CopySession, withCopySession } from "./copy-session.ts";
 import type { BackfillEvent } from "./events.ts";
-import { copyExperiments } from "./experiments.ts";
+import { copyExperiments, unfinishedExperiments } from "./experiments.ts";
 import { confirmFinishedMonth } from "./finished-month.ts";
 import type { PageLedger } from "./page-ledger.ts";
 import type { PhaseRun } from "./phase-run.ts";
@@ -142,14 +142,10 @@ async function claimLedgers(
   }
   const experiments = isOfExperiments ? openExperiments() : null;
   experiments?.claim(layout);
-  if (experiments?.finished === true) {
-    const message = "The experiments were copied by an earlier run; --restart copies them again";
-    context.emit({ kind: "notice", message });
-  }
   const all = [...open.values(), ...(experiments === null ? [] : [experiments])];
   return {
     monthly: open,
-    experiments: experiments?.finished === true ? null : experiments,
+    experiments: experiments === null ? null : await unfinishedExperiments(server, context, experiments),
     isFresh:
       all.length === PHASES.length && all.every(({ done, finished }) => done.length === 0 && !finished),
   };

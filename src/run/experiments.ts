@@ -1,5 +1,7 @@
-import { TransportError } from "../clickhouse/server-errors.ts";
-import { identifier } from "../clickhouse/sql.ts";
+import { OperationError } from "../clickhouse/retry.ts";
+import { parseCount, type Server } from "../clickhouse/server.ts";
+import { ERROR_CODE, ServerError, TransportError } from "../clickhouse/server-errors.ts";
+import { identifier, qualifiedTable } from "../clickhouse/sql.ts";
 import { RunError } from "../errors.ts";
 import { planExperimentPages } from "../plan/experiment-pages.ts";
 import { withCopySession } from "./copy-session.ts";
@@ -10,6 +12,44 @@ import { refuseIfAllRejected } from "./refuse-if-all-rejected.ts";
 import type { UnsettledRows } from "./report.ts";
 import type { RunContext } from "./run-context.ts";
 import { describeUnsettled } from "./verification-report.ts";
+
+/**
+ * The ledger of the experiments where something is left to copy; null where an earlier run has copied them. They are copied again when
+ * items came or changed since: the traces that those name are left out of the months. Rejects with an OperationError.
+ */
+export async function unfinishedExperiments(
+  server: Server,
+  { options, retry, emit }: RunContext,
+  ledger: PageLedger,
+): Promise<PageLedger | null> {
+  if (!ledger.finished) return ledger;
+  const { connection, datasetRunItemsTable } = options;
+  const items = qualifiedTable(connection.database, datasetRunItemsTable);
+  const sinceMs = ledger.begin(Number.MAX_SAFE_INTEGER) - ARRIVAL_MARGIN_MS;
+  const sql = `SELECT count() FROM ${items} AS i WHERE i.event_ts > fromUnixTimestamp64Milli({since:Int64})`;
+  const statement = { kind: "count", sql, params: { since: sinceMs } } as const;
+  const newer = await server
+    .query("Looking for new items of dataset runs", statement, retry, parseCount)
+    .catch((error: unknown) => {
+      if (isUnknownTable(error)) return 0;
+      throw error;
+    });
+  if (newer === 0) {
+    emit({
+      kind: "notice",
+      message: "The experiments were copied by an earlier run; --restart copies them again",
+    });
+    return null;
+  }
+  const message = `${newer} items of dataset runs are newer than the run that copied the experiments: they are copied again`;
+  emit({ kind: "notice", message });
+  return ledger.reopen();
+}
+
+function isUnknownTable(error: unknown): boolean {
+  const cause = error instanceof OperationError ? error.cause : null;
+  return cause instanceof ServerError && cause.code === ERROR_CODE.unknownTable;
+}
 
 const NOTHING_UNSETTLED: UnsettledRows = { lateRows: 0, rewrittenRows: 0 };
 

@@ -17,6 +17,8 @@ export interface PageLedger {
   readonly rowsProcessed: number;
   /** What earlier runs copied, in key order. */
   readonly done: readonly DoneRange[];
+  /** The ledger as if nothing was done, for what an earlier run finished and is to be copied again. Durable with its first page. */
+  reopen(): PageLedger;
   /**
    * Says what the rows look like that this run writes, before anything else is called.
    * @throws {CheckpointError} when those of earlier runs looked otherwise.

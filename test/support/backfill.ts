@@ -16,13 +16,14 @@ export interface RunOutcome {
   readonly events: readonly BackfillEvent[];
 }
 
-/** Runs a backfill from a fresh checkpoint; `onEvent` is called with its events as they come, `stop` ends it as a signal does. */
+/** Runs a backfill, from a fresh checkpoint unless a state directory is given; `onEvent` is called with its events as they come, `stop` ends it as a signal does. */
 export async function backfill(
   options: BackfillOptions,
   onEvent: (event: BackfillEvent) => void = () => {},
   stop: AbortSignal = new AbortController().signal,
+  stateDirectory: string | null = null,
 ): Promise<RunOutcome> {
-  const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-state-"));
+  const directory = stateDirectory ?? mkdtempSync(join(tmpdir(), "clickhouse-backfill-state-"));
   try {
     const fingerprint = fingerprintOf(options);
     const open = (phase: PhaseName): CheckpointLedger =>
@@ -40,6 +41,6 @@ export async function backfill(
     const report = await runBackfill(options, ledgers, emit, stop);
     return { report, events };
   } finally {
-    rmSync(directory, { recursive: true });
+    if (stateDirectory === null) rmSync(directory, { recursive: true });
   }
 }

@@ -1,4 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expectSameRows } from "../../../scripts/testbed/compare.ts";
 import { runOptions } from "../../../scripts/testbed/run-options.ts";
 import { eventsCoreTables, eventsFullTable } from "../../../scripts/testbed/schema.ts";
@@ -196,4 +199,32 @@ test("events_core has what events_full has, cut", async () => {
     { database: other },
   );
   await expectSameRows(server, { database: other, actual: "events_core", expected: "cut" }, "final");
+});
+
+test(`experiments are copied once, and again when items are newer, seed ${seed}`, async () => {
+  const other = await server.createDatabase("v4_again");
+  await generateDataset(server, { database: other, seed, observations: 60, traces: 20, largeInputs: 0 });
+  await makeDatasetRuns(server, { database: other, seed });
+  await server.command(eventsFullTable("events_full", { mergesOff: true }), { database: other });
+  const tables = { source: "observations", traces: "traces", target: "events_full" };
+  const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-state-"));
+  const phasesOf = async (partition: string): Promise<PhaseName[]> => {
+    const options = runOptions(server, other, partition, { layout: "auto", tables });
+    const { report } = await backfill(options, () => {}, new AbortController().signal, directory);
+    return report.phases.map(({ phase }) => phase);
+  };
+  try {
+    expect(await phasesOf(PARTITION)).toEqual(["roots", "observations", "experiments"]);
+    expect(await phasesOf(PARTITION)).toEqual([]);
+    expect(await phasesOf("202509")).not.toContain("experiments");
+    const item = `INSERT INTO dataset_run_items_rmt (id, project_id, dataset_run_id, dataset_item_id, dataset_id, trace_id, event_ts, created_at)
+      VALUES ('new', '${BY_HAND}', 'run new', 'item new', 'dataset', 'plain', now64(3) + 120, now64(3))`;
+    await server.command(item, { database: other });
+    expect(await phasesOf(PARTITION)).toEqual(["experiments"]);
+    const added =
+      "SELECT count() FROM events_full FINAL WHERE trace_id = 'plain' AND experiment_id = 'run new'";
+    expect(Number(await server.query(added, { database: other }))).toBe(1);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });

@@ -50,8 +50,9 @@ interface ItemSet {
   readonly traceId?: string;
 }
 
-const TRACES = "SELECT DISTINCT project_id, id AS trace_id, '' AS span FROM traces";
-const SPANS = "SELECT project_id, trace_id, id AS span FROM observations FINAL";
+const BY_SEED = `WHERE project_id != '${BY_HAND}'`;
+const TRACES = `SELECT DISTINCT project_id, id AS trace_id, '' AS span FROM traces ${BY_SEED}`;
+const SPANS = `SELECT project_id, trace_id, id AS span FROM observations FINAL ${BY_SEED}`;
 const HAND = (rows: readonly (readonly [string, string])[]): string =>
   `SELECT '${BY_HAND}' AS project_id, pair.1 AS trace_id, pair.2 AS span FROM (SELECT arrayJoin([${rows
     .map(([trace, span]) => `('${trace}', '${span}')`)
