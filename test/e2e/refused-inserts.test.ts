@@ -98,6 +98,8 @@ describe("a table with too many parts", () => {
   });
 });
 
+const MIN_ID_BYTES = 16;
+
 interface Key {
   readonly project_id: string;
   readonly type: string;
@@ -106,13 +108,19 @@ interface Key {
   readonly trace_id: string;
 }
 
-/** Some observations with ids of their own, in different batches. */
+/**
+ * Some observations, in different batches, whose ids are long and occur in no other row. The bytes of a short id, or of one that
+ * another row names as its parent, would be found in inserts that do not carry the row.
+ */
 async function someRows({ server, database, expected, events }: Fixture, rows: number): Promise<Key[]> {
   const columns = ["project_id", "type", "span_id", "trace_id"];
   return await server.queryJson<Key>(
     `SELECT project_id, toString(type) AS type, toString(toDate(start_time)) AS date, span_id AS id, trace_id
      FROM ${identifier(expected)} WHERE ${columns.map((column) => `isValidUTF8(${column})`).join(" AND ")}
-       AND length(span_id) > 4 AND span_id IN (SELECT span_id FROM ${identifier(expected)} GROUP BY span_id HAVING count() = 1)
+       AND length(span_id) >= ${MIN_ID_BYTES} AND span_id IN (
+         SELECT id FROM (SELECT DISTINCT span_id AS id FROM ${identifier(expected)}) AS ids
+         CROSS JOIN (SELECT formatRow('TSVRaw', *) AS row FROM ${identifier(expected)}) AS texts
+         GROUP BY id HAVING countIf(position(row, id) > 0) = 1)
      ORDER BY cityHash64(span_id, ${events}) LIMIT ${rows}`,
     { database },
   );
@@ -230,7 +238,7 @@ describe("a row that the server refuses", () => {
     await using scenario = await Scenario.open();
     const [key] = await someRows(scenario.fixture, 1);
     if (key === undefined) throw new Error("No row to refuse");
-    const marker = Buffer.from(`${key.id}`);
+    const marker = Buffer.from(key.id);
     scenario.proxy.on(
       { on: "insert", nth: "every" },
       only(OUT_OF_MEMORY, (body) => body.includes(marker)),
@@ -238,9 +246,7 @@ describe("a row that the server refuses", () => {
     const flags = ["--stream-block-size=60", "--batch-size=8", "--parallel-workers=2", "--max-retries=0"];
     const outcome = await scenario.run([...flags, `--skip-bad-rows=${SKIP_FILE}`]);
     expect(outcome).toMatchObject({ code: 0 });
-    // Its children name it as their parent.
-    expect(skippedLines(scenario).map((line) => (line.key as Key).id)).toContain(key.id);
-    expect(skippedLines(scenario).every(({ code }) => code === 241)).toBe(true);
+    expect(skippedLines(scenario)).toMatchObject([{ key: { id: key.id }, code: 241 }]);
   });
 
   test.concurrent("may be one of many, in between those that are stored", async () => {
