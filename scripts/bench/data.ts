@@ -17,7 +17,7 @@ export interface DataSize {
 }
 
 export const PARTITION = "202511";
-/** Raised when the statements below change, so that old data is made anew. */
+/** Raised when the statements below change, so that old data is replaced. */
 export const DATA_VERSION = 4;
 
 const MONTH_START = "toDateTime64('2025-11-01 00:00:00', 3)";

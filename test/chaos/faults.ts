@@ -54,7 +54,7 @@ const ANY: readonly Choice[] = [
   ["error of the server that passes", (random) => passing(random, PASSING_CODES)],
 ];
 
-const ANSWERS: readonly Choice[] = [
+const RESPONSES: readonly Choice[] = [
   [
     "a response of somebody else",
     () => ({ kind: "response", status: 200, body: "<html>Sign in</html>", headers: {} }),
@@ -111,10 +111,10 @@ const FINAL: readonly Choice[] = [
 ];
 
 const BY_KIND: Readonly<Record<RequestKind, readonly Choice[]>> = {
-  page: [...ANY, ...ANSWERS, ...ANSWERS],
-  traces: [...ANY, ...ANSWERS],
+  page: [...ANY, ...RESPONSES, ...RESPONSES],
+  traces: [...ANY, ...RESPONSES],
   insert: [...ANY, ...INSERTS, ...INSERTS],
-  other: [...ANY, ...ANSWERS],
+  other: [...ANY, ...RESPONSES],
 };
 
 /** A fault for a request of that kind. `mayEndRun`: also one that trying again does not help. */
@@ -141,7 +141,7 @@ function passing(random: Random, codes: readonly (readonly [number, string])[]):
 
 /** A row that is refused by itself counts as one that the server rejects: what passes must not meet it. */
 function ofSeveralRows(fault: Fault): Fault {
-  if (fault.kind !== "response") throw new TypeError(`A fault of kind ${fault.kind} answers nothing`);
+  if (fault.kind !== "response") throw new TypeError(`A fault of kind ${fault.kind} has no response`);
   return { ...fault, isFor: (body) => rowsOfBlock(body) > 1 };
 }
 
@@ -161,7 +161,7 @@ function storedAndRefused(code: number, name: string): Fault {
 const ZSTD_MAGIC = 0x28b52ffd;
 const GZIP_MAGIC = 0x1f8b;
 
-/** The rows that the head of an insert's Native block tells; the block may be compressed. */
+/** The number of rows in the head of an insert's Native block; the block may be compressed. */
 function rowsOfBlock(body: Buffer): number {
   if (body.length < 4) return 0;
   const isZstd = body.readUInt32BE(0) === ZSTD_MAGIC;

@@ -20,7 +20,7 @@ export class BrokenPromise extends Error {
 
 const POLITE_CODES: Readonly<Record<number, KillSignal>> = { 130: "SIGINT", 143: "SIGTERM" };
 
-/** Throws a BrokenPromise when a start has ended otherwise than what was done to it explains. */
+/** Throws a BrokenPromise when a start has ended in a way that its faults do not explain. */
 export function judgeEnd(outcome: ProgramOutcome, { sent, mayFail, foundLock }: Treatment): void {
   const { code, signal, stderr, stdout, timedOut } = outcome;
   if (timedOut) throw new BrokenPromise("It does not end");

@@ -4,7 +4,7 @@ import { identifier } from "../../src/clickhouse/sql.ts";
 import { BrokenPromise } from "./judge.ts";
 import type { World } from "./world.ts";
 
-/** Of the target, how many expected rows were compared. Throws a BrokenPromise that tells of the differences. */
+/** Of the target, how many expected rows were compared. Throws a BrokenPromise that lists the differences. */
 export async function expectRows(world: World, target: string, expected: string): Promise<number> {
   const pair = { database: world.database, actual: target, expected };
   // Every row that is stored must be right, and FINAL must show each once.

@@ -50,7 +50,7 @@ class Story {
   readonly #lateWrites: Promise<void>[] = [];
   #starts = 0;
   #left: LeftFiles = NOTHING_LEFT;
-  /** Pages that came back empty and of which no run has told yet. */
+  /** Pages that came back empty and that no run has reported yet. */
   #emptyPages = 0;
   #reportedLate: number | null = null;
 

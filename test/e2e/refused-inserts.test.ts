@@ -14,11 +14,11 @@ const SKIP_FILE = "skipped.jsonl";
 
 /** The fault for those bodies of inserts only. */
 function only(fault: Fault, isFor: (body: Buffer) => boolean): Fault {
-  if (fault.kind !== "response") throw new TypeError(`A fault of kind ${fault.kind} answers nothing`);
+  if (fault.kind !== "response") throw new TypeError(`A fault of kind ${fault.kind} has no response`);
   return { ...fault, isFor };
 }
 
-/** The number of rows that the head of a Native block tells. */
+/** The number of rows in the head of a Native block. */
 function rowsOf(block: Buffer): number {
   const cursor = { position: 0 };
   readVarint(block, cursor);
@@ -51,7 +51,7 @@ describe("an insert that is too large", () => {
     [159, "TIMEOUT_EXCEEDED"],
     [160, "TOO_SLOW"],
     [209, "SOCKET_TIMEOUT"],
-  ])("so it seems: %i", async (code, name) => {
+  ])("is sent in halves when the server fails with code %i", async (code, name) => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on({ on: "insert", nth: 2 }, serverError(500, code, "Timeout", name));
     const outcome = await scenario.run([...ONE_BY_ONE, "--max-retries=0"]);
@@ -89,7 +89,7 @@ describe("a table with too many parts", () => {
     expect(third.applied).toBe(1);
   });
 
-  test.concurrent("is an error like others where there is no waiting", async () => {
+  test.concurrent("is an error like others where waiting is disabled", async () => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on({ on: "insert", nth: "every" }, TOO_MANY_PARTS);
     const outcome = await scenario.run([...ONE_BY_ONE, "--max-wait-minutes=0", "--max-retries=1"]);
@@ -160,7 +160,7 @@ function skippedLines(scenario: Scenario): SkippedLine[] {
     .map((line) => JSON.parse(line) as SkippedLine);
 }
 
-/** The rows that arrived, besides those of `keys`, are the expected ones. */
+/** All expected rows but those of `keys` arrived. */
 async function expectAllBut(scenario: Scenario, keys: readonly Key[]): Promise<void> {
   const { server, database, expected } = scenario.fixture;
   const columns = "project_id, type, start_time, span_id, trace_id, event_ts";
@@ -234,7 +234,7 @@ describe("a row that the server refuses", () => {
     expect(skippedLines(scenario)).toHaveLength(2);
   });
 
-  test.concurrent("is found as well when it is too large for the server's memory", async () => {
+  test.concurrent("is also found when it is too large for the server's memory", async () => {
     await using scenario = await Scenario.open();
     const [key] = await someRows(scenario.fixture, 1);
     if (key === undefined) throw new Error("No row to refuse");
@@ -263,7 +263,7 @@ describe("a row that the server refuses", () => {
     expect(await scenario.targetRows()).toBe(scenario.fixture.events - bad);
   });
 
-  test.concurrent("is no longer one among many when all are refused: nothing is skipped", async () => {
+  test.concurrent("is not skipped when the server refuses all rows", async () => {
     await using scenario = await Scenario.open();
     await refuse(scenario, "1");
     const outcome = await scenario.run([...ONE_BY_ONE, `--skip-bad-rows=${SKIP_FILE}`]);

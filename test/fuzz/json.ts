@@ -46,7 +46,7 @@ function randomMembers(random: Random): Member[] {
   return [...members.values()];
 }
 
-/** Bytes as text; of replacement characters in a row, whose number is not told by any standard, one. */
+/** Bytes as text; consecutive replacement characters, whose number no standard defines, count as one. */
 function collapsed(bytes: Buffer): string {
   return bytes.toString().replace(/\ufffd+/g, "\ufffd");
 }
@@ -110,7 +110,7 @@ function strictly(bytes: Buffer): string | null {
   }
 }
 
-/** The value that JSON text stands for; undefined when it is none. */
+/** The value that JSON text stands for; undefined when it is not valid. */
 function parsed(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString()) as unknown;
@@ -125,7 +125,7 @@ export const JSON_OBJECTS: FuzzTarget = {
   share: 350_000,
   run: (random) => {
     const members = randomMembers(random);
-    // Different bytes may be repaired to one name; of those the object is written as it is told.
+    // Different bytes may be repaired to one name; which of their values counts is not checked here.
     if (new Set(members.map(({ key }) => keyText(key))).size < members.length) return;
     const { bytes, embedded } = write(random, members);
     const text = strictly(bytes);

@@ -140,5 +140,5 @@ function checkRepeatable(block: Block): void {
   release(blocks);
 }
 
-/** The reader of blocks, on made-up answers. */
+/** The reader of blocks, on generated responses. */
 export const NATIVE = nativeTarget(sampleResponse);

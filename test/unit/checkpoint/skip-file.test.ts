@@ -48,7 +48,7 @@ test("holds one line for each row, for its owner only", () => {
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
-test("names a row once, whoever wrote it, and rows of other partitions besides", () => {
+test("names a row once, whoever wrote it, and also rows of other partitions", () => {
   const first = openSkipFile(path, SUBJECT);
   first.append([badRow("a"), badRow("a"), badRow("b")]);
   first.append([badRow("b")]);
@@ -76,7 +76,7 @@ test("goes on after a line that was cut, which names no row", () => {
   ]);
 });
 
-test("leaves alone what else the file holds", () => {
+test("leaves the other contents of the file unchanged", () => {
   writeFileSync(path, 'note\n{"key": 1}\n[1]\nnull\n');
   openSkipFile(path, SUBJECT).append([badRow("a")]);
   expect(readFileSync(path, "utf8")).toStartWith('note\n{"key": 1}\n[1]\nnull\n{"partition"');
