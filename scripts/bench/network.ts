@@ -124,7 +124,7 @@ class Line {
     this.windowBytes = Math.max(LEAST_WINDOW_BYTES, heldBytes);
   }
 
-  /** Has `arrive` called when so many bytes, sent now or at `earliestMs`, have come to the other end. */
+  /** Calls `arrive` when that many bytes, sent now or at `earliestMs`, have reached the other end. */
   send(bytes: number, earliestMs: number, arrive: () => void): void {
     this.carriedBytes += bytes;
     const beginMs = Math.max(performance.now(), earliestMs, this.#freeAtMs);

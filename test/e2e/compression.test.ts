@@ -23,7 +23,7 @@ type Case = readonly [name: string, match: Match, fault: Fault, reported: RegExp
 const BROKEN = /The response broke off/;
 const DAMAGED = /cannot be decompressed/;
 
-/** The server's exception after so many bytes of the content. */
+/** The server's exception after that many bytes of the content. */
 function exception(style: "tagged" | "plain", afterBytes: number): Case {
   const fault: Fault = { kind: "exception", afterBytes, style, text: MEMORY_LIMIT };
   const place = afterBytes === ALL ? "all blocks" : `${afterBytes} bytes`;

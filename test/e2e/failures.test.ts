@@ -26,7 +26,7 @@ const FINAL: readonly Case[] = [
   ["a page: 60", PAGES, NO_TABLE, PAGE_STEP, /Code: 60\. .*\(UNKNOWN_TABLE\)/],
   ["a page: a load balancer's 403", PAGES, gatewayError(403), PAGE_STEP, /403 from the load balancer/],
   [
-    "a page: an exception in the midst of the response",
+    "a page: an exception in the middle of the response",
     PAGES,
     { kind: "exception", afterBytes: 5000, style: "tagged", text: DIVISION },
     PAGE_STEP,

@@ -37,7 +37,7 @@ const PAGE_FAULTS: readonly Case[] = [
   ["241", PAGE, OUT_OF_MEMORY],
   ["241 with status 200", PAGE, { ...OUT_OF_MEMORY, status: 200 } as Fault],
   ["a load balancer's 503", PAGE, gatewayError(503)],
-  ["an empty response of somebody else", PAGE, { kind: "response", status: 200, headers: {}, body: "" }],
+  ["an empty response of another server", PAGE, { kind: "response", status: 200, headers: {}, body: "" }],
   [
     "a chunked response cut before its first byte",
     PAGE,

@@ -172,7 +172,7 @@ function flagsOf(argv: readonly string[]): Map<string, string> | null {
   return flags;
 }
 
-/** Whether the settings are what the options promise, by other means than theirs. */
+/** Whether the settings are what the options promise, checked independently of them. */
 function checkSettings(settings: Settings): void {
   const { clickhouseUrl, clickhousePassword, clickhousePasswordFile, partition } = settings;
   demand(/^\d{4}(0[1-9]|1[0-2])$/.test(partition), () => `Partition ${partition}`);

@@ -115,7 +115,7 @@ function storeAt(number: number): TraceStore {
 
 const batch = new EventBlock(MAPPING, false);
 const writer = new SegmentWriter(true);
-// A segment is made but once.
+// A segment is made only once.
 writer.append(traceBlock([{ key: keyOf(0) }]));
 
 function orRefused(action: () => void): void {
@@ -154,7 +154,7 @@ function enrich(blocks: readonly Block[], store: TraceStore, maxRows: number): v
   checkBatch();
 }
 
-/** Traces and observations that arrive damaged are refused, or put together to batches that are whole. */
+/** Traces and observations that arrive damaged are refused, or combined into whole batches. */
 export const ENRICHMENT: FuzzTarget = {
   name: "enrichment",
   share: 20_000,

@@ -33,7 +33,7 @@ interface Member {
   readonly value: Buffer;
 }
 
-/** Members of different keys, also when what is no UTF-8 in them is repaired. */
+/** Members of different keys, also after invalid UTF-8 in them is repaired. */
 function randomMembers(random: Random): Member[] {
   const members = new Map<string, Member>();
   for (let left = random.below(6); left > 0; left--) {
@@ -51,7 +51,7 @@ function collapsed(bytes: Buffer): string {
   return bytes.toString().replace(/\ufffd+/g, "\ufffd");
 }
 
-/** Writes the members as an object; keys and values stand in the midst of other bytes. */
+/** Writes the members as an object; keys and values are surrounded by other bytes. */
 function write(random: Random, members: readonly Member[]): { bytes: Buffer; embedded: boolean[] } {
   builder.reset();
   const embedded = members.map(({ key, value }) => {

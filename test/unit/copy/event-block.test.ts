@@ -13,7 +13,7 @@ function batchOf(rows: number, bytes: number): EventBlock {
   return batch;
 }
 
-/** Whether a batch of so many rows and bytes, of at most `maxRows` rows, takes no more. */
+/** Whether a batch of that many rows and bytes, of at most `maxRows` rows, takes no more. */
 function isFull(rows: number, bytes: number, maxRows: number): boolean {
   return batchOf(rows, bytes).isFull(maxRows);
 }
