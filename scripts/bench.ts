@@ -59,12 +59,12 @@ const ARGS = {
   binary: {
     type: "string",
     default: "",
-    description: "the tool to measure; built from the sources otherwise",
+    description: "the tool to measure; without it the tool is built from the sources",
   },
   json: {
     type: "string",
     default: "",
-    description: "where the results go; .local/bench/results-<time>.json otherwise",
+    description: "where the results go (default: .local/bench/results-<time>.json)",
   },
   linear: { type: "boolean", default: false, description: "measure how time grows with size" },
   "traces-load": { type: "boolean", default: false, description: "measure loading traces" },

@@ -90,7 +90,7 @@ function usersOf({ user, password, users }: ParsedArgs<typeof ARGS>): Users {
   return new Map([...more, [user, { password, settings: {}, constraints: {} }]]);
 }
 
-/** Writes the engine's configuration beside its data, where the users need one. */
+/** Writes the engine's configuration next to its data, where the users need one. */
 function configurationFile(path: string, users: Users): string | undefined {
   const file = resolve(path, "dev-clickhouse-users.xml");
   const text = engineConfiguration(users, file);

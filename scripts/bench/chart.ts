@@ -18,6 +18,7 @@ export interface Bar {
 }
 
 interface Results {
+  readonly begunAt: string;
   readonly summaries: readonly Summary[];
   readonly toolPeak: PeakQuery | null;
   readonly joinPeak: PeakQuery | null;
@@ -59,9 +60,9 @@ function barsOf({ summaries, toolPeak, joinPeak }: Results): Bar[] {
   ];
 }
 
-function captionOf({ machine, plan }: Results): string {
+function captionOf({ begunAt, machine, plan }: Results): string {
   const millions = (rows: number): string => rows.toLocaleString("en-US");
-  return `${millions(plan.observations)} observations, ${millions(plan.traces)} traces, into events; client and server on ${machine.cores} cores (${machine.cpu})`;
+  return `${millions(plan.observations)} observations, ${millions(plan.traces)} traces, into events; client and server on ${machine.cores} cores (${machine.cpu}); ${begunAt.slice(0, 10)}`;
 }
 
 /** The chart as SVG, readable in light and dark. */

@@ -31,7 +31,7 @@ export async function runProcess(command: readonly string[]): Promise<FinishedPr
   const [stdout, stderr] = await outputs;
   if (code !== 0) throw new Error(`${command.join(" ")} ended with exit code ${code}:\n${stderr}${stdout}`);
   const usage = child.resourceUsage();
-  if (usage === undefined) throw new Error("The system does not tell what the process took");
+  if (usage === undefined) throw new Error("The system does not report what the process took");
   return {
     wallMs,
     cpuMs: Number(usage.cpuTime.total) / 1000,

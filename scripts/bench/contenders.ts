@@ -82,7 +82,7 @@ export function joinCommand(url: string, target: string, variant: JoinVariant): 
   return script("join.ts", url, target, JSON.stringify(variant));
 }
 
-/** The command of a script beside this one. */
+/** The command of a script in this folder. */
 export function script(name: string, ...args: string[]): string[] {
   return [process.execPath, join(import.meta.dir, name), ...args];
 }

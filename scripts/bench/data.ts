@@ -17,7 +17,7 @@ export interface DataSize {
 }
 
 export const PARTITION = "202511";
-/** Raised when the statements below change, so that old data is made anew. */
+/** Raised when the statements below change, so that old data is replaced. */
 export const DATA_VERSION = 4;
 
 const MONTH_START = "toDateTime64('2025-11-01 00:00:00', 3)";
@@ -25,7 +25,7 @@ const MONTH_MS = 30 * 86_400_000;
 const DAY_MS = 86_400_000;
 const WIDE_INPUT_BYTES = 50_000;
 
-/** Of every 64 traces, so many are of each project. */
+/** How many of every 64 traces each project has. */
 const PROJECT_SHARES = {
   cm1q8wz5e000108l4f7v2a9xk: 30,
   cm2d3b7ny000208jm6t4c8sre: 14,
@@ -89,7 +89,7 @@ export function tableStatements(): string[] {
   ];
 }
 
-/** Events that nobody keeps and of which the server computes nothing: the columns that are inserted, and no others. */
+/** Events that are neither kept nor computed: only the columns that are inserted. */
 function plainEventsTable(): string {
   const lines = eventsTable(TABLES.eventsPlain, { engine: "Null" }).split("\n");
   return lines.filter((line) => !/ (MATERIALIZED|ALIAS) /.test(line)).join("\n");

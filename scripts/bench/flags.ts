@@ -18,7 +18,7 @@ export function checkFlags(
   return new Map(names.map((name) => [name, String(args[name] ?? "")]));
 }
 
-/** A flag's value as a whole number of at least `least`, or `usual` when it is not given; ends the script with code 2 when it is none. */
+/** A flag's value as a whole number of at least `least`, or `usual` when it is not given; ends the script with code 2 when it is invalid. */
 export function numberFlag(flags: Flags, name: string, least: number, usual?: number): number {
   const text = flags.get(name) ?? "";
   if (text === "" && usual !== undefined) return usual;

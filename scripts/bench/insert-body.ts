@@ -8,7 +8,7 @@ import { fillBatches, keepBlocks } from "./micro/pieces.ts";
 import { storeOf } from "./micro/stores.ts";
 import { BATCH_ROWS } from "./pages.ts";
 
-/** What the tool asks of the server, for a program that asks the same and does no work in between. */
+/** The tool's requests, for a program that sends the same and does no work in between. */
 export interface ToolRequests {
   readonly selectList: string;
   readonly insertColumns: string;

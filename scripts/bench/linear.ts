@@ -13,7 +13,7 @@ const SMALL_SHARE = 0.1;
 const GROUP_SHARE = 0.6;
 const WORKERS = 2;
 
-/** What a row costs in a month of so many rows: nanoseconds of time, and of the client's processor. */
+/** What a row costs in a month of that many rows: nanoseconds of time, and of the client's processor. */
 interface RowCost {
   readonly rows: number;
   readonly time: Spread;

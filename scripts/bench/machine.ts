@@ -1,6 +1,6 @@
 import { arch, cpus, platform, release, totalmem } from "node:os";
 
-/** What a figure depends on besides the program. */
+/** What a figure depends on, apart from the program. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;

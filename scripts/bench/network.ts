@@ -23,7 +23,7 @@ const PIECE_BYTES = 16 * 2 ** 10;
 /**
  * A TCP proxy that behaves like a network: every byte waits its turn on a line of the given rate, which all connections
  * share, and arrives half a round trip later; a new connection takes a round trip to begin. Loss and slow start are not
- * played, so that real networks are slower, most of all with short requests.
+ * simulated, so that real networks are slower, most of all with short requests.
  */
 export class SimulatedNetwork {
   readonly #server: Server;
@@ -76,7 +76,7 @@ export class SimulatedNetwork {
     for (const socket of [client, server]) {
       this.#sockets.add(socket);
       socket.setNoDelay(true);
-      // A client that is done and a server that is stopped break connections: nobody is to be told.
+      // A client that is done and a server that is stopped break connections: that is not an error.
       socket.on("error", cut);
       socket.on("close", cut);
     }
@@ -124,7 +124,7 @@ class Line {
     this.windowBytes = Math.max(LEAST_WINDOW_BYTES, heldBytes);
   }
 
-  /** Has `arrive` called when so many bytes, sent now or at `earliestMs`, have come to the other end. */
+  /** Calls `arrive` when that many bytes, sent now or at `earliestMs`, have reached the other end. */
   send(bytes: number, earliestMs: number, arrive: () => void): void {
     this.carriedBytes += bytes;
     const beginMs = Math.max(performance.now(), earliestMs, this.#freeAtMs);

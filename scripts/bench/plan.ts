@@ -8,5 +8,5 @@ export interface Plan {
   readonly binary: string;
 }
 
-/** Tells what is going on. */
+/** Prints a line about the progress. */
 export type Tell = (line: string) => void;

@@ -1,5 +1,5 @@
 /**
- * What the tool's own requests cost when the client does nothing: it asks for the same pages with the same SELECT list and
+ * What the tool's own requests cost when the client does nothing: it requests the same pages with the same SELECT list and
  * drops what comes, while it sends as many inserts as the tool would, one body of the tool's over and over. What the tool
  * takes longer than that is its own; what this takes longer than the floor is the server's.
  *

@@ -54,7 +54,7 @@ function known(value: number): number | null {
   return Number.isNaN(value) ? null : value;
 }
 
-/** The rows that the tool's report or a script's JSON tells of; null when it tells nothing. */
+/** The rows that the tool's report or a script's JSON counts; null when it has no count. */
 function rowsOf(stdout: string): number | null {
   const text = /Events inserted\s+([\d,]+)/.exec(stdout)?.[1] ?? /"rows":(\d+)/.exec(stdout)?.[1];
   return text === undefined ? null : Number(text.replaceAll(",", ""));

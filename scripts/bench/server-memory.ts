@@ -1,6 +1,6 @@
 import type { TestServer } from "../testbed/server.ts";
 
-/** The query that took the most memory while somebody watched. */
+/** The query that took the most memory while the server was watched. */
 export interface PeakQuery {
   readonly bytes: number;
   /** Its beginning. */

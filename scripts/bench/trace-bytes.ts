@@ -1,6 +1,6 @@
 import { DATABASE, type Dataset } from "./dataset.ts";
 
-/** What the trace store may take for a trace besides its values: key, versions, lengths, index. */
+/** What the trace store may take for a trace in addition to its values: key, versions, lengths, index. */
 export const ALLOWED_BYTES_PER_TRACE = 40;
 
 /** The bytes of the values that the store must hold. */

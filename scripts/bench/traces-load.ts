@@ -22,7 +22,7 @@ interface TracesLoad {
   readonly figures: Figure[];
 }
 
-/** What the process may take beside the trace store. */
+/** What the process may take in addition to the trace store. */
 const ALLOWED_BYTES_BESIDES_STORE = 280e6;
 
 /** Measures how fast traces are loaded and what they take, by dry runs over few observations. */

@@ -1,5 +1,5 @@
 /**
- * A run of the tool within this process that notes when what was done: the report of the tool tells only totals.
+ * A run of the tool within this process that records when each thing was done: the report of the tool has only totals.
  *
  *   bun scripts/bench/watched-run.ts <URL> <target table> <workers> [--dry-run]
  */

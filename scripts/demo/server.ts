@@ -7,11 +7,11 @@ export interface LocalServer {
   stop(): Promise<void>;
 }
 
-/** How long a server that was asked to stop may take. */
+/** How long a server may take to stop. */
 const STOP_TIMEOUT_MS = 10_000;
 
 /**
- * Starts the local ClickHouse on a data directory. Rejects when it does not start; why, it has told on stderr by then
+ * Starts the local ClickHouse on a data directory. Rejects when it does not start; the reason is on stderr by then
  * (no engine for this platform, port taken).
  */
 export async function startLocalServer(dataDirectory: string, port: number): Promise<LocalServer> {

@@ -7,7 +7,7 @@ import { type Comparison, compareTables, describeComparison } from "../testbed/c
 import { JSON_SETTINGS } from "../testbed/schema.ts";
 import type { TestServer } from "../testbed/server.ts";
 
-/** Days around the month in which traces are looked for, as a run has it by default. */
+/** Days around the month in which traces are loaded, as in a run at its defaults. */
 const TRACE_WINDOW_DAYS = 2;
 
 export interface Verification extends Comparison {

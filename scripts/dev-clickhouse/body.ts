@@ -4,7 +4,7 @@ import { createGunzip, createInflate, createZstdDecompress } from "node:zlib";
 import { EngineException } from "./exception.ts";
 import { parseStatement, type Statement } from "./statement.ts";
 
-/** What a request asks to run, and where the data of an insert comes from. */
+/** What a request runs, and where the data of an insert comes from. */
 export interface RequestText {
   readonly statement: Statement;
   /** The whole statement; of an insert with data, everything up to the data. */

@@ -32,7 +32,7 @@ export class EngineException extends Error {
 const EXCEPTION = /^Code: (\d+)\. DB::Exception: (.*) \(([A-Z][A-Z0-9_]*)\)\s*$/s;
 
 /**
- * The HTTP status that the server answers with for an exception code
+ * The HTTP status of the server's response for an exception code
  * (ClickHouse, src/Server/HTTP/exceptionCodeToHTTPStatus.cpp).
  */
 export function httpStatusOf(code: number): number {

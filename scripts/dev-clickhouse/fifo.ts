@@ -68,7 +68,7 @@ export class FifoWriter {
 
 /**
  * Opens the end that is written to, when the engine opens the other.
- * @param engineDone settles when the engine's query has ended; it may end without ever opening its end
+ * @param engineDone resolves or rejects when the engine's query has ended; it may end without ever opening its end
  */
 export async function openWriter(path: string, engineDone: Promise<void>): Promise<FifoWriter> {
   return new FifoWriter(await openEnd(path, "w", engineDone));

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { EngineException } from "./exception.ts";
 
-/** What a request says besides its statement. */
+/** What a request has in addition to its statement. */
 export interface RequestParameters {
   /** The `query` parameter; the body follows it after a line break. */
   readonly query: string;

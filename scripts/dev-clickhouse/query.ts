@@ -135,7 +135,7 @@ export class Query {
     let heldBytes = 0;
     let hasBegun = false;
     const begin = async () => {
-      // Reading the engine's progress would cost more than most queries do, and nobody here looks at it.
+      // Reading the engine's progress would cost more than most queries do, and nothing here needs it.
       this.#response.begin(format, EMPTY_SUMMARY);
       hasBegun = true;
       for (const bytes of held.splice(0)) await this.#response.write(bytes);

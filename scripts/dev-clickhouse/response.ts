@@ -39,7 +39,7 @@ export interface Compression {
   readonly level: number;
 }
 
-/** Raised when the client has closed the connection: nobody is left to response. */
+/** Raised when the client has closed the connection: no one is left to respond to. */
 export class ClientGone extends Error {
   override readonly name = "ClientGone";
 }

@@ -57,8 +57,8 @@ async function* wholeDocument(
   sql: string,
   fifo: ReturnType<FifoPool["acquire"]>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const answered = connection.query(sql, "Null");
-  const settled = answered.then(
+  const finished = connection.query(sql, "Null");
+  const settled = finished.then(
     () => undefined,
     () => undefined,
   );
@@ -78,7 +78,7 @@ async function* wholeDocument(
   } finally {
     fifo.release();
   }
-  await answered;
+  await finished;
 }
 
 /** The engine fills a pipe of 64 KiB at a time. */

@@ -65,7 +65,7 @@ export class DevServer {
          toString(getSetting('enable_http_compression')) AS compression,
          toString(getSetting('http_zlib_compression_level')) AS level`,
     );
-    if (facts === undefined) throw new Error("The engine does not response");
+    if (facts === undefined) throw new Error("The engine does not respond");
     const server = new DevServer(engine, options, facts);
     await server.#listen();
     return server;

@@ -14,9 +14,9 @@ export type Statement =
       readonly formatAt: number;
       readonly format: string;
     }
-  /** Nothing, or not enough to tell: more text may follow. */
+  /** Nothing, or not enough to decide: more text may follow. */
   | { readonly kind: "incomplete" }
-  /** Writes rows, answers nothing: INSERT … SELECT, CREATE … AS SELECT. */
+  /** Writes rows, returns none: INSERT … SELECT, CREATE … AS SELECT. */
   | { readonly kind: "write" }
   /** A SELECT in all its forms. `format` undefined: none was given. */
   | {
@@ -31,7 +31,7 @@ export type Statement =
   /** Everything else: DDL, SHOW, SET, KILL, … */
   | { readonly kind: "command"; readonly format: string | undefined };
 
-/** @param complete whether `bytes` is all there is; otherwise more of the request follows */
+/** @param complete whether `bytes` is the whole request, and no more of it follows */
 export function parseStatement(bytes: Buffer, complete: boolean): Statement {
   // One character a byte: data after the head may be no UTF-8, and everything that decides is ASCII.
   const sql = bytes.toString("latin1");

@@ -27,7 +27,7 @@ export interface Explanation {
   readonly limit: number;
 }
 
-/** What tells an event from others. */
+/** What distinguishes an event from others. */
 const KEY_COLUMNS = ["project_id", "trace_id", "span_id", "start_time"];
 /** Characters shown on each side of the first that differs. */
 const SHOWN = 120;

@@ -18,7 +18,7 @@ export interface TablePair {
 export interface Comparison {
   readonly actualRows: number;
   readonly expectedRows: number;
-  /** Rows, told apart by all their columns, that are not on both sides as they should be. */
+  /** Rows, distinguished by all their columns, that are not on both sides as they should be. */
   readonly differingRows: number;
   /** Explains a few of them. */
   readonly differences: readonly Difference[];
@@ -33,7 +33,7 @@ export interface ComparedColumn {
 /** Differences explained at most. */
 const MAX_EXPLAINED = 10;
 
-/** Throws an error that tells of the differences unless the tables hold the same rows. */
+/** Throws an error that lists the differences unless the tables hold the same rows. */
 export async function expectSameRows(server: TestServer, pair: TablePair, mode: CompareMode): Promise<void> {
   const comparison = await compareTables(server, pair, mode);
   if (comparison.differingRows > 0) throw new Error(describeComparison(pair, comparison));

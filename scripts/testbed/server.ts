@@ -48,12 +48,18 @@ export function testServer(): Promise<TestServer> {
 }
 
 /** Starts a server on a free port with the given flags; it ends with this process at the latest. */
-export async function startDevServer(...flags: string[]): Promise<DevServerProcess> {
+export function startDevServer(...flags: string[]): Promise<DevServerProcess> {
+  return startDevServerIn(process.cwd(), ...flags);
+}
+
+/** The same in another working directory, where the engine creates the files that relative paths in settings name. */
+export async function startDevServerIn(cwd: string, ...flags: string[]): Promise<DevServerProcess> {
   const script = join(import.meta.dir, "../dev-clickhouse.ts");
   const child = Bun.spawn(
     [process.execPath, script, "--port", "0", "--exit-with-parent", ...flags],
     // With the variable set the script is the server itself and not its launcher, so that signals reach it.
     {
+      cwd,
       env: { ...process.env, UV_THREADPOOL_SIZE: String(THREAD_POOL_SIZE) },
       stdio: ["ignore", "pipe", "inherit"],
     },

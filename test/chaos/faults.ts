@@ -19,7 +19,7 @@ export interface NamedFault {
 type Draw = (random: Random) => Fault;
 type Choice = readonly [name: string, draw: Draw];
 
-/** Errors of the server that pass, for any request. */
+/** Transient errors of the server, for any request. */
 const PASSING_CODES: readonly (readonly [code: number, name: string])[] = [
   [202, "TOO_MANY_SIMULTANEOUS_QUERIES"],
   [210, "NETWORK_ERROR"],
@@ -33,7 +33,7 @@ const PASSING_CODES: readonly (readonly [code: number, name: string])[] = [
   [1002, "UNKNOWN_EXCEPTION"],
 ];
 
-/** Of a query they pass; an insert is sent in halves. */
+/** Transient for a query; an insert is sent in halves. */
 const SIZE_CODES: readonly (readonly [code: number, name: string])[] = [
   [159, "TIMEOUT_EXCEEDED"],
   [160, "TOO_SLOW"],
@@ -54,9 +54,9 @@ const ANY: readonly Choice[] = [
   ["error of the server that passes", (random) => passing(random, PASSING_CODES)],
 ];
 
-const ANSWERS: readonly Choice[] = [
+const RESPONSES: readonly Choice[] = [
   [
-    "a response of somebody else",
+    "a response of another server",
     () => ({ kind: "response", status: 200, body: "<html>Sign in</html>", headers: {} }),
   ],
   [
@@ -98,12 +98,12 @@ const INSERTS: readonly Choice[] = [
   ["fewer rows stored: as acknowledged", () => summary('{"written_rows":"0"}')],
 ];
 
-/** What trying again does not help: the run ends with exit code 1. */
+/** Errors that a retry cannot fix: the run ends with exit code 1. */
 const FINAL: readonly Choice[] = [
   ["rights are missing (final)", () => serverError(403, 497, "Not enough privileges", "ACCESS_DENIED")],
   ["syntax error (final)", () => serverError(400, 62, "Syntax error", "SYNTAX_ERROR")],
   ["403 of a gateway (final)", () => gatewayError(403)],
-  // Of an insert nothing shows then whether it was stored.
+  // After it, nothing shows whether an insert was stored.
   [
     "a response without ClickHouse's headers (final for an insert)",
     () => ({ kind: "response", status: 200, body: "" }),
@@ -111,13 +111,13 @@ const FINAL: readonly Choice[] = [
 ];
 
 const BY_KIND: Readonly<Record<RequestKind, readonly Choice[]>> = {
-  page: [...ANY, ...ANSWERS, ...ANSWERS],
-  traces: [...ANY, ...ANSWERS],
+  page: [...ANY, ...RESPONSES, ...RESPONSES],
+  traces: [...ANY, ...RESPONSES],
   insert: [...ANY, ...INSERTS, ...INSERTS],
-  other: [...ANY, ...ANSWERS],
+  other: [...ANY, ...RESPONSES],
 };
 
-/** A fault for a request of that kind. `mayEndRun`: also one that trying again does not help. */
+/** A fault for a request of that kind. `mayEndRun`: also one that a retry cannot fix. */
 export function drawFault(random: Random, kind: RequestKind, mayEndRun: boolean): NamedFault {
   const choices = mayEndRun && random.chance(0.05) ? FINAL : BY_KIND[kind];
   const [name, draw] = random.pick(choices);
@@ -139,9 +139,9 @@ function passing(random: Random, codes: readonly (readonly [number, string])[]):
   return serverError(random.pick([500, 503]), code, "Chaos", name);
 }
 
-/** A row that is refused by itself counts as one that the server rejects: what passes must not meet it. */
+/** A row that is refused by itself counts as one that the server rejects: transient errors must not hit it. */
 function ofSeveralRows(fault: Fault): Fault {
-  if (fault.kind !== "response") throw new TypeError(`A fault of kind ${fault.kind} answers nothing`);
+  if (fault.kind !== "response") throw new TypeError(`A fault of kind ${fault.kind} has no response`);
   return { ...fault, isFor: (body) => rowsOfBlock(body) > 1 };
 }
 
@@ -161,7 +161,7 @@ function storedAndRefused(code: number, name: string): Fault {
 const ZSTD_MAGIC = 0x28b52ffd;
 const GZIP_MAGIC = 0x1f8b;
 
-/** The rows that the head of an insert's Native block tells; the block may be compressed. */
+/** The number of rows in the head of an insert's Native block; the block may be compressed. */
 function rowsOfBlock(body: Buffer): number {
   if (body.length < 4) return 0;
   const isZstd = body.readUInt32BE(0) === ZSTD_MAGIC;

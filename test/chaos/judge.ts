@@ -20,13 +20,13 @@ export class BrokenPromise extends Error {
 
 const POLITE_CODES: Readonly<Record<number, KillSignal>> = { 130: "SIGINT", 143: "SIGTERM" };
 
-/** Throws a BrokenPromise when a start has ended otherwise than what was done to it explains. */
+/** Throws a BrokenPromise when a start has ended in a way that its faults do not explain. */
 export function judgeEnd(outcome: ProgramOutcome, { sent, mayFail, foundLock }: Treatment): void {
   const { code, signal, stderr, stdout, timedOut } = outcome;
   if (timedOut) throw new BrokenPromise("It does not end");
   if (code === null) {
     if (!sent.some((mine) => mine === signal))
-      throw new BrokenPromise(`It died of ${signal}, which nobody sent`);
+      throw new BrokenPromise(`It died of ${signal}, which was not sent`);
   } else if (code === 1) {
     if (!mayFail) throw new BrokenPromise("It failed, though nothing happened that would have to end it");
     if (readStderr(outcome).failure.length === 0) throw new BrokenPromise("It failed without saying why");
@@ -40,7 +40,7 @@ export function judgeEnd(outcome: ProgramOutcome, { sent, mayFail, foundLock }: 
     throw new BrokenPromise("It ended with exit code 0 without saying that it is done");
   }
   if (code !== null && code !== 0 && stdout !== "")
-    throw new BrokenPromise("It failed and reports all the same");
+    throw new BrokenPromise("It failed, but printed a report");
   if (/^ +at \S/m.test(stderr) || /Unexpected failure|panic\(/.test(stderr)) {
     throw new BrokenPromise("stderr holds a stack trace");
   }
@@ -106,7 +106,7 @@ function commandLine(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8");
   } catch {
-    // It has ended between the two looks.
+    // It ended between the two checks.
     return "";
   }
 }

@@ -33,7 +33,7 @@ export class Killer {
     });
   }
 
-  /** Is told of each request, before it is served; returns the fault that the plan has for it. */
+  /** Called with each request before it is served; returns the fault that the plan has for it. */
   see({ kind, nth }: ProxiedRequest): Fault | null {
     const { moment } = this.#plan;
     if (moment.by !== "request" && moment.by !== "stall") return null;

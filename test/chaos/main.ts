@@ -7,7 +7,7 @@
  *          --seed  of the first one (default: random); the others have the numbers that follow
  *          --only  the seed of a single story, to see it again
  *          --jobs  stories at a time (default 2)
- * Output:  the totals; for each story that did not end as it must the command that repeats it and the directory of its
+ * Output:  the totals; for each story that did not end as expected, the command that repeats it and the directory of its
  *          evidence, and exit code 1. A seed repeats data, sizes, faults and the plan of the kills; where exactly a kill
  *          lands is up to the machine.
  */

@@ -1,10 +1,10 @@
 import { type Random, randomFrom } from "../support/data/random.ts";
 import type { RequestKind } from "../support/fault-proxy-faults.ts";
 
-/** What a story is about besides faults and kills. */
+/** What happens in a story, apart from faults and kills. */
 export type Theme =
   | "plain"
-  /** Rows come into the source while the runs are on. */
+  /** Rows are written to the source during the runs. */
   | "late rows"
   /** The target refuses some rows for good. */
   | "bad rows"
@@ -38,7 +38,7 @@ export interface StartPlan {
   readonly maxFaultsPerKind: number;
   /** Decides which requests meet which faults. */
   readonly faultSeed: number;
-  /** Whether the faults may be more than the run stands. */
+  /** Whether there may be more faults than the run survives. */
   readonly mayFail: boolean;
   readonly kill: KillPlan | null;
   /** Of a page to come back empty. */
@@ -89,7 +89,7 @@ function planStart(random: Random, theme: Theme, isLast: boolean): StartPlan {
 const PAGE_ROWS = [100, 250, 600, 1500, 5000] as const;
 /** Of each kind of request. */
 const LAST_FAULTS = 5;
-/** A fault of one request may meet others: while nobody listens. */
+/** A fault of one request may affect others, while no server listens. */
 const LAST_RETRIES = 2 * LAST_FAULTS;
 
 function otherSizes(random: Random, isLast: boolean): string[] {
@@ -110,16 +110,16 @@ function planKill(random: Random, pageRows: number): KillPlan {
     signal: random.pick([politely, politely, "SIGKILL"] as const),
     afterMs: random.below(150),
   };
-  // What never comes is waited for half a minute after one signal.
+  // After one signal the run waits half a minute for a response that never arrives.
   if (moment.by === "stall")
     return { moment, signals: random.chance(0.5) ? ["SIGKILL"] : [politely, second] };
-  // A checkpoint takes a millisecond: anything but a kill at once comes after it.
+  // A checkpoint takes a millisecond: any kill but an immediate one comes after it.
   if (moment.by === "checkpoint") return { moment, signals: [random.chance(0.9) ? "SIGKILL" : politely] };
   if (random.chance(0.5)) return { moment, signals: ["SIGKILL"] };
   return { moment, signals: random.chance(0.35) ? [politely, second] : [politely] };
 }
 
-/** `pages`: about so many there are, at least. */
+/** `pages`: about how many there are, at least. */
 function planMoment(random: Random, pages: number): KillMoment {
   const kind = random.pick(["page", "insert", "insert", "traces", "other"] as const);
   const nth = 1 + random.below(kind === "other" ? 15 : kind === "traces" ? 2 : pages);

@@ -15,7 +15,7 @@ export interface Program {
   kill(signal: NodeJS.Signals): boolean;
 }
 
-/** Whatever happens to it, a run of a few thousand rows has ended by then, also on a machine that has more to do. */
+/** Whatever happens to it, a run of a few thousand rows has ended by then, also on a busy machine. */
 const END_TIMEOUT_MS = 600_000;
 
 /** Starts the compiled program with its output in files, `<output>.stdout` and `<output>.stderr`. */

@@ -4,7 +4,7 @@ import { identifier } from "../../src/clickhouse/sql.ts";
 import { BrokenPromise } from "./judge.ts";
 import type { World } from "./world.ts";
 
-/** Of the target, how many expected rows were compared. Throws a BrokenPromise that tells of the differences. */
+/** Of the target, how many expected rows were compared. Throws a BrokenPromise that lists the differences. */
 export async function expectRows(world: World, target: string, expected: string): Promise<number> {
   const pair = { database: world.database, actual: target, expected };
   // Every row that is stored must be right, and FINAL must show each once.
@@ -28,7 +28,7 @@ const KEY = "(project_id, type, toDate(start_time), span_id)";
 
 /**
  * What holds although the source was written to: every row of the target is one of before or after, every row that did
- * not change is there, and of those that came the missing ones are no more than were reported (null: the report was
+ * not change is there, and of the new ones no more are missing than were reported (null: the report was
  * lost to a kill). Resolves to the number of expected rows; throws a BrokenPromise.
  */
 export async function expectRowsDespiteLate(

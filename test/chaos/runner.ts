@@ -19,7 +19,7 @@ export interface ChaosOptions {
   readonly onStory?: (done: number) => void;
 }
 
-/** A story that did not end as it must. */
+/** A story that did not end as expected. */
 export interface FailedStory {
   readonly seed: number;
   readonly error: unknown;

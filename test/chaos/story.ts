@@ -50,7 +50,7 @@ class Story {
   readonly #lateWrites: Promise<void>[] = [];
   #starts = 0;
   #left: LeftFiles = NOTHING_LEFT;
-  /** Pages that came back empty and of which no run has told yet. */
+  /** Pages that came back empty and that no run has reported yet. */
   #emptyPages = 0;
   #reportedLate: number | null = null;
 
@@ -238,7 +238,7 @@ class Story {
     if (theme !== "late rows") return await expectRows(this.#world, this.#target, this.#world.expected);
     await this.#writeReference(this.#after);
     const tables = { target: this.#target, before: this.#before, after: this.#after };
-    this.#tally.add("late rows", "written at so many moments", this.#lateWrites.length);
+    this.#tally.add("late rows", "moments of writing", this.#lateWrites.length);
     const reported = late === "deletions" ? null : this.#reportedLate;
     return await expectRowsDespiteLate(this.#world, tables, reported, late !== "deletions");
   }
@@ -266,7 +266,7 @@ class Story {
     const previous = this.#lateWrites.at(-1) ?? Promise.resolve();
     // A row that was changed twice could be in the target as it was in between.
     const write = previous.then(() => writeLate(this.#world, this.#source, this.#plan.late, nth));
-    // Looked at when the story ends.
+    // Checked when the story ends.
     write.catch(() => {});
     this.#lateWrites.push(write);
     this.#note(`start ${this.#starts} late write ${nth}`);

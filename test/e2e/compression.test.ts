@@ -18,12 +18,12 @@ function content(change: (body: Buffer) => Buffer): Fault {
   return { kind: "edit", body: change };
 }
 
-type Case = readonly [name: string, match: Match, fault: Fault, told: RegExp];
+type Case = readonly [name: string, match: Match, fault: Fault, reported: RegExp];
 
 const BROKEN = /The response broke off/;
 const DAMAGED = /cannot be decompressed/;
 
-/** The server's exception after so many bytes of the content. */
+/** The server's exception after that many bytes of the content. */
 function exception(style: "tagged" | "plain", afterBytes: number): Case {
   const fault: Fault = { kind: "exception", afterBytes, style, text: MEMORY_LIMIT };
   const place = afterBytes === ALL ? "all blocks" : `${afterBytes} bytes`;
@@ -42,7 +42,7 @@ const FAULTS: readonly Case[] = [
   ["shortened by one byte", PAGE, content((body) => body.subarray(0, -1)), DAMAGED],
   ["with garbage at the end", PAGE, content((body) => Buffer.concat([body, Buffer.from("<html>")])), DAMAGED],
   [
-    "in an encoding that nobody asked for",
+    "in an encoding that was not requested",
     PAGE,
     { kind: "edit", head: (head) => setHeader(head, "Content-Encoding", "br") },
     /Content-Encoding: br, which was not requested; is there a proxy in between\?/,
@@ -67,14 +67,14 @@ const IN_GZIP: readonly Case[] = [
 describe.each([
   ["zstd", FAULTS],
   ["gzip", IN_GZIP],
-] as const)("a response in %s is asked for again:", (encoding, faults) => {
-  test.concurrent.each(faults)("%s", async (_, match, fault, told) => {
+] as const)("a response in %s is requested again:", (encoding, faults) => {
+  test.concurrent.each(faults)("%s", async (_, match, fault, reported) => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on(match, fault);
     const outcome = await scenario.run([...SMALL, `--compression=${encoding}`]);
     expect(outcome).toMatchObject({ code: 0 });
     expect(rule.applied).toBe(1);
-    expect(readStderr(outcome).log.join("\n")).toMatch(told);
+    expect(readStderr(outcome).log.join("\n")).toMatch(reported);
     expect(readStderr(outcome).log.join("\n")).toContain("retry 1 of 3");
     expect(reportedCount(outcome, "Events inserted")).toBe(scenario.fixture.events);
     await scenario.expectEvents("set");
@@ -99,7 +99,7 @@ describe.each(ENCODINGS)("an insert in %s is sent again and stores nothing in be
 });
 
 test.each(ENCODINGS)(
-  "a response that is plain although %s was asked for is taken as it is",
+  "a response that is plain although %s was requested is read as it is",
   async (encoding) => {
     await using scenario = await Scenario.open();
     const decompress = encoding === "gzip" ? gunzipSync : zstdDecompressSync;
@@ -119,24 +119,27 @@ test.each(ENCODINGS)(
   },
 );
 
-test.each(ENCODINGS)("an error that the server sends in %s is told in its own words", async (encoding) => {
-  await using scenario = await Scenario.open();
-  const text = Buffer.from(exceptionText(47, "Unknown identifier `a`", "UNKNOWN_IDENTIFIER"));
-  scenario.proxy.on(
-    { on: "page" },
-    {
-      kind: "edit",
-      head: (head) => {
-        head.startLine = "HTTP/1.1 404 Not Found";
-        setHeader(head, "X-ClickHouse-Exception-Code", "47");
+test.each(ENCODINGS)(
+  "an error that the server sends in %s is reported in its own words",
+  async (encoding) => {
+    await using scenario = await Scenario.open();
+    const text = Buffer.from(exceptionText(47, "Unknown identifier `a`", "UNKNOWN_IDENTIFIER"));
+    scenario.proxy.on(
+      { on: "page" },
+      {
+        kind: "edit",
+        head: (head) => {
+          head.startLine = "HTTP/1.1 404 Not Found";
+          setHeader(head, "X-ClickHouse-Exception-Code", "47");
+        },
+        body: () => (encoding === "gzip" ? gzipSync(text) : zstdCompressSync(text)),
       },
-      body: () => (encoding === "gzip" ? gzipSync(text) : zstdCompressSync(text)),
-    },
-  );
-  const outcome = await scenario.run([...SMALL, `--compression=${encoding}`]);
-  expect(outcome).toMatchObject({ code: 1 });
-  expect(outcome.stderr).toContain("Code: 47. DB::Exception: Unknown identifier `a`");
-});
+    );
+    const outcome = await scenario.run([...SMALL, `--compression=${encoding}`]);
+    expect(outcome).toMatchObject({ code: 1 });
+    expect(outcome.stderr).toContain("Code: 47. DB::Exception: Unknown identifier `a`");
+  },
+);
 
 const MAGIC: Readonly<Record<Encoding, string>> = { zstd: "28b52ffd", gzip: "1f8b" };
 
@@ -144,10 +147,10 @@ test.each(["none", ...ENCODINGS] as const)(
   "--compression %s: the same rows, in that form",
   async (method) => {
     await using scenario = await Scenario.open();
-    const answers = new Set<string>();
+    const encodings = new Set<string>();
     const noteResponse: Fault = {
       kind: "edit",
-      head: (head) => void answers.add(headerOf(head, "content-encoding") ?? "none"),
+      head: (head) => void encodings.add(headerOf(head, "content-encoding") ?? "none"),
     };
     for (const on of ["page", "traces"] as const) scenario.proxy.on({ on, nth: "every" }, noteResponse);
     const small = new Set<string>();
@@ -164,7 +167,7 @@ test.each(["none", ...ENCODINGS] as const)(
     const outcome = await scenario.run([...SMALL, `--compression=${method}`]);
     expect(outcome).toMatchObject({ code: 0 });
     await scenario.expectEvents("multiset");
-    expect([...answers]).toEqual([method]);
+    expect([...encodings]).toEqual([method]);
     expect([...small]).toEqual(["none"]);
     const begin = method === "none" ? /^(?!28b52ffd|1f8b)/ : new RegExp(`^${MAGIC[method]}`);
     expect(bodies.length).toBeGreaterThan(1);

@@ -50,7 +50,7 @@ describe("a checkpoint that cannot be written ends the run with code 1, and the 
 
   test.concurrent.each(canMount() ? ["disk"] : [])("on a %s that fills up", async () => {
     await using scenario = await Scenario.open();
-    // Two blocks: for the lock and one checkpoint, and not for the next one beside it.
+    // Two blocks: for the lock and one checkpoint, but not for the next one, which is written before the first is removed.
     const script = `mount -t tmpfs -o size=8k none . && cd "$PWD"
       "$@"; echo "code $?"; ls; mount -o remount,size=1m . && "$@"; echo "code $?"; ls`;
     const { stdout, stderr } = await runInShell(scenario, script, [...UNSHARED, "bash"]);

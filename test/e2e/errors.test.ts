@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => proxy.close());
 
-/** Runs against the test server, as its user, unless the flags say otherwise. */
+/** Runs against the test server, as its user, unless the flags set something else. */
 async function run(...flags: string[]): Promise<CliOutcome> {
   const environment = {
     PARTITION: "202511",
@@ -29,7 +29,7 @@ async function run(...flags: string[]): Promise<CliOutcome> {
   return await runCli(flags, { cwd, environment });
 }
 
-/** Expects a failure, and that it leaves neither checkpoint nor lock; returns the lines that tell it. */
+/** Expects a failure, and that it leaves neither checkpoint nor lock; returns the lines that report it. */
 async function failureOf(flags: readonly string[], code = 1): Promise<readonly string[]> {
   const outcome = await run(...flags);
   expect(outcome).toMatchObject({ code, stdout: "" });
@@ -112,7 +112,7 @@ describe("tables are checked before anything is copied:", () => {
     expect(others.at(-1)).toContain("--target-table");
   });
 
-  test("a missing table, missing columns and wrong types are told together", async () => {
+  test("a missing table, missing columns and wrong types are reported together", async () => {
     const database = await databaseWith(
       observationsTable("observations"),
       "ALTER TABLE observations DROP COLUMN level, DROP COLUMN environment",
@@ -147,7 +147,7 @@ describe("tables are checked before anything is copied:", () => {
     ]);
   });
 
-  test("a source that is not what pages are made for", async () => {
+  test("a source of another engine is refused", async () => {
     const database = await databaseWith(
       observationsTable("observations", { engine: "Memory" }),
       tracesTable("traces"),
@@ -160,7 +160,7 @@ describe("tables are checked before anything is copied:", () => {
     );
   });
 
-  test("a target that would keep a repeated insert's rows twice", async () => {
+  test("a target that would keep the rows of a repeated insert twice is refused", async () => {
     const database = await databaseWith(
       observationsTable("observations"),
       tracesTable("traces"),
@@ -172,7 +172,7 @@ describe("tables are checked before anything is copied:", () => {
     ]);
   });
 
-  test("a table that the user has no grant for is told with the others", async () => {
+  test("a table that the user has no grant for is reported with the others", async () => {
     const database = await databaseWith(
       observationsTable("observations", { engine: "Memory" }),
       tracesTable("traces"),

@@ -21,12 +21,12 @@ const INSERT_STEP =
 
 type Case = readonly [name: string, match: Match, fault: Fault, step: RegExp, error: RegExp];
 
-/** Trying again would not help, so nothing is tried again. */
+/** A retry cannot help, so nothing is retried. */
 const FINAL: readonly Case[] = [
   ["a page: 60", PAGES, NO_TABLE, PAGE_STEP, /Code: 60\. .*\(UNKNOWN_TABLE\)/],
   ["a page: a load balancer's 403", PAGES, gatewayError(403), PAGE_STEP, /403 from the load balancer/],
   [
-    "a page: an exception in the midst of the response",
+    "a page: an exception in the middle of the response",
     PAGES,
     { kind: "exception", afterBytes: 5000, style: "tagged", text: DIVISION },
     PAGE_STEP,
@@ -41,7 +41,7 @@ const FINAL: readonly Case[] = [
   ],
   ["an insert: 53", INSERTS, MISMATCH, INSERT_STEP, /Code: 53\. .*\(TYPE_MISMATCH\)/],
   [
-    "an insert that nothing proves to be stored",
+    "an insert that is not known to be stored",
     INSERTS,
     { kind: "edit", head: (head) => setHeader(head, "X-ClickHouse-Summary", null) },
     INSERT_STEP,
@@ -64,18 +64,18 @@ const FINAL: readonly Case[] = [
   ],
 ];
 
-/** Worth another attempt, but the attempts are used up. */
+/** A retry could help, but the attempts are used up. */
 const EXHAUSTED: readonly Case[] = [
   ["a page: 503", PAGES, gatewayError(503), PAGE_STEP, /503 from the load balancer/],
   [
-    "a page: cut answers",
+    "a page: cut responses",
     PAGES,
     { kind: "cutResponse", afterBytes: 5000, framing: "length" },
     PAGE_STEP,
     /The response broke off: /,
   ],
   [
-    "a page: answers whose end cannot be told",
+    "a page: responses whose end cannot be recognised",
     PAGES,
     { kind: "cutResponse", afterBytes: 5000, framing: "close" },
     PAGE_STEP,
@@ -92,7 +92,7 @@ const EXHAUSTED: readonly Case[] = [
   ],
 ];
 
-describe("what trying again would not help ends the run:", () => {
+describe("an error that a retry cannot fix ends the run:", () => {
   test.concurrent.each(FINAL)("%s", async (_, match, fault, step, error) => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on(match, fault);
@@ -121,7 +121,7 @@ test.concurrent("the last key is looked up before anything is copied, and only b
   expect(await scenario.run(["--cursor-state-dir=elsewhere", "--dry-run"])).toMatchObject({ code: 0 });
 });
 
-/** The run fails as told, and the next one, without faults, does what is left. */
+/** The run fails as expected, and the next one, without faults, copies the rest. */
 async function failThenFinish(
   scenario: Scenario,
   flags: readonly string[],

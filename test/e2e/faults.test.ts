@@ -8,7 +8,7 @@ import { setHeader } from "../support/fault-proxy-wire.ts";
 const MEMORY_LIMIT = exceptionText(241, "Memory limit (total) exceeded", "MEMORY_LIMIT_EXCEEDED");
 const ALL = Number.MAX_SAFE_INTEGER;
 
-/** Server errors that pass. */
+/** Temporary server errors. */
 const TOO_MANY_QUERIES = serverError(
   500,
   202,
@@ -37,7 +37,7 @@ const PAGE_FAULTS: readonly Case[] = [
   ["241", PAGE, OUT_OF_MEMORY],
   ["241 with status 200", PAGE, { ...OUT_OF_MEMORY, status: 200 } as Fault],
   ["a load balancer's 503", PAGE, gatewayError(503)],
-  ["an empty response of somebody else", PAGE, { kind: "response", status: 200, headers: {}, body: "" }],
+  ["an empty response of another server", PAGE, { kind: "response", status: 200, headers: {}, body: "" }],
   [
     "a chunked response cut before its first byte",
     PAGE,
@@ -140,7 +140,7 @@ const SMALL_QUERIES: readonly Case[] = (
   ] as const
 ).map(([name, on]): Case => [name, { on }, gatewayError(503)]);
 
-/** Small queries in JSON, answered badly. */
+/** Small JSON queries with broken responses. */
 const PLAN: Match = { on: /GROUP BY p, t, d/ };
 const PLAN_FAULTS: readonly Case[] = [
   ["cut between rows", PLAN, { kind: "cutResponse", afterBytes: ALL, framing: "chunked" }],
@@ -155,9 +155,9 @@ describe.each([
   ["the traces", TRACE_FAULTS],
   ["a small query", SMALL_QUERIES],
   ["the plan", PLAN_FAULTS],
-])("%s is asked for again:", (_, faults) => {
+])("%s is requested again:", (_, faults) => {
   test.concurrent.each(faults)("%s", async (_, match, fault) => {
-    // Before the scenario is opened: only so many are at a time.
+    // Before the scenario is opened, since only a few may be open at a time.
     const traces = await tracesOfAnUndisturbedRun();
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on(match, fault);
@@ -172,7 +172,7 @@ describe.each([
   });
 });
 
-/** Errors that pass, one after the other, until the last attempt succeeds. */
+/** Temporary errors, one after the other, until the last attempt succeeds. */
 test.concurrent.each([
   ["page", [TOO_MANY_QUERIES, gatewayError(502), gatewayError(504), gatewayError(429)]],
   ["insert", [TOO_MANY_QUERIES, READ_ONLY, UNKNOWN_STATUS, gatewayError(429)]],

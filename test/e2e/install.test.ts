@@ -89,7 +89,7 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("piped i
     expectInstalled(await run({ shell, tools: toolDirectory(USUAL_TOOLS, LINUX) }));
   });
 
-  test("it tells a wrong checksum", async () => {
+  test("it reports a wrong checksum", async () => {
     server.publish("latest", { [`${PROGRAM}-linux-x64`]: PROGRAM_TEXT }, `${PROGRAM}-linux-x64`);
     expect(await failureOf({ shell })).toMatch(
       /^install\.sh: the checksum of clickhouse-backfill-linux-x64 is wrong\n {2}expected \w{64}\n {2}received \w{64}\n/,
@@ -162,7 +162,7 @@ describe("where it installs:", () => {
     expectInstalled(await run({ args: ["--dir", dir] }));
   });
 
-  test("over an earlier one, which goes on for who runs it", async () => {
+  test("over an earlier one, which keeps running", async () => {
     mkdirSync(dir, { recursive: true });
     writeFileSync(installed(), "the earlier one");
     const { ino } = statSync(installed());
@@ -235,7 +235,7 @@ describe("what fails leaves all as it was:", () => {
     expect(await failureOf()).toStartWith("install.sh: the release latest has no file for linux-x64\n");
   });
 
-  test("an archive that is none", async () => {
+  test("an archive that is not one", async () => {
     server.publish("latest", { [`${PROGRAM}-linux-x64.tar.gz`]: "no archive" });
     expect(await failureOf({ tools: toolDirectory(USUAL_TOOLS, LINUX) })).toContain("cannot be unpacked");
   });

@@ -39,7 +39,7 @@ test("a batch that fails for good ends the run, and its page is copied by the ne
   insert.release("drop");
   nextPage.release();
   expect(await running.outcome).toMatchObject({ code: 1 });
-  // Nor is the page done that was read meanwhile: no batch is sent after one that failed for good.
+  // The page that was read in the meantime is not done either: no batch is sent after one that failed for good.
   expect(scenario.checkpoint()?.rows_processed ?? 0).toBe(0);
   scenario.proxy.reset();
   const outcome = await scenario.run(ONE_BY_ONE);

@@ -13,15 +13,15 @@ beforeAll(() => {
 });
 
 describe("the binary", () => {
-  test("tells its help and its version without anything around it", async () => {
+  test("prints its help and its version without any other files", async () => {
     const options = { cwd: "/tmp" };
     const help = await runCli(["--help"], options);
     expect(help).toMatchObject({ code: 0, stderr: "" });
     expect(help.stdout).toContain("--partition <YYYYMM>");
     const { version } = (await Bun.file("package.json").json()) as { version: string };
-    const told = await runCli(["--version"], options);
-    expect(told).toMatchObject({ code: 0, stderr: "" });
-    expect(told.stdout).toMatch(
+    const printed = await runCli(["--version"], options);
+    expect(printed).toMatchObject({ code: 0, stderr: "" });
+    expect(printed.stdout).toMatch(
       new RegExp(`^clickhouse-backfill ${version.replaceAll(".", "\\.")} \\(\\w.*\\)\\n$`),
     );
   });
@@ -82,7 +82,7 @@ describe("what leaves no trace:", () => {
     expect(readdirSync(scenario.directory)).toEqual([]);
   });
 
-  test("an empty partition is told", async () => {
+  test("an empty partition is reported", async () => {
     await using scenario = await Scenario.open();
     const flags = scenario.flags.filter((flag) => !flag.startsWith("--partition="));
     const outcome = await runCli([...flags, "--partition=203001"], { cwd: scenario.directory });
@@ -96,7 +96,7 @@ describe("what leaves no trace:", () => {
 });
 
 describe("output", () => {
-  test("is lines without control characters where no terminal is", async () => {
+  test("consists of lines without control characters where there is no terminal", async () => {
     await using scenario = await Scenario.open();
     scenario.proxy.on({ on: "insert" }, gatewayError(503));
     const outcome = await scenario.run();

@@ -19,7 +19,7 @@ test("a debug log has a line for each query, with its id, duration, rows and byt
   const lines = (await linesAt("debug")).filter((line) => line.includes("clickhouse-backfill-"));
   const queries = lines.map((line) => QUERY.exec(line));
   expect(lines.filter((_, i) => queries[i] === null)).toEqual([]);
-  // The embedded engine grants nobody SHOW ROW POLICIES: what a run asks for and does without fails here.
+  // The embedded engine grants nobody SHOW ROW POLICIES: a query that a run can do without fails here.
   expect(queries.flatMap((match) => match?.[4] ?? [])).toEqual(["497"]);
   const ids = queries.map((match) => match?.[1]);
   expect(new Set(ids).size).toBe(ids.length);
@@ -29,7 +29,7 @@ test("a debug log has a line for each query, with its id, duration, rows and byt
   expect(lines.some((line) => line.includes(" settings: "))).toBe(false);
 });
 
-test("a trace log has the settings of each query besides", async () => {
+test("a trace log also has the settings of each query", async () => {
   const lines = (await linesAt("trace")).filter((line) => line.includes(" settings: "));
   expect(lines.length).toBeGreaterThan(5);
   expect(lines.filter((line) => !/ trace clickhouse-backfill-\S+ settings: .*final=0 /.test(line))).toEqual(

@@ -14,11 +14,11 @@ const SKIP_FILE = "skipped.jsonl";
 
 /** The fault for those bodies of inserts only. */
 function only(fault: Fault, isFor: (body: Buffer) => boolean): Fault {
-  if (fault.kind !== "response") throw new TypeError(`A fault of kind ${fault.kind} answers nothing`);
+  if (fault.kind !== "response") throw new TypeError(`A fault of kind ${fault.kind} has no response`);
   return { ...fault, isFor };
 }
 
-/** The number of rows that the head of a Native block tells. */
+/** The number of rows in the head of a Native block. */
 function rowsOf(block: Buffer): number {
   const cursor = { position: 0 };
   readVarint(block, cursor);
@@ -51,7 +51,7 @@ describe("an insert that is too large", () => {
     [159, "TIMEOUT_EXCEEDED"],
     [160, "TOO_SLOW"],
     [209, "SOCKET_TIMEOUT"],
-  ])("so it seems: %i", async (code, name) => {
+  ])("is sent in halves when the server fails with code %i", async (code, name) => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on({ on: "insert", nth: 2 }, serverError(500, code, "Timeout", name));
     const outcome = await scenario.run([...ONE_BY_ONE, "--max-retries=0"]);
@@ -89,7 +89,7 @@ describe("a table with too many parts", () => {
     expect(third.applied).toBe(1);
   });
 
-  test.concurrent("is an error like others where there is no waiting", async () => {
+  test.concurrent("is an error like others where waiting is disabled", async () => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on({ on: "insert", nth: "every" }, TOO_MANY_PARTS);
     const outcome = await scenario.run([...ONE_BY_ONE, "--max-wait-minutes=0", "--max-retries=1"]);
@@ -97,6 +97,8 @@ describe("a table with too many parts", () => {
     expect(rule.applied).toBe(2);
   });
 });
+
+const MIN_ID_BYTES = 16;
 
 interface Key {
   readonly project_id: string;
@@ -106,13 +108,19 @@ interface Key {
   readonly trace_id: string;
 }
 
-/** Some observations with ids of their own, in different batches. */
+/**
+ * Some observations, in different batches, whose ids are long and occur in no other row. The bytes of a short id, or of one that
+ * another row names as its parent, would be found in inserts that do not carry the row.
+ */
 async function someRows({ server, database, expected, events }: Fixture, rows: number): Promise<Key[]> {
   const columns = ["project_id", "type", "span_id", "trace_id"];
   return await server.queryJson<Key>(
     `SELECT project_id, toString(type) AS type, toString(toDate(start_time)) AS date, span_id AS id, trace_id
      FROM ${identifier(expected)} WHERE ${columns.map((column) => `isValidUTF8(${column})`).join(" AND ")}
-       AND length(span_id) > 4 AND span_id IN (SELECT span_id FROM ${identifier(expected)} GROUP BY span_id HAVING count() = 1)
+       AND length(span_id) >= ${MIN_ID_BYTES} AND span_id IN (
+         SELECT id FROM (SELECT DISTINCT span_id AS id FROM ${identifier(expected)}) AS ids
+         CROSS JOIN (SELECT formatRow('TSVRaw', *) AS row FROM ${identifier(expected)}) AS texts
+         GROUP BY id HAVING countIf(position(row, id) > 0) = 1)
      ORDER BY cityHash64(span_id, ${events}) LIMIT ${rows}`,
     { database },
   );
@@ -152,7 +160,7 @@ function skippedLines(scenario: Scenario): SkippedLine[] {
     .map((line) => JSON.parse(line) as SkippedLine);
 }
 
-/** The rows that arrived, besides those of `keys`, are the expected ones. */
+/** All expected rows but those of `keys` arrived. */
 async function expectAllBut(scenario: Scenario, keys: readonly Key[]): Promise<void> {
   const { server, database, expected } = scenario.fixture;
   const columns = "project_id, type, start_time, span_id, trace_id, event_ts";
@@ -226,11 +234,11 @@ describe("a row that the server refuses", () => {
     expect(skippedLines(scenario)).toHaveLength(2);
   });
 
-  test.concurrent("is found as well when it is too large for the server's memory", async () => {
+  test.concurrent("is also found when it is too large for the server's memory", async () => {
     await using scenario = await Scenario.open();
     const [key] = await someRows(scenario.fixture, 1);
     if (key === undefined) throw new Error("No row to refuse");
-    const marker = Buffer.from(`${key.id}`);
+    const marker = Buffer.from(key.id);
     scenario.proxy.on(
       { on: "insert", nth: "every" },
       only(OUT_OF_MEMORY, (body) => body.includes(marker)),
@@ -238,9 +246,7 @@ describe("a row that the server refuses", () => {
     const flags = ["--stream-block-size=60", "--batch-size=8", "--parallel-workers=2", "--max-retries=0"];
     const outcome = await scenario.run([...flags, `--skip-bad-rows=${SKIP_FILE}`]);
     expect(outcome).toMatchObject({ code: 0 });
-    // Its children name it as their parent.
-    expect(skippedLines(scenario).map((line) => (line.key as Key).id)).toContain(key.id);
-    expect(skippedLines(scenario).every(({ code }) => code === 241)).toBe(true);
+    expect(skippedLines(scenario)).toMatchObject([{ key: { id: key.id }, code: 241 }]);
   });
 
   test.concurrent("may be one of many, in between those that are stored", async () => {
@@ -257,7 +263,7 @@ describe("a row that the server refuses", () => {
     expect(await scenario.targetRows()).toBe(scenario.fixture.events - bad);
   });
 
-  test.concurrent("is no longer one among many when all are refused: nothing is skipped", async () => {
+  test.concurrent("is not skipped when the server refuses all rows", async () => {
     await using scenario = await Scenario.open();
     await refuse(scenario, "1");
     const outcome = await scenario.run([...ONE_BY_ONE, `--skip-bad-rows=${SKIP_FILE}`]);

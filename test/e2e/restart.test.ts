@@ -118,7 +118,7 @@ describe("--restart", () => {
     expect(keeping.setAside).toEqual([]);
   });
 
-  test("renames nothing in a dry run, which starts from the beginning all the same", async () => {
+  test("renames nothing in a dry run, which still starts from the beginning", async () => {
     await using keeping = await Keeping.open();
     expect(await keeping.run()).toMatchObject({ code: 0 });
     const dry = await keeping.run("--restart", "--dry-run");

@@ -14,7 +14,7 @@ async function interrupt(scenario: Scenario): Promise<void> {
   expect(scenario.checkpoint()?.rows_processed).toBeGreaterThan(0);
 }
 
-/** The run is refused with code 3, for the reason told in the first line, and everything stays as it was. */
+/** The run is refused with code 3, for the reason given in the first line, and everything stays as it was. */
 async function expectRefusal(scenario: Scenario, flags: readonly string[], reason: RegExp): Promise<void> {
   const files = new Map(readdirSync(scenario.directory).map((name) => [name, read(scenario, name)]));
   const outcome = await scenario.run(flags);

@@ -12,7 +12,7 @@ import { gatewayError } from "../support/fault-proxy-faults.ts";
 import { generateDataset } from "../support/generate.ts";
 
 const USER = "default";
-/** What URLs, JSON, HTML and base64 spell in another way than it is. */
+/** Characters that URLs, JSON, HTML and base64 encode. */
 const PASSWORD = "s3cr3t-\"Pa55\\%w0rd'/+é";
 const WRONG = `${PASSWORD}-wrong`;
 
@@ -50,7 +50,7 @@ afterAll(async () => {
   await server.process.exited;
 });
 
-/** A directory of its own for each story, with the password in a file and in `.env` beside the state. */
+/** A directory of its own for each story, with the password in a file and in `.env`, next to the state. */
 class Story {
   readonly cwd = mkdtempSync(join(root, "cwd-"));
   readonly #outcomes: CliOutcome[] = [];
@@ -124,7 +124,7 @@ describe("the password is nowhere but on the wire", () => {
     const hold = proxy.on({ on: "page", nth: 3 }, { kind: "hold", at: "response" });
     const killed = await story.start(proxy.url, BY_FILE);
     await reached(hold, killed);
-    // Neither the command line nor the environment tells it to who looks at the process.
+    // Neither the command line nor the environment of the process shows it.
     for (const file of ["cmdline", "environ", "comm"]) {
       expect(readFileSync(`/proc/${killed.pid}/${file}`, "utf8")).not.toContain(PASSWORD);
     }
@@ -193,7 +193,7 @@ describe("the password is nowhere but on the wire", () => {
       const story = new Story();
       const outcome = await story.run(server.url.origin, BY_FILE);
       expect(outcome.code).toBe(1);
-      // The test would see nothing if nothing of the server's were shown.
+      // Without any of the server's text the test would check nothing.
       expect(outcome.stderr).toContain("You sent X-ClickHouse-Key: *** and default:*** and ");
       story.expectNoSecret();
     }

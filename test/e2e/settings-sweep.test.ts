@@ -4,7 +4,7 @@ import { sweep } from "../settings/runner.ts";
 import { chooseTrials } from "../settings/sample.ts";
 import { chooseSeed } from "../support/generate.ts";
 
-/** Of `bun run test:settings`, besides the settings that once went wrong. */
+/** Of `bun run test:settings`, in addition to the settings that once went wrong. */
 const SAMPLE = 40;
 
 test("a sample of all settings, as a user's profile, leaves what a run stores as it is", async () => {

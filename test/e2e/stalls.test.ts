@@ -5,7 +5,7 @@ import { backfill } from "../support/backfill.ts";
 import { Scenario } from "../support/cli-scenario.ts";
 import type { Match } from "../support/fault-proxy-rules.ts";
 
-/** No flag sets it, so these runs are in this process. Long enough for a busy machine to response. */
+/** No flag sets it, so these runs are in this process. Long enough for a busy machine to respond. */
 const STALL_TIMEOUT_MS = 1_000;
 
 function options(scenario: Scenario, overrides: Partial<BackfillOptions> = {}): BackfillOptions {
@@ -35,7 +35,7 @@ const PLACES: readonly (readonly [name: string, match: Match, afterBytes: number
   ["an insert's acknowledgement never ends", { on: "insert", nth: 3 }, 0],
 ];
 
-describe("a server that falls silent is asked again:", () => {
+describe("a request to a server that falls silent is repeated:", () => {
   test.concurrent.each(PLACES)("%s", async (_, match, afterBytes) => {
     await using scenario = await Scenario.open();
     const stall = scenario.proxy.on(match, { kind: "stall", afterBytes });
@@ -48,7 +48,7 @@ describe("a server that falls silent is asked again:", () => {
   });
 });
 
-test("a server that only ever stalls is told as one that does not response", async () => {
+test("a server that always stalls is reported as not responding", async () => {
   await using scenario = await Scenario.open();
   scenario.proxy.on({ on: "any", nth: "every" }, { kind: "stall", afterBytes: -1 });
   const failure = await backfill(options(scenario, { maxRetries: 0 })).catch((error: unknown) => error);

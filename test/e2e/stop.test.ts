@@ -92,7 +92,7 @@ test.concurrent("a second signal stops at once, and nothing is lost by it", asyn
   running.kill("SIGINT");
   await Bun.sleep(100);
   running.kill("SIGINT");
-  // The insert is held to the end: nobody waits for it.
+  // The insert is held to the end; the run does not wait for it.
   expect(await running.outcome).toMatchObject({ code: 130, stdout: "" });
   hold.release("drop");
   expect(readdirSync(scenario.directory).filter((name) => name.endsWith(".lock"))).toEqual([]);

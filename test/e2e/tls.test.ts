@@ -10,7 +10,7 @@ const CERTIFICATES = join(import.meta.dir, "../support/tls");
 
 /**
  * A server behind TLS, which says that it is an old ClickHouse: enough to see that the program talked to it. With `clients`, it
- * asks for a certificate of that authority.
+ * requests a certificate of that authority.
  */
 async function startServer(clients?: string): Promise<Server> {
   const server = createServer(
@@ -82,7 +82,7 @@ describe("a certificate", () => {
   });
 
   test("of an authority among the system's is trusted", async () => {
-    // Where the system's certificates are, as OpenSSL lets it be told.
+    // Where the system's certificates are, as OpenSSL's variable names them.
     expect((await failure({ environment: { SSL_CERT_FILE: authority } }))[0]).toContain("23.3.1.1");
   });
 
@@ -96,7 +96,7 @@ describe("a certificate", () => {
   });
 });
 
-describe("a server that asks for the client's certificate", () => {
+describe("a server that requests the client's certificate", () => {
   const shown = ["--ca-cert=ca.pem", "--client-cert=client.pem", "--client-key=client.key"];
 
   test("gets the one that the options name", async () => {

@@ -6,7 +6,7 @@ import { SYMPTOMS } from "../support/symptoms.ts";
 
 const QUOTED = blocksOf("docs/troubleshooting.md").filter(({ language }) => language === "text");
 
-test("every symptom that is told is reproduced here, and the other way round", () => {
+test("every documented symptom is reproduced here, and every one reproduced is documented", () => {
   expect(QUOTED.map(({ heading }) => heading)).toEqual(Object.keys(SYMPTOMS));
 });
 

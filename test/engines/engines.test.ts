@@ -27,7 +27,7 @@ const SHORT: readonly (readonly [engine: string, scenarios: Readonly<Record<stri
   ],
 ];
 
-/** Why the engine cannot be had here: without Python, or without a way to the wheel. Null when it can. */
+/** Why the engine is not available here: Python or the wheel is missing. Null when it can. */
 async function reasonToLeaveOut(version: EngineVersion): Promise<string | null> {
   try {
     await installEngine(version);

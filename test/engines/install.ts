@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import type { EngineVersion } from "./versions.ts";
 
-/** The engine cannot be had on this machine; the message says why. */
+/** The engine is not available on this machine; the message says why. */
 export class EngineUnavailable extends Error {
   override readonly name = "EngineUnavailable";
 }

@@ -15,7 +15,7 @@ let engine: PreparedEngine;
 
 beforeAll(async () => {
   const version = ENGINES.find((one) => one.name === name);
-  if (version === undefined) throw new Error(`ENGINE ${JSON.stringify(name)} is none that there is`);
+  if (version === undefined) throw new Error(`ENGINE ${JSON.stringify(name)} does not exist`);
   engine = await prepareEngine(version, chooseSeed());
 }, TIMEOUT_MS);
 

@@ -15,7 +15,7 @@ export type Result =
   | { readonly rows: number; readonly why?: string }
   | { readonly word: "refused" | "not applicable"; readonly why: string };
 
-/** A story of runs on an engine. It throws when the engine's rows are not as they must be. */
+/** A story of runs on an engine. It throws when the engine's rows are wrong. */
 export type Scenario = (fixture: EngineFixture) => Promise<Result>;
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");

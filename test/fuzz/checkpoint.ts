@@ -141,7 +141,7 @@ function saysDone(document: Document, key: SortingKey): boolean {
   return (document.pages_beyond_cursor ?? []).some(({ after, up_to }) => isAfter(after) && isUpTo(up_to));
 }
 
-/** What remains is what the document does not say is done: no key more, no key less. */
+/** What remains is what the document does not say is done: not one key more or less. */
 function checkCovers(
   random: Random,
   text: string,
@@ -196,7 +196,7 @@ function checkFile(random: Random, bytes: Buffer): void {
   }
 }
 
-/** A checkpoint, whatever happened to the file, is refused or taken for what it says. */
+/** A checkpoint, whatever happened to the file, is refused or read for what it says. */
 export const CHECKPOINT: FuzzTarget = {
   name: "checkpoint",
   share: 60_000,

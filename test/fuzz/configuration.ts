@@ -75,7 +75,7 @@ const VALUES = [
   ],
 ];
 
-/** Mixes a secret into odd texts, so that it can be looked for. */
+/** Mixes a secret into odd texts, so that a test can search for it. */
 function oddValue(random: Random, secret: string): string {
   const value = random.pick(VALUES).replaceAll("SECRET", secret);
   return random.chance(0.2) ? value + random.pick(VALUES).replaceAll("SECRET", secret) : value;
@@ -172,7 +172,7 @@ function flagsOf(argv: readonly string[]): Map<string, string> | null {
   return flags;
 }
 
-/** Whether the settings are what the options promise, by other means than theirs. */
+/** Whether the settings are what the options promise, checked independently of them. */
 function checkSettings(settings: Settings): void {
   const { clickhouseUrl, clickhousePassword, clickhousePasswordFile, partition } = settings;
   demand(/^\d{4}(0[1-9]|1[0-2])$/.test(partition), () => `Partition ${partition}`);
@@ -189,7 +189,7 @@ function checkSettings(settings: Settings): void {
   demand(tables.every((name) => name !== "") && tables[0] !== tables[1], () => "Empty or equal names");
 }
 
-/** Command line, environment and `.env`: wrong usage in one line that tells no password, or settings that are valid. */
+/** Command line, environment and `.env`: wrong usage in one line that shows no password, or settings that are valid. */
 export const CONFIGURATION: FuzzTarget = {
   name: "configuration",
   share: 100_000,
@@ -206,7 +206,7 @@ export const CONFIGURATION: FuzzTarget = {
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       const { message } = error;
-      demand(!message.includes(secret.slice(0, 8)), () => `The secret is told: ${message}`);
+      demand(!message.includes(secret.slice(0, 8)), () => `The secret is shown: ${message}`);
       demand(isPlainLine(message), () => `Not one plain line: ${JSON.stringify(message)}`);
       demand(message.length < 1000, () => `A message of ${message.length} characters`);
     }

@@ -27,7 +27,7 @@ function mapping(): ResolvedMapping {
 }
 
 const MAPPING = mapping();
-/** Blocks whose columns are not those that were asked for end a run with a TypeError that says so. */
+/** Blocks with other columns than were requested end a run with a TypeError that says so. */
 const EXPECTED = /its values have no|is missing/;
 
 function keyOf(number: number): string {
@@ -38,15 +38,15 @@ function metadata(random: Random): [string, string][] {
   return Array.from({ length: random.below(4) }, () => [random.pick(NAMES), random.pick(VALUES)]);
 }
 
-/** Answers of traces, made once each. */
-const answers = new Map<number, Buffer>();
+/** Responses of trace queries, each encoded once. */
+const responses = new Map<number, Buffer>();
 
 function tracesAt(number: number): Buffer {
-  const known = answers.get(number);
+  const known = responses.get(number);
   if (known !== undefined) return known;
   const block = traceBlock(traces(randomFrom(number)));
   const bytes = blockOf([{ block, from: 0, to: block.rows }]);
-  answers.set(number, bytes);
+  responses.set(number, bytes);
   return bytes;
 }
 
@@ -116,7 +116,7 @@ function storeAt(number: number): TraceStore {
 
 const batch = new EventBlock(MAPPING, false);
 const writer = new SegmentWriter(true);
-// A segment is made but once.
+// A segment is made only once.
 writer.append(traceBlock([{ key: keyOf(0) }]));
 
 function orRefused(action: () => void): void {
@@ -155,7 +155,7 @@ function enrich(blocks: readonly Block[], store: TraceStore, maxRows: number): v
   checkBatch();
 }
 
-/** Traces and observations that arrive damaged are refused, or put together to batches that are whole. */
+/** Traces and observations that arrive damaged are refused, or combined into whole batches. */
 export const ENRICHMENT: FuzzTarget = {
   name: "enrichment",
   share: 20_000,

@@ -33,7 +33,7 @@ interface Member {
   readonly value: Buffer;
 }
 
-/** Members of different keys, also when what is no UTF-8 in them is repaired. */
+/** Members of different keys, also after invalid UTF-8 in them is repaired. */
 function randomMembers(random: Random): Member[] {
   const members = new Map<string, Member>();
   for (let left = random.below(6); left > 0; left--) {
@@ -46,12 +46,12 @@ function randomMembers(random: Random): Member[] {
   return [...members.values()];
 }
 
-/** Bytes as text; of replacement characters in a row, whose number is not told by any standard, one. */
+/** Bytes as text; consecutive replacement characters, whose number no standard defines, count as one. */
 function collapsed(bytes: Buffer): string {
   return bytes.toString().replace(/\ufffd+/g, "\ufffd");
 }
 
-/** Writes the members as an object; keys and values stand in the midst of other bytes. */
+/** Writes the members as an object; keys and values are surrounded by other bytes. */
 function write(random: Random, members: readonly Member[]): { bytes: Buffer; embedded: boolean[] } {
   builder.reset();
   const embedded = members.map(({ key, value }) => {
@@ -110,7 +110,7 @@ function strictly(bytes: Buffer): string | null {
   }
 }
 
-/** The value that JSON text stands for; undefined when it is none. */
+/** The value that JSON text stands for; undefined when it is not valid. */
 function parsed(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString()) as unknown;
@@ -125,7 +125,7 @@ export const JSON_OBJECTS: FuzzTarget = {
   share: 350_000,
   run: (random) => {
     const members = randomMembers(random);
-    // Different bytes may be repaired to one name; of those the object is written as it is told.
+    // Different bytes may be repaired to one name; which of their values counts is not checked here.
     if (new Set(members.map(({ key }) => keyText(key))).size < members.length) return;
     const { bytes, embedded } = write(random, members);
     const text = strictly(bytes);

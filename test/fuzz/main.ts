@@ -1,5 +1,5 @@
 /**
- * Gives the program's readers and writers input that nobody would give them: a million cases and more.
+ * Feeds the program's readers and writers unusual input: at least a million cases.
  *
  * Usage:   bun run test:fuzz [--target NAME] [--seed N] [--cases N]
  *          --target  one of the targets alone (default: all, one after the other)

@@ -61,7 +61,7 @@ const MUTATIONS: readonly Mutation[] = [
   },
 ];
 
-/** A copy of the bytes, which are not none, with one to four changes. */
+/** A copy of the bytes, of which there must be some, with one to four changes. */
 export function mutated(random: Random, bytes: Buffer): Buffer {
   let changed = Buffer.from(bytes);
   for (let left = 1 + random.below(4); left > 0 && changed.length > 0; left--) {

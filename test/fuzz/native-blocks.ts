@@ -8,12 +8,12 @@ export interface Response {
   readonly blocks: readonly DecodedBlock[];
 }
 
-const ANSWERS = 256;
+const RESPONSES = 256;
 const made = new Map<number, Response>();
 
-/** One of some hundred answers of a few blocks of a few columns each; the same for the same number. */
+/** One of some hundred responses of a few blocks of a few columns each; the same for the same number. */
 export function sampleResponse(number: number): Response {
-  const seed = number % ANSWERS;
+  const seed = number % RESPONSES;
   const known = made.get(seed);
   if (known !== undefined) return known;
   const random = randomFrom(seed);

@@ -62,7 +62,7 @@ function checkCut(random: Random, { bytes, blocks: expected }: Response): void {
   release(blocks);
 }
 
-/** Bytes that are no response, or another: what is read of them is what a reader finds that has nothing in common with ours. */
+/** Bytes that are not a response, or a changed one: our reader must find what an independent reader finds. */
 function checkChanged(random: Random, bytes: Buffer, types: ReadonlySet<string>): void {
   const { blocks } = assemble(pieces(random, bytes, 4));
   const first = blocks[0];
@@ -127,7 +127,7 @@ function emit(slices: readonly BlockSlice[]): Buffer | null {
   }
 }
 
-/** A block of types that only our reader knows: what is emitted of it is read as it was. */
+/** A block of types that only our reader knows: what is written from it reads back unchanged. */
 function checkRepeatable(block: Block): void {
   if (block.rows === 0) return;
   const once = emit([{ block, from: 0, to: block.rows }]);
@@ -140,5 +140,5 @@ function checkRepeatable(block: Block): void {
   release(blocks);
 }
 
-/** The reader of blocks, on made-up answers. */
+/** The reader of blocks, on generated responses. */
 export const NATIVE = nativeTarget(sampleResponse);

@@ -8,7 +8,7 @@ export interface Failure {
   readonly error: unknown;
 }
 
-/** Runs cases of consecutive seeds until one fails; `onCase` is told of each before it begins. */
+/** Runs cases of consecutive seeds until one fails; `onCase` is called with each before it begins. */
 export function runCases(
   target: FuzzTarget,
   seed: number,

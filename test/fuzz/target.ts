@@ -1,11 +1,11 @@
 import type { Random } from "../support/data/random.ts";
 
-/** A piece of the program that is given what nobody would give it. */
+/** A part of the program, and the unusual input it is fed. */
 export interface FuzzTarget {
   readonly name: string;
   /** How many of the long form's cases are its own, of a million in all. */
   readonly share: number;
-  /** Makes one case of a random source and throws unless the program stands it. */
+  /** Makes one case of a random source and throws unless the program handles it. */
   run(random: Random): void;
 }
 

@@ -6,7 +6,7 @@ import { NATIVE } from "./native.ts";
 import { SQL } from "./sql.ts";
 import type { FuzzTarget } from "./target.ts";
 
-/** Every target; their shares make up a million cases and more. */
+/** Every target; their shares add up to at least a million cases. */
 export const TARGETS: readonly FuzzTarget[] = [
   NATIVE,
   ENRICHMENT,

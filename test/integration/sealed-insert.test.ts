@@ -62,7 +62,7 @@ describe("an INSERT whose last block does not reach the server, into a table wit
     const whole = await testing.queryJson<{ rows: number }>("SELECT count() AS rows FROM target", {
       database,
     });
-    // The seal itself takes some 20 bytes besides 5 of every 64 KiB.
+    // The seal takes some 20 bytes, and 5 more for every 64 KiB.
     for (const missing of [1, 8, 9, 13, block.length, block.length + 20, 2 * block.length]) {
       const failure = insertShortened(true, BLOCKS * block.length - missing);
       await expect(failure).rejects.toMatchObject({ name: "ServerError", code: 354 });

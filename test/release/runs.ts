@@ -14,7 +14,7 @@ describe.each([
   { name: "clickhouse-backfill-linux-x64", where: "a processor without AVX", runner: oldProcessor },
   { name: "clickhouse-backfill-linux-arm64", where: "arm64", runner: arm64 },
 ])("$name on $where", ({ name, runner }) => {
-  test("tells its version", async () => {
+  test("prints its version", async () => {
     const output = await outputOf([...runner(), join(dist, name), "--version"], { cwd: tmpdir() });
     const { version } = await Bun.file(join(ROOT, "package.json")).json();
     expect(output).toStartWith(`clickhouse-backfill ${version} (`);

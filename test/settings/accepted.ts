@@ -50,6 +50,11 @@ const ACCEPTED: readonly Accepted[] = [
     values: ["io_uring"],
   },
   {
+    reason: "a table that an administrator made read-only takes no inserts",
+    settings: ["table_readonly"],
+    values: ["1"],
+  },
+  {
     reason: "faults that are injected on purpose fail queries at random",
     settings: ["memory_tracker_fault_probability"],
   },

@@ -61,7 +61,7 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
 export const THROTTLES: Readonly<Record<string, readonly string[]>> = {
   ast_fuzzer_runs: ["1"],
   merge_tree_storage_snapshot_sleep_ms: ["1", "3"],
-  // With 0 the embedded engine does nothing but report its progress.
+  // With 0 the embedded engine only reports its progress.
   interactive_delay: ["1", "9223372036854775807"],
   max_execution_speed: ["0", "1000000"],
   max_execution_speed_bytes: ["0", "1000000000"],

@@ -2,7 +2,7 @@ import { columnText } from "../../scripts/testbed/compare.ts";
 import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
 
-/** How many rows a table holds, and sums that tell apart tables whose rows differ in any column. */
+/** How many rows a table holds, and sums that differ between tables whose rows differ in any column. */
 export interface Digest {
   readonly rows: number;
   /** Of all columns, JSON by its document. */

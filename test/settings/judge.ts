@@ -30,7 +30,7 @@ export interface Verdict {
 /** Small pages: a run reads several. */
 const PAGE_ROWS = 40;
 const TIME_LIMIT_MS = 30_000;
-/** A run that does not end when it is asked to is left alone. */
+/** A run that does not end when it is stopped is left alone. */
 const PATIENCE_MS = 5_000;
 
 /** Runs the tool as the trial's user, and compares what it stored. */

@@ -4,14 +4,14 @@
  *
  * Usage:   bun run test:settings [--only NAME[=VALUE]] [--sample N] [--seed N] [--jobs N] [--group N] [--tables] [--evidence FILE]
  *          --only      the trials of one setting, or a single one
- *          --sample    so many trials, drawn at random, and those that were wrong once (default: all)
+ *          --sample    that many trials, drawn at random, and those that were wrong once (default: all)
  *          --seed      of the data and of the sample (default: random)
- *          --jobs      trials at a time (default 2)
- *          --group     so many settings share a run, and are tried apart where it is not exact (default 12: all in five minutes);
+ *          --jobs      concurrent trials (default 2)
+ *          --group     that many settings share a run, and are tried separately where it is not exact (default 12: all in five minutes);
  *                      1 also sees settings that would cancel each other, in half an hour
- *          --tables    settings of the tables in place of those of users
+ *          --tables    settings of the tables instead of those of users
  *          --evidence  a file that gets a line of JSON for each trial
- * Output:  counts by outcome (exact, refused, silent, hung), and each outcome that is not as it must be; exit code 1 where
+ * Output:  counts by outcome (exact, refused, silent, hung), and each outcome that is wrong; exit code 1 where
  *          there is one.
  */
 import { appendFileSync } from "node:fs";
@@ -58,9 +58,7 @@ const verdicts = await sweep({
 });
 for (const line of renderVerdicts(verdicts)) console.log(line);
 const bad = verdicts.filter((verdict) => !isGood(verdict));
-console.log(
-  `${verdicts.length} runs from seed ${seed} in ${seconds()} s; ${bad.length} are not as they must be`,
-);
+console.log(`${verdicts.length} runs from seed ${seed} in ${seconds()} s; ${bad.length} are wrong`);
 process.exit(bad.length === 0 ? 0 : 1);
 
 function seconds(): number {

@@ -3,12 +3,12 @@ import type { Outcome, Verdict } from "./judge.ts";
 
 const OUTCOMES: readonly Outcome[] = ["exact", "refused", "silent", "hung"];
 
-/** Whether an outcome is as it must be: exact, or a clear refusal that is on the list. */
+/** Whether an outcome is right: exact, or a clear refusal that is on the list. */
 export function isGood(verdict: Verdict): boolean {
   return verdict.outcome === "exact" || (acceptedReason(verdict) !== null && isClear(verdict));
 }
 
-/** Counts by outcome, the refusals by their reason, and each outcome that is not as it must be. */
+/** Counts by outcome, the refusals by their reason, and each wrong outcome. */
 export function renderVerdicts(verdicts: readonly Verdict[]): string[] {
   const counts = OUTCOMES.map((outcome) => {
     const count = verdicts.filter((verdict) => verdict.outcome === outcome).length;

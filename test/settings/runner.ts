@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connectTo, startDevServer } from "../../scripts/testbed/server.ts";
+import { connectTo, startDevServerIn } from "../../scripts/testbed/server.ts";
 import { type Group, groupTrials, withHalves } from "./group.ts";
 import { judge, type Verdict, withTypesOfRun } from "./judge.ts";
 import type { Trial } from "./trial.ts";
@@ -31,7 +31,10 @@ export async function sweep(options: SweepOptions): Promise<Verdict[]> {
   const file = join(directory, "users.json");
   const profiles = all.map((group) => [users.get(group), { settings: group.whole.settings }] as const);
   writeFileSync(file, JSON.stringify(Object.fromEntries(profiles)));
-  const { url, process: child } = await startDevServer("--temporary", "--users", file);
+  // Some settings name files, which the engine creates in its working directory.
+  const workingDirectory = join(directory, "work");
+  mkdirSync(workingDirectory);
+  const { url, process: child } = await startDevServerIn(workingDirectory, "--temporary", "--users", file);
   const verdicts: Verdict[] = [];
   const tryGroup = async (world: World, group: Group): Promise<boolean> => {
     const { trials: members, whole, halves } = group;

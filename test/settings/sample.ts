@@ -9,7 +9,7 @@ export interface Choice {
   readonly seed: number;
   /** `name` or `name=value`. */
   readonly only?: string;
-  /** How many trials, besides {@link KNOWN_TROUBLE}. */
+  /** How many trials, in addition to {@link KNOWN_TROUBLE}. */
   readonly sample?: number;
   /** Settings of the tables, and not of the user. */
   readonly ofTables?: boolean;

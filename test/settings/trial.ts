@@ -1,4 +1,4 @@
-/** What a trial's run meets besides its settings. */
+/** The circumstances of a trial's run, apart from its settings. */
 export const SCENES = ["plain", "failing view", "deduplicating target"] as const;
 
 export type Scene = (typeof SCENES)[number];

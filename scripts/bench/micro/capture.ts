@@ -11,7 +11,7 @@ import { runOptions } from "../../testbed/run-options.ts";
 import { PARTITION, TABLES } from "../data.ts";
 import { DATABASE, type Dataset } from "../dataset.ts";
 
-/** Answers of the server as they arrived, held in memory. */
+/** Responses of the server as they arrived, held in memory. */
 export interface Capture {
   readonly mapping: ResolvedMapping;
   /** The response to the pages' query, in the chunks that the connection gave. */
@@ -22,7 +22,7 @@ export interface Capture {
 const NEVER = new AbortController().signal;
 const BATCH_ROWS = 10_000;
 
-/** Asks for the traces and for observations, at most `maxRows` of them, as a run does, as one page. */
+/** Requests the traces and observations, at most `maxRows` of them, as a run does, as one page. */
 export async function capture(dataset: Dataset, maxRows: number): Promise<Capture> {
   const options = runOptions(dataset.server, DATABASE, PARTITION);
   const server = new Server(options.connection);

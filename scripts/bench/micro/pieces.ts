@@ -50,7 +50,7 @@ export function copy(chunks: readonly Buffer[], target: Buffer): void {
   for (const chunk of chunks) at += chunk.copy(target, at);
 }
 
-/** Makes the trace's columns for all rows of the blocks, and forgets them. */
+/** Derives the columns for all rows of the blocks, and drops them. */
 export function gather(blocks: readonly Block[], mapping: ResolvedMapping, store: TraceStore): () => number {
   const enricher = new Enricher(store, mapping);
   const made = new DerivedColumns(mapping.derived, TAKES_JSON_PATHS);

@@ -25,7 +25,7 @@ export function storeOf(blocks: readonly Block[], withJson: boolean): FilledStor
 
 /**
  * A store of `count` traces: those of the blocks over and over, each time under other keys. The keys follow from the
- * trace's number (`writeKey`), so that they can be asked for.
+ * trace's number (`writeKey`), so that they can be looked up.
  */
 export function largeStore(blocks: readonly Block[], count: number): FilledStore {
   const writer = new SegmentWriter(true);

@@ -30,7 +30,7 @@ describe("a query that fails at once", () => {
     ["INSERT INTO no_such_table SELECT 1", 404, "60", "UNKNOWN_TABLE"],
     ["SELECT 1 INTO OUTFILE '/tmp/x'", 500, "358", "INTO_OUTFILE_NOT_ALLOWED"],
     ["", 400, "62", "SYNTAX_ERROR"],
-  ])("%j answers with status %i and code %s", async (sql, status, code, name) => {
+  ])("%j has status %i and code %s", async (sql, status, code, name) => {
     const response = await post(sql);
     expect(response.status).toBe(status);
     expect(response.headers.get("X-ClickHouse-Exception-Code")).toBe(code);
@@ -53,11 +53,11 @@ describe("a query that fails at once", () => {
 
 // A real server supports both.
 describe.skipIf(Boolean(process.env["CLICKHOUSE_TEST_URL"]))("what is not supported is refused", () => {
-  test("sessions", async () => {
+  test("when it uses a session", async () => {
     expect(await (await post("SELECT 1", { session_id: "s" })).text()).toStartWith("Code: 48.");
   });
 
-  test("bodies in LZ4", async () => {
+  test("when its body is compressed with LZ4", async () => {
     const response = await fetch(`${server.url}?query=INSERT+INTO+t+FORMAT+CSV`, {
       method: "POST",
       body: "1",

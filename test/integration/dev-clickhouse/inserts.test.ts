@@ -160,11 +160,11 @@ describe("through the client", () => {
   });
 });
 
-// The development server reads bodies from a pipe, and so can be asked how far it has come.
+// The development server reads bodies from a pipe, so a test can see how far it has come.
 const isRealServer = Boolean(process.env["CLICKHOUSE_TEST_URL"]);
 
 describe("an insert that fails", () => {
-  test("leaves nothing and answers even while the body is on its way", async () => {
+  test("leaves no rows, and its error arrives while the body is still being sent", async () => {
     const data = await native(300_000);
     await expect(server.insertRaw("INSERT INTO no_such FORMAT Native", data, { database })).rejects.toThrow(
       "UNKNOWN_TABLE",

@@ -29,7 +29,7 @@ describe("statements", () => {
     expect(await (await post("+ 2", { query: "SELECT 1" })).text()).toBe("3\n");
   });
 
-  test("come to a path with slashes too many", async () => {
+  test("come to a path with too many slashes", async () => {
     const response = await fetch(`${server.url.replace(/\/$/, "")}//?query=SELECT%201`, {
       headers: { "X-ClickHouse-User": server.user, "X-ClickHouse-Key": server.password },
     });
@@ -64,7 +64,7 @@ describe("statements", () => {
     expect(byDefault.headers.get("X-ClickHouse-Format")).toBe(format);
   });
 
-  test("response as JSON with totals", async () => {
+  test("a response can be JSON with totals", async () => {
     const sql =
       "SELECT number % 2 AS k, count() AS n FROM numbers(10) GROUP BY k WITH TOTALS ORDER BY k FORMAT JSON";
     const response = (await (await post(sql)).json()) as { rows: number; totals: unknown };
@@ -72,7 +72,7 @@ describe("statements", () => {
     expect(response.totals).toMatchObject({ n: 10 });
   });
 
-  test("SHOW, DESCRIBE, EXPLAIN and EXISTS response", async () => {
+  test("SHOW, DESCRIBE, EXPLAIN and EXISTS return rows", async () => {
     expect(await server.query("SHOW DATABASES LIKE 'system'")).toBe("system\n");
     expect(await server.query("DESCRIBE TABLE system.one")).toStartWith("dummy\tUInt8");
     expect(await server.query("EXISTS TABLE system.one")).toBe("1\n");
@@ -135,12 +135,12 @@ describe("settings and parameters", () => {
 
   test("parameters of queries at the same time do not mix", async () => {
     const values = Array.from({ length: 30 }, (_, i) => `value ${i}`);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       values.map((x) =>
         server.query("SELECT {x:String} FROM numbers(1) WHERE sleep(0.02) = 0", { params: { x } }),
       ),
     );
-    expect(answers).toEqual(values.map((x) => `${x}\n`));
+    expect(responses).toEqual(values.map((x) => `${x}\n`));
   });
 });
 
@@ -170,7 +170,7 @@ test.skipIf(isRealServer)(
 );
 
 describe("compression", () => {
-  test.each(["gzip", "zstd"])("answers in %s when asked", async (encoding) => {
+  test.each(["gzip", "zstd"])("is %s when the request accepts it", async (encoding) => {
     const response = await post(
       "SELECT number FROM numbers(100000)",
       { enable_http_compression: "1" },
@@ -182,7 +182,7 @@ describe("compression", () => {
     expect(rows.at(-1)).toBe("99999");
   });
 
-  test("answers as enable_http_compression has it, which is on by default", async () => {
+  test("follows enable_http_compression, which is on by default", async () => {
     const headers = { "Accept-Encoding": "gzip" };
     const asUsual = await post("SELECT 1", {}, { headers });
     expect(asUsual.headers.get("Content-Encoding")).toBe("gzip");
@@ -190,7 +190,7 @@ describe("compression", () => {
     expect(off.headers.get("Content-Encoding")).toBeNull();
   });
 
-  test.each(["gzip", "zstd", "deflate"] as const)("takes a statement in %s", async (encoding) => {
+  test.each(["gzip", "zstd", "deflate"] as const)("of a statement may be %s", async (encoding) => {
     const response = await post(
       "",
       {},

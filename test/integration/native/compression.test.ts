@@ -27,15 +27,15 @@ describe.each(["none", "zstd", "gzip"] as const)("%s", (compression) => {
     return count;
   }
 
-  test("blocks come whole", async () => {
+  test("blocks arrive whole", async () => {
     expect(await rows("SELECT toString(number) AS s, number FROM numbers(300000)")).toBe(300_000);
   });
 
-  test("a response without rows", async () => {
+  test("a response without rows has no blocks", async () => {
     expect(await rows("SELECT toString(number) AS s FROM numbers(10) WHERE number > 10")).toBe(0);
   });
 
-  test("an exception in the midst of a response is the server's own", async () => {
+  test("an exception in the middle of a response is the server's own", async () => {
     const sql = "SELECT toString(number) AS s, throwIf(number = 2000000) AS x FROM numbers(5000000)";
     await expect(rows(sql)).rejects.toMatchObject({ name: "ServerError", code: 395 });
   });

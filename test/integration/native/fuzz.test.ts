@@ -18,17 +18,19 @@ const QUERIES: readonly string[] = [
   "SELECT CAST(map('k', toDecimal64(number, 12)), 'Map(LowCardinality(String), Decimal(18, 12))') AS c FROM numbers(5)",
 ];
 
-test("blocks of a real server, changed and cut, are read for what they are or refused", async () => {
+test("blocks of a real server, changed and cut, are read correctly or refused", async () => {
   const server = await testServer();
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     QUERIES.map(async (sql) =>
       responseOf(
         Buffer.from(await server.fetchBytes(`${sql} FORMAT Native`, { settings: { max_block_size: 4 } })),
       ),
     ),
   );
-  expect(answers.some(({ blocks }) => blocks.length > 1)).toBe(true);
-  const target = nativeTarget((number) => answers[number % answers.length] ?? responseOf(Buffer.alloc(0)));
+  expect(responses.some(({ blocks }) => blocks.length > 1)).toBe(true);
+  const target = nativeTarget(
+    (number) => responses[number % responses.length] ?? responseOf(Buffer.alloc(0)),
+  );
   const failure = runCases(target, chooseSeed(), CASES);
   expect(failure === null ? "" : `SEED=${failure.seed} repeats it: ${String(failure.error)}`).toBe("");
 });

@@ -156,7 +156,7 @@ function objectText(members: readonly Member[]): Buffer {
   return Buffer.from(out.written());
 }
 
-describe("objects made of metadata", () => {
+describe("objects built from metadata", () => {
   test("are taken by a JSON column and kept as they are", async () => {
     const objects = Array.from({ length: OBJECTS }, () => objectText(randomMembers(random)));
     await server.command("CREATE TABLE objects (i UInt32, j JSON) ENGINE = Memory", { database });

@@ -276,7 +276,7 @@ describe("pages", () => {
     }
   });
 
-  test("are about as large as asked where groups are small", async () => {
+  test("have about the requested size where groups are small", async () => {
     const groups = Array.from({ length: 3000 }, (_, i) => ({
       project: `p${i % 500}`,
       type: "t",

@@ -4,7 +4,7 @@ import { type TestServer, testServer } from "../../../scripts/testbed/server.ts"
 import { writeReference } from "../../support/reference.ts";
 import { keptByVersion } from "../../support/reference-json.ts";
 
-/** The reference decides all comparisons, so its responses to the hard questions are checked by hand here. */
+/** The reference decides all comparisons, so its hard cases are checked by hand here. */
 let server: TestServer;
 let database: string;
 
@@ -43,7 +43,7 @@ test("the newest version of an observation counts, on ties the one inserted last
   expect(names).toEqual({ old: "newest", tie: "last", last: "" });
 });
 
-test("the parent of an event", async () => {
+test("an event without a parent gets its trace's root as the parent", async () => {
   const parents = await eventsOf(
     "parent_span_id",
     `observations (id, trace_id, parent_observation_id, start_time) VALUES
@@ -85,7 +85,7 @@ describe("the trace of an observation", () => {
   });
 });
 
-test("the observation's version before its trace's, bookmarks on roots only", async () => {
+test("an event prefers the observation's version to the trace's, and only roots are bookmarked", async () => {
   const traces = `traces (id, timestamp, version, bookmarked, event_ts) VALUES ('t', ${NOON}, 'of trace', 1, 1)`;
   const values = await eventsOf(
     "concat(version, ' ', toString(bookmarked))",

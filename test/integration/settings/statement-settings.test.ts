@@ -27,7 +27,7 @@ beforeAll(async () => {
   found = await readServerSettings(server, NEVER);
 });
 
-/** A user who has every setting at another value than is required. */
+/** A user whose settings all differ from the required values. */
 function contrary(overrides: Partial<ServerSetting> = {}): SettingsOfUser {
   const settings = new Map(
     [...found.settings].map(([name, setting]) => [name, { ...setting, value: "contrary", ...overrides }]),
@@ -108,7 +108,7 @@ describe("a setting that the user may not change", () => {
     expect(refusedSettings(userWith("insert_deduplicate", { value: "1", max: "1" }))).toHaveLength(0);
   });
 
-  test("is no matter where it is as it must be, or only preferred, or a limit", () => {
+  test("is accepted where it has the required value, is only preferred, or is a limit", () => {
     expect(refusedSettings(userWith("final", { value: "0", isFixed: true }))).toEqual([]);
     expect(refusedSettings(userWith("max_columns_to_read", { value: "3", isFixed: true }))).toEqual([]);
     const user = userWith("max_block_size", { value: "5", isFixed: true });
@@ -143,9 +143,9 @@ describe("preferred settings", () => {
   });
 });
 
-test("a parser that is not set as values sent as paths expect it is noticed", () => {
+test("a parser setting that would alter values sent as paths is detected", () => {
   expect(parsesJsonByDefault(found)).toBe(true);
   expect(parsesJsonByDefault(userWith("json_type_escape_dots_in_keys", { default: "1" }))).toBe(false);
-  // A server that lacks such settings does what later defaults say.
+  // A server that lacks such settings behaves as later defaults do.
   expect(parsesJsonByDefault({ settings: new Map() })).toBe(true);
 });

@@ -5,7 +5,7 @@ import { chooseSeed, randomFrom } from "../../support/data/random.ts";
 const MIB = 2 ** 20;
 
 describe("a pool", () => {
-  test("gives buffers that are large enough, and not much larger", () => {
+  test("hands out buffers that are large enough, and not much larger", () => {
     const random = randomFrom(chooseSeed());
     const pool = new BufferPool(0);
     for (let round = 0; round < 200; round++) {
@@ -16,7 +16,7 @@ describe("a pool", () => {
     }
   });
 
-  test("gives again what was given back, and the one that fits best", () => {
+  test("reuses returned buffers, the best fit first", () => {
     const pool = new BufferPool(64 * MIB);
     const [small, large] = [pool.acquire(MIB), pool.acquire(8 * MIB)];
     pool.release(large);
@@ -45,7 +45,7 @@ describe("a pool", () => {
     expect(pool.usualBytes).toBeLessThan(11 * MIB);
   });
 
-  test("keeps so many bytes at most, and frees the smallest buffers first", () => {
+  test("keeps a limited number of bytes, and frees the smallest buffers first", () => {
     const pool = new BufferPool(10 * MIB);
     const [small, large] = [pool.acquire(4 * MIB), pool.acquire(8 * MIB)];
     pool.release(small);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Scratch } from "../../../src/bytes/scratch.ts";
 import { chooseSeed, randomFrom } from "../../support/data/random.ts";
 
-test("buffers do not overlap until they are taken back, and are made of the same memory afterwards", () => {
+test("buffers do not overlap until they are taken back, and use the same memory afterwards", () => {
   const random = randomFrom(chooseSeed());
   const scratch = new Scratch();
   const memory: Set<unknown>[] = [];

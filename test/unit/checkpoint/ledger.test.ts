@@ -114,14 +114,14 @@ describe("the file", () => {
     expect(readdirSync(directory)).toEqual(["cursor_state_202501.json"]);
   });
 
-  test("is not there before the first page", () => {
+  test("does not exist before the first page", () => {
     const ledger = openLedger(options);
     expect(ledger).toMatchObject({ finished: false, rowsProcessed: 0, notice: null });
     expect(ledger.remaining()).toEqual([WHOLE_KEY_SPACE]);
     expect(existsSync(path)).toBe(false);
   });
 
-  test("loses the temporary files of runs that died", () => {
+  test("is cleared of the temporary files of runs that died", () => {
     writeFileSync(`${path}.4711.abc.1.tmp`, "half");
     writeFileSync(join(directory, "cursor_state_202502.json.1.a.1.tmp"), "another partition's");
     openLedger(options);
@@ -137,7 +137,7 @@ describe("resuming", () => {
     expect(ledger.remaining()).toEqual([{ after: A, upTo: B }]);
   });
 
-  test("reloaded after any page, with pages cut anew each time, every key is finished exactly once", () => {
+  test("reloaded after any page, with pages cut differently each time, every key is finished exactly once", () => {
     withSeed(15, (random) => {
       rmSync(path, { force: true });
       const keys = randomKeys(random, 12);
@@ -354,7 +354,7 @@ describe("refuses and keeps", () => {
   });
 });
 
-describe("a filesystem that does not oblige", () => {
+describe("a filesystem that fails", () => {
   test("fails the run when the directory vanishes, naming path and errno", () => {
     const ledger = openLedger(options);
     rmSync(directory, { recursive: true });
@@ -414,7 +414,7 @@ describe("fingerprintOf", () => {
   const server = (url: string): string =>
     fingerprintOf({ connection: { ...connection, url }, tables, traceWindowDays: 2 }).server;
 
-  test("sees through spellings of the same server", () => {
+  test("is the same for all spellings of one server", () => {
     expect(server("http://Host/")).toBe(server("http://host:80"));
     expect(server("https://host:443/")).toBe("https://host");
     expect(server("http://host:8123")).not.toBe(server("https://host:8123"));

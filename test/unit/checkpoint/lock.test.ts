@@ -40,7 +40,7 @@ function writeLock(owner: ProcessIdentity, at = path): void {
 }
 
 describe("acquireLock", () => {
-  test("writes who holds it, for the owner's eyes only", () => {
+  test("records its owner, readable by the owner only", () => {
     const lock = acquireLock(path);
     expect(lock.notice).toBeNull();
     expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ pid: process.pid, host: ME.host });
@@ -80,7 +80,7 @@ describe("acquireLock", () => {
     },
   );
 
-  test("removes temporary files whose writing was broken off, once nobody can be at it any more", () => {
+  test("removes temporary files whose writing was interrupted, once nobody can be writing them", () => {
     const [old, young] = [`${path}.takeover.${NO_SUCH_PID}.abc.2.tmp`, `${path}.${NO_SUCH_PID}.abc.1.tmp`];
     for (const file of [old, young]) writeFileSync(file, "");
     utimesSync(old, new Date(), new Date(Date.now() - 120_000));
@@ -88,7 +88,7 @@ describe("acquireLock", () => {
     expect(readdirSync(directory)).toEqual([basename(young)]);
   });
 
-  test("takes over from a dead owner after somebody died while doing so", () => {
+  test("takes over from a dead owner after another process died while doing so", () => {
     writeLock(DEAD);
     writeLock(DEAD, `${path}.takeover`);
     writeLock(DEAD, `${path}.${NO_SUCH_PID}.abc.1.tmp`);
@@ -103,12 +103,12 @@ describe("acquireLock", () => {
     expect(JSON.parse(readFileSync(path, "utf8")).pid).toBe(NO_SUCH_PID);
   });
 
-  test("takes over from a dead owner of an earlier version, which does not tell the machine", () => {
+  test("takes over from a dead owner of an earlier version, which does not record the machine", () => {
     writeLock({ ...DEAD, machine_id: undefined } as unknown as ProcessIdentity);
     expect(acquireLock(path).notice).toContain("which is gone");
   });
 
-  test("refuses another machine's lock and says how to get rid of it", () => {
+  test("refuses another machine's lock and says how to remove it", () => {
     writeLock({ ...DEAD, host: "elsewhere" });
     expect(() => acquireLock(path)).toThrow(/on elsewhere .*\nIf you are sure .* delete/s);
   });
@@ -155,14 +155,14 @@ describe("release", () => {
     expect(existsSync(path)).toBe(true);
   });
 
-  test("leaves a lock that has become another run's", () => {
+  test("leaves a lock that another run has taken", () => {
     const lock = acquireLock(path);
     writeLock(DEAD);
     lock.release();
     expect(existsSync(path)).toBe(true);
   });
 
-  test("bears that the lock is gone", () => {
+  test("accepts that the lock is gone", () => {
     const lock = acquireLock(path);
     rmSync(path);
     lock.release();
@@ -170,7 +170,7 @@ describe("release", () => {
 });
 
 describe("livenessOf", () => {
-  /** This process where the system tells everything. */
+  /** This process on a system that reports everything. */
   const THIS: ProcessIdentity = {
     ...ME,
     boot_id: ME.boot_id ?? "this",

@@ -38,7 +38,7 @@ function ids(): unknown[] {
   return lines.map((line) => (JSON.parse(line) as { key: { id: unknown } }).key.id);
 }
 
-test("holds one line for each row, for its owner only", () => {
+test("the file of skipped rows has one line for each row, for its owner only", () => {
   openSkipFile(path, SUBJECT, NOW).append([badRow("a"), badRow("\ufffd", "ff")]);
   expect(readFileSync(path, "utf8")).toBe(
     `{"partition":"202501","database":"default","source_table":"observations","key":{"project_id":"p","type":"SPAN","date":"2025-01-15","id":"a"},"trace_id":"t","code":469,"message":"Code: 469.\\nViolated","time":"2025-02-03T04:05:06.789Z"}
@@ -48,7 +48,7 @@ test("holds one line for each row, for its owner only", () => {
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
-test("names a row once, whoever wrote it, and rows of other partitions besides", () => {
+test("the file of skipped rows names a row once, whoever wrote it, and also rows of other partitions", () => {
   const first = openSkipFile(path, SUBJECT);
   first.append([badRow("a"), badRow("a"), badRow("b")]);
   first.append([badRow("b")]);
@@ -60,7 +60,7 @@ test("names a row once, whoever wrote it, and rows of other partitions besides",
   expect(ids()).toEqual(["a", "b", "c", "\ufffd", "\ufffd", "a"]);
 });
 
-test("goes on after a line that was cut, which names no row", () => {
+test("the file of skipped rows continues after a line that was cut, which names no row", () => {
   openSkipFile(path, SUBJECT).append([badRow("a")]);
   const line = readFileSync(path, "utf8");
   appendFileSync(path, line.replace('"id":"a"', '"id":"b"').slice(0, -30));
@@ -76,13 +76,13 @@ test("goes on after a line that was cut, which names no row", () => {
   ]);
 });
 
-test("leaves alone what else the file holds", () => {
+test("the other contents of the file of skipped rows stay unchanged", () => {
   writeFileSync(path, 'note\n{"key": 1}\n[1]\nnull\n');
   openSkipFile(path, SUBJECT).append([badRow("a")]);
   expect(readFileSync(path, "utf8")).toStartWith('note\n{"key": 1}\n[1]\nnull\n{"partition"');
 });
 
-test("that cannot be opened is a usage error that names flag and path", () => {
+test("a file of skipped rows that cannot be opened is a usage error that names flag and path", () => {
   for (const wrong of [directory, join(directory, "missing", "file"), "/dev/null", "/dev/full"]) {
     expect(() => openSkipFile(wrong, SUBJECT)).toThrow(UsageError);
     expect(() => openSkipFile(wrong, SUBJECT)).toThrow(

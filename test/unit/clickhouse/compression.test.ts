@@ -47,7 +47,7 @@ describe.each(["zstd", "gzip"] as const)("%s", (encoding) => {
   const whole = COMPRESS[encoding]();
   const sizes = [1, 1000, 65_536, whole.length];
 
-  test("what was compressed comes back", async () => {
+  test("compressed data is restored", async () => {
     const chunks = await Array.fromAsync(compressed([DATA.subarray(0, 9), DATA.subarray(9)], encoding));
     const bytes = Buffer.concat(chunks);
     expect(bytes.length).toBeLessThan(DATA.length / 2);
@@ -58,7 +58,7 @@ describe.each(["zstd", "gzip"] as const)("%s", (encoding) => {
     expect(await read(pieces(whole, size), encoding)).toEqual({ bytes: DATA, error: null });
   });
 
-  test("no byte at all is a response without rows", async () => {
+  test("an empty response has no rows", async () => {
     expect(await read([], encoding)).toEqual({ bytes: Buffer.alloc(0), error: null });
   });
 
@@ -69,7 +69,7 @@ describe.each(["zstd", "gzip"] as const)("%s", (encoding) => {
     }
   });
 
-  test("a response that stops between two of the compressor's blocks is an error, after all that came", async () => {
+  test("a response that stops between two of the compressor's blocks is an error, after all that arrived", async () => {
     const { bytes, error } = await read(pieces(COMPRESS[encoding](FLUSH[encoding]), 1000), encoding);
     expect(error).toBeInstanceOf(TransportError);
     expect(bytes.equals(DATA)).toBe(true);

@@ -63,7 +63,7 @@ describe("a response that is not ClickHouse's", () => {
     }
   });
 
-  test("is told from an error of ClickHouse itself", async () => {
+  test("is distinguished from an error of ClickHouse itself", async () => {
     const error = await failureOf("404 Not Found\r\nX-ClickHouse-Exception-Code: 60", "Code: 60. No table");
     expect(error).toBeInstanceOf(ServerError);
     expect(error).not.toBeInstanceOf(ForeignResponseError);

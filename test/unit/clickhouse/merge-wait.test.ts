@@ -13,7 +13,7 @@ function policy(maxWaitMs: number, changes: Partial<WaitPolicy> = {}) {
 }
 
 describe("waitForMerges", () => {
-  test("tries again and again until the table takes the insert, and tells each pause", async () => {
+  test("tries again and again until the table takes the insert, and reports each pause", async () => {
     // Each pause is at most what is left of the time, which keeps them short here.
     const { wait, notices } = policy(400);
     let attempts = 0;
@@ -28,7 +28,7 @@ describe("waitForMerges", () => {
     expect(notices[0]?.delayMs).toBeLessThanOrEqual(400);
   });
 
-  test("ends with the server's words when the time is up", async () => {
+  test("ends with the server's message when the time is up", async () => {
     const { wait, notices } = policy(60);
     const failed = waitForMerges("Inserting", wait, async () => {
       throw TOO_MANY_PARTS;
@@ -42,7 +42,7 @@ describe("waitForMerges", () => {
     expect(notices.length).toBeGreaterThan(0);
   });
 
-  test("leaves the error as it is where there is no waiting, and every other error", async () => {
+  test("rethrows the error where waiting is disabled, and every other error", async () => {
     for (const [maxWaitMs, error] of [
       [0, TOO_MANY_PARTS],
       [60_000, new ServerError(241, 500, "Memory limit")],

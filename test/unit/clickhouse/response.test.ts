@@ -22,7 +22,7 @@ describe("the exception within a response", () => {
     expect(exceptionIn(bytes, "tag")?.code).toBe(395);
   });
 
-  test("is not taken from data that only looks alike", () => {
+  test("is not read from data that only looks like one", () => {
     expect(exceptionIn(framed("other"), "tag")).toBeNull();
     expect(exceptionIn(Buffer.from(message), "tag")).toBeNull();
     expect(exceptionIn(framed("tag", "hello"), "tag")).toBeNull();
@@ -54,14 +54,14 @@ describe("the exception within a response", () => {
     }
   });
 
-  test("is none in nothing", () => {
+  test("is absent from an empty response", () => {
     expect(exceptionIn(Buffer.alloc(0), undefined)).toBeNull();
     expect(exceptionIn(Buffer.alloc(0), "tag")).toBeNull();
   });
 });
 
 describe("readLines", () => {
-  test("puts lines and characters together over chunks", async () => {
+  test("joins lines and characters across chunks", async () => {
     const bytes = Buffer.from('["é🙂"]\n\n["b"]\n["rest"]');
     const single = Array.from(bytes, (byte) => Buffer.from([byte]));
     expect(await Array.fromAsync(readLines(chunksOf(...single)))).toEqual(['["é🙂"]', '["b"]', '["rest"]']);
@@ -69,12 +69,12 @@ describe("readLines", () => {
 });
 
 describe("readText", () => {
-  test("reads no more than asked", async () => {
+  test("reads no more than requested", async () => {
     expect(await readText(chunksOf("abc", "def", "ghi"), 5)).toBe("abcde");
   });
 });
 
-test("network errors tell their code once", () => {
+test("a network error names its code once", () => {
   expect(describeNetworkError(Object.assign(new Error("connect"), { code: "ECONNREFUSED" }))).toBe(
     "ECONNREFUSED: connect",
   );

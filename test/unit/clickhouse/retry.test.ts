@@ -3,7 +3,7 @@ import { NativeFormatError } from "../../../src/clickhouse/native/format-error.t
 import { backoffMs, type RetryNotice, type RetryPolicy, withRetry } from "../../../src/clickhouse/retry.ts";
 import { isTransient, ServerError, TransportError } from "../../../src/clickhouse/server-errors.ts";
 
-describe("an error may pass by itself", () => {
+describe("an error is transient", () => {
   for (const code of [159, 160, 202, 209, 210, 236, 241, 242, 252, 285, 319, 394, 425, 999, 1002]) {
     test(`with code ${code}`, () => expect(isTransient(new ServerError(code, 500, ""))).toBe(true));
   }
@@ -32,7 +32,7 @@ describe("an error is final", () => {
       expect(isTransient(new ServerError(0, status, ""))).toBe(false);
     });
   }
-  test("when it is a fault of the program", () => {
+  test("when it is a bug of the program", () => {
     expect(isTransient(new TypeError("socket hang up"))).toBe(false);
     expect(isTransient("ECONNRESET")).toBe(false);
   });
@@ -54,10 +54,10 @@ function policy(maxRetries: number, signal = new AbortController().signal) {
 }
 
 describe("withRetry", () => {
-  test("repeats what may pass, and tells each retry", async () => {
+  test("repeats what may succeed later, and reports each retry", async () => {
     const { policy: twice, notices } = policy(2);
     let attempts = 0;
-    const result = await withRetry("Asking", twice, async () => {
+    const result = await withRetry("Querying", twice, async () => {
       if (++attempts < 3) throw new TransportError(`attempt ${attempts}`);
       return "response";
     });
@@ -70,8 +70,8 @@ describe("withRetry", () => {
         message,
       })),
     ).toEqual([
-      { operation: "Asking", attempt: 1, maxRetries: 2, message: "attempt 1" },
-      { operation: "Asking", attempt: 2, maxRetries: 2, message: "attempt 2" },
+      { operation: "Querying", attempt: 1, maxRetries: 2, message: "attempt 1" },
+      { operation: "Querying", attempt: 2, maxRetries: 2, message: "attempt 2" },
     ]);
   });
 
@@ -81,18 +81,18 @@ describe("withRetry", () => {
     const attempt = async () => {
       throw new TransportError(`attempt ${++attempts}`);
     };
-    await expect(withRetry("Asking", once, attempt)).rejects.toThrow("Asking: attempt 2");
+    await expect(withRetry("Querying", once, attempt)).rejects.toThrow("Querying: attempt 2");
     expect(notices).toHaveLength(1);
   });
 
-  test("does not repeat what is final", async () => {
+  test("does not repeat a final error", async () => {
     const { policy: many, notices } = policy(5);
     let attempts = 0;
-    const failed = withRetry("Asking", many, async () => {
+    const failed = withRetry("Querying", many, async () => {
       attempts++;
       throw new ServerError(60, 404, "no such table");
     });
-    await expect(failed).rejects.toThrow("Asking: no such table");
+    await expect(failed).rejects.toThrow("Querying: no such table");
     expect(attempts).toBe(1);
     expect(notices).toEqual([]);
   });
@@ -109,11 +109,11 @@ describe("withRetry", () => {
     expect(attempts).toBe(1);
   });
 
-  test("acts no more once it is cancelled", async () => {
+  test("makes no attempt once it is cancelled", async () => {
     const reason = new Error("cancelled");
     let attempts = 0;
     const attempt = async () => void attempts++;
-    const failed = withRetry("Asking", policy(5, AbortSignal.abort(reason)).policy, attempt);
+    const failed = withRetry("Querying", policy(5, AbortSignal.abort(reason)).policy, attempt);
     await expect(failed).rejects.toBe(reason);
     expect(attempts).toBe(0);
   });
@@ -125,7 +125,7 @@ describe("withRetry", () => {
       const { policy: many } = policy(5, controller.signal);
       let attempts = 0;
       const failed = withRetry(
-        "Asking",
+        "Querying",
         { ...many, onRetry: () => queueMicrotask(() => controller.abort(reason)) },
         async () => {
           attempts++;

@@ -18,7 +18,7 @@ function chunk(bytes: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from("\r\n")]);
 }
 
-describe("an exception in the midst of a response is found", () => {
+describe("an exception in the middle of a response is found", () => {
   const block = encodeBlock([{ name: "c", type: "String", values: ["a", "b"] }]);
   const framed = Buffer.from(
     `\r\n__exception__\r\n${TAG}\r\n${MESSAGE}\n${MESSAGE.length} ${TAG}\r\n__exception__\r\n`,
@@ -61,7 +61,7 @@ describe("an exception in the midst of a response is found", () => {
     expect((error as ServerError).message).toMatch(/ \[query_id clickhouse-backfill-\S+-1\]$/);
   });
 
-  test.each([20, 60, 500])("where it stands in place of the last %d bytes of a block", async (missing) => {
+  test.each([20, 60, 500])("where it replaces the last %d bytes of a block", async (missing) => {
     const whole = encodeBlock([{ name: "c", type: "String", values: ["a", "b".repeat(600)] }]);
     const text = `${MESSAGE} (version 25.8.2.1 (official build))`;
     await using server = await RawServer.start(async ({ socket, until }) => {

@@ -6,7 +6,7 @@ const COLUMNS =
 const ENGINE = "ENGINE = ReplacingMergeTree(event_ts, is_deleted) PARTITION BY toYYYYMM(a) ORDER BY (a, b)";
 
 describe("the TTLs of a table", () => {
-  test("are none where it has none, whatever its comments say", () => {
+  test("are empty where it has none, whatever its comments say", () => {
     expect(ttlClauses(`CREATE TABLE d.t (\`a\` String COMMENT 'TTL a') ${ENGINE} COMMENT 'TTL'`)).toEqual([]);
     expect(ttlClauses("")).toEqual([]);
     expect(ttlClauses("CREATE VIEW v AS SELECT 1")).toEqual([]);
@@ -21,7 +21,7 @@ describe("the TTLs of a table", () => {
     ]);
   });
 
-  test("that roll rows up count as those that delete", () => {
+  test("that roll rows up count as deletions", () => {
     const sql = `CREATE TABLE d.t ${COLUMNS} ${ENGINE} TTL a + toIntervalDay(1) GROUP BY a, b SET c = max(c), b = any(b)`;
     expect(ttlClauses(sql).at(-1)).toEqual({ column: null, expression: "a + toIntervalDay(1)", where: null });
   });

@@ -1,4 +1,4 @@
-// Preloaded into the program, lets the clock jump back by an hour whenever somebody looks at it.
+// Preloaded into the program, lets the clock jump back by an hour whenever it is read.
 const RealDate = Date;
 const HOUR_MS = 3_600_000;
 let looks = 0;

@@ -41,7 +41,7 @@ test("an unknown shell ends with code 2 and one line", async () => {
   });
 });
 
-test.each([...SHELLS])("the script of %s has every flag and command, and no flag besides", (shell) => {
+test.each([...SHELLS])("the script of %s has every flag and command, and no other flag", (shell) => {
   const script = completionScript(shell);
   const flags =
     shell === "fish"

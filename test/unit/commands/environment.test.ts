@@ -53,7 +53,7 @@ describe("streams that are closed or take nothing", () => {
     expectFinished(cwd);
   });
 
-  test.each(existsSync("/dev/full") ? ["report"] : [])("a %s that is lost is told", async () => {
+  test.each(existsSync("/dev/full") ? ["report"] : [])("a %s that is lost is reported", async () => {
     const cwd = newDirectory();
     const { code, stderr } = await run('LOG_LEVEL=warn "$@" > /dev/full', cwd);
     expect({ code, stderr }).toEqual({
@@ -64,7 +64,7 @@ describe("streams that are closed or take nothing", () => {
   });
 });
 
-describe("a state directory that takes no more", () => {
+describe("a state directory that is full", () => {
   /** A file with this in it is larger than the smallest limit that a shell can set. */
   const LARGE = [`--clickhouse-db=${"d".repeat(1024)}`];
 
@@ -121,7 +121,7 @@ describe("a state directory that takes no more", () => {
 });
 
 describe("a clock that goes backwards", () => {
-  test("changes neither the copy nor what it is taken for later", async () => {
+  test("changes neither the copy nor how a later run sees it", async () => {
     const cwd = newDirectory();
     const owner = { ...currentProcess(), pid: 2 ** 30, started_at: "2099-01-01T00:00:00.000Z" };
     writeFileSync(join(cwd, LOCK), JSON.stringify(owner));

@@ -29,7 +29,7 @@ test.each<[string, unknown, string]>([
   expect(renderFailure(error, false)).toBe(text);
 });
 
-test("stacks are for those who ask, causes included", () => {
+test("stacks are shown on request, causes included", () => {
   const error = new RunError("outer", { cause: new Error("inner") });
   const lines = renderFailure(error, true).split("\n");
   expect(lines[0]).toBe("outer");

@@ -49,7 +49,7 @@ export async function runBackfill(
   emit({ kind: "rows", phase: "observations", rows: 0, bytes: 0, keptRows: 0 });
   switch (process.env["FAKE"]) {
     case "options": {
-      // Letter by letter: as it is, the password would be hidden.
+      // Letter by letter: written whole, the password would be hidden.
       const connection = { ...options.connection, password: [...options.connection.password] };
       emit({ kind: "notice", message: JSON.stringify({ ...options, connection }) });
       break;

@@ -134,7 +134,7 @@ describe("a run", () => {
     );
   });
 
-  test("that is dry leaves nothing", async () => {
+  test("that is dry leaves no files", async () => {
     const { code, stdout, cwd } = await run(["--partition=202501", "--cursor-state-dir=a"], { DRY_RUN: "1" });
     expect(code).toBe(0);
     expect(stdout).toStartWith("Dry run of partition 202501: nothing was inserted");
@@ -151,7 +151,7 @@ describe("a run", () => {
     expect(readFileSync(join(cwd, STATE), "utf8")).toBe("{");
   });
 
-  test("goes quietly at LOG_LEVEL=warn", async () => {
+  test("logs nothing at LOG_LEVEL=warn", async () => {
     expect(await run(["--partition=202501"], { LOG_LEVEL: "warn" })).toMatchObject({ code: 0, stderr: "" });
   });
 

@@ -21,27 +21,30 @@ test("`man` prints the page", async () => {
   });
 });
 
-test("the page is of the version", () => {
+test("the page names the version", () => {
   expect(PAGE).toContain("\n.Os clickhouse-backfill 1.2.3\n");
 });
 
-test.each(OPTION_LIST.map(([name, spec]) => [name, spec] as const))("the page tells all of %s", (_, spec) => {
-  if (spec.flag === null) expect(PAGE).toContain(`\n.It Ev ${spec.variable}`);
-  else {
-    const value = spec.placeholder === null ? "" : ` Ar ${spec.placeholder}`;
-    expect(PAGE).toContain(`\n.It Fl -${spec.flag}${value}\n`);
-    expect(PAGE).toContain(`\n.Ev ${spec.variable} .\n`);
-  }
-  expect(TEXT.toLowerCase()).toContain(`${spec.description.toLowerCase()}.`);
-  expect(TEXT).toContain(spec.default || (spec.default === null ? "Required" : "empty"));
-});
+test.each(OPTION_LIST.map(([name, spec]) => [name, spec] as const))(
+  "the page describes %s in full",
+  (_, spec) => {
+    if (spec.flag === null) expect(PAGE).toContain(`\n.It Ev ${spec.variable}`);
+    else {
+      const value = spec.placeholder === null ? "" : ` Ar ${spec.placeholder}`;
+      expect(PAGE).toContain(`\n.It Fl -${spec.flag}${value}\n`);
+      expect(PAGE).toContain(`\n.Ev ${spec.variable} .\n`);
+    }
+    expect(TEXT.toLowerCase()).toContain(`${spec.description.toLowerCase()}.`);
+    expect(TEXT).toContain(spec.default || (spec.default === null ? "Required" : "empty"));
+  },
+);
 
-test("the page tells the commands and the exit codes", () => {
+test("the page lists the commands and the exit codes", () => {
   for (const { name } of COMMANDS) expect(PAGE).toMatch(new RegExp(`\\n\\.It Cm ${name}( Ar \\w+)?\\n`));
   for (const [code] of EXIT_CODE_LINES) expect(PAGE).toContain(`\n.It ${code}\n`);
 });
 
-test("no line of text is longer than 80 characters, or a request by accident", () => {
+test("no line of text is longer than 80 characters, nor a request by accident", () => {
   for (const line of PAGE.trimEnd().split("\n")) {
     expect(line).not.toMatch(/^$|^'|^\.(?![A-Z][a-z] ?)/);
     if (!line.startsWith(".")) expect(line.length).toBeLessThanOrEqual(80);
@@ -54,7 +57,7 @@ const CHECKERS = [
 ].filter(([name]) => name !== undefined && Bun.which(name) !== null);
 
 describe.each(CHECKERS)("%s", (...command) => {
-  test("has nothing to complain of", async () => {
+  test("reports no problem", async () => {
     const child = Bun.spawn(command.filter(Boolean), {
       stdin: new Blob([PAGE]),
       stdout: "pipe",

@@ -9,28 +9,28 @@ afterEach(() => {
 
 function listen() {
   const source = new EventEmitter();
-  const told: StopSignal[] = [];
-  const stop = listenForStop(source, (signal) => told.push(signal));
-  return { source, told, stop };
+  const received: StopSignal[] = [];
+  const stop = listenForStop(source, (signal) => received.push(signal));
+  return { source, received, stop };
 }
 
 test.each([
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ] as const)("the first %s stops gracefully, the second at once", (signal, code) => {
-  const { source, told, stop } = listen();
+  const { source, received, stop } = listen();
   source.emit(signal);
-  expect(told).toEqual([signal]);
+  expect(received).toEqual([signal]);
   expect(exitCodeOf(stop.graceful.reason)).toBe(code);
   expect(stop.atOnce.aborted).toBe(false);
   source.emit(signal);
   source.emit(signal);
-  expect(told).toEqual([signal]);
+  expect(received).toEqual([signal]);
   expect(exitCodeOf(stop.atOnce.reason)).toBe(code);
   stop.dispose();
 });
 
-test("when the grace period is over it stops at once as well", () => {
+test("a run also stops at once when the grace period is over", () => {
   jest.useFakeTimers();
   const { source, stop } = listen();
   source.emit("SIGTERM");
@@ -41,7 +41,7 @@ test("when the grace period is over it stops at once as well", () => {
   stop.dispose();
 });
 
-test("disposed of, it leaves no listener and no timer", () => {
+test("no listener and no timer are left after disposal", () => {
   jest.useFakeTimers();
   const { source, stop } = listen();
   source.emit("SIGINT");
@@ -51,7 +51,7 @@ test("disposed of, it leaves no listener and no timer", () => {
   expect(stop.atOnce.aborted).toBe(false);
 });
 
-test("unlessAborted settles as the work does, or rejects with the reason", async () => {
+test("unlessAborted resolves or rejects with the work, or rejects with the reason", async () => {
   const never = new Promise<never>(() => {});
   const controller = new AbortController();
   expect(await unlessAborted(Promise.resolve(7), controller.signal)).toBe(7);

@@ -28,7 +28,7 @@ describe(".env.example", () => {
 });
 
 describe("--help", () => {
-  test.each(OPTION_LIST.map(([name, spec]) => [name, spec] as const))("tells all of %s", (_, spec) => {
+  test.each(OPTION_LIST.map(([name, spec]) => [name, spec] as const))("describes %s in full", (_, spec) => {
     if (spec.flag !== null)
       expect(HELP).toContain(`  --${spec.flag}${spec.placeholder === null ? " " : " <"}`);
     for (const variable of [spec.variable, spec.borrowed?.name ?? spec.variable]) {

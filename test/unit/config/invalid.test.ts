@@ -106,7 +106,7 @@ describe.each(INVALID)("--%s", (flag, values, accepted) => {
   );
 });
 
-test("a value from .env is told with its line", () => {
+test("an invalid value from .env is reported with its line", () => {
   const dotenv = "# sizes\r\nBATCH_SIZE=5\r\n\r\nexport BATCH_SIZE = 0 # none\r\n";
   expect(messageOf(() => settingsFrom({ dotenv }))).toBe(
     'BATCH_SIZE (.env:4) "0": expected a whole number from 1 to 1000000',
@@ -125,7 +125,7 @@ test("a value that a slip in .env has extended to the password is not shown", ()
   }
 });
 
-test("a missing partition", () => {
+test("a missing partition is reported with what is expected", () => {
   const attempt = (): unknown =>
     resolveSettings({ flags: new Map(), environment: { PARTITION: "" }, dotenv: parseDotenv("PARTITION=") });
   expect(attempt).toThrow(UsageError);
@@ -134,13 +134,13 @@ test("a missing partition", () => {
   );
 });
 
-test("a log level that does not exist", () => {
+test("a log level that does not exist is refused", () => {
   expect(messageOf(() => settingsFrom({ environment: { LOG_LEVEL: "loud" } }))).toBe(
     'LOG_LEVEL "loud": expected trace, debug, info, warn or error',
   );
 });
 
-test("one table for two purposes", () => {
+test("one table for two purposes is refused", () => {
   expect(messageOf(() => settingsFrom({ environment: { TARGET_TABLE: "observations" } }))).toBe(
     'TARGET_TABLE "observations": expected another table than --source-table',
   );

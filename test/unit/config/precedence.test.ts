@@ -5,7 +5,7 @@ import { resolveSettings } from "../../../src/config/resolve-settings.ts";
 import { withSeed } from "../../support/property.ts";
 import { settingsFrom } from "./settings.ts";
 
-test("without anything but the partition, the defaults that people's scripts rely on", () => {
+test("with the partition alone, all options have the defaults that scripts rely on", () => {
   expect(settingsFrom({})).toEqual({
     partition: "202501",
     clickhouseUrl: "http://localhost:8123",
@@ -228,7 +228,7 @@ test("a flag beats the environment, that beats .env, that beats the default, for
 });
 
 describe("empty values", () => {
-  test("an empty variable lets the next source speak", () => {
+  test("an empty variable gives way to the next source", () => {
     expect(
       settingsFrom({ environment: { CLICKHOUSE_USER: "" }, dotenv: "CLICKHOUSE_USER=file" }),
     ).toMatchObject({
@@ -265,7 +265,7 @@ describe("the log level", () => {
     expect(settingsFrom({ environment: { RUST_LOG: value } }).logLevel).toBe(level);
   });
 
-  test("LOG_LEVEL beats RUST_LOG of the same place, and the environment beats .env", () => {
+  test("LOG_LEVEL beats RUST_LOG from the same source, and the environment beats .env", () => {
     const both = { LOG_LEVEL: "error", RUST_LOG: "debug" };
     expect(settingsFrom({ environment: both }).logLevel).toBe("error");
     expect(settingsFrom({ environment: { RUST_LOG: "debug" }, dotenv: "LOG_LEVEL=error" }).logLevel).toBe(

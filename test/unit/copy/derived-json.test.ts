@@ -8,10 +8,10 @@ import { EVENT_COLUMNS } from "../../../src/mapping/event-columns.ts";
 const KEYS = Buffer.from("\x01a\x01b", "latin1");
 const TEXT_VERSION = 1;
 const PATHS_VERSION = 3;
-/** A value of which only the server knows what becomes. */
+/** A value whose stored form only the server knows. */
 const ODD = '[{"x":1}]';
 
-/** What a batch is sent as when its rows have these values under the key `a`, made again as text where that is needed. */
+/** What a batch is sent as when its rows have these values under the key `a`, written as text where that is needed. */
 function send(json: DerivedJson, values: readonly string[]): Buffer {
   const keys = new KeyDictionary();
   keys.load(KEYS, 0, 2);
@@ -56,7 +56,7 @@ test("one odd value makes a batch text, whole and in order", () => {
   expect(sent.toString("latin1", 8)).toBe('\x09{"a":"v"}\x0f{"a":[{"x":1}]}\x09{"a":"w"}');
 });
 
-test("after odd values text goes on for a while, the longer the more often they came, and at most for 64 batches", () => {
+test("after odd values batches stay text for a while, longer each time, for at most 64 batches", () => {
   expect(formsOf("paths", [ODD, "v", "v", "v"])).toBe("ttpp");
   expect(formsOf("paths", [ODD, "v", ODD, "v", "v", "v", ODD, "v", "v"])).toBe("tttttpttp");
   const [odd, plain] = [new Array<string>(600).fill(ODD), new Array<string>(100).fill("v")];
@@ -74,7 +74,7 @@ test("batches without rows do not count", () => {
   expect([ODD, "v", ODD, "v", "v", "v"].map(isText)).toEqual([true, true, true, true, true, false]);
 });
 
-test("a batch that is begun again as text is one more in a row, among other columns too", () => {
+test("a batch that is restarted as text counts once more, next to other columns too", () => {
   const column = EVENT_COLUMNS.find(({ name }) => name === "metadata");
   if (column === undefined) throw new Error("Events have metadata");
   const made = new DerivedColumns([{ column, targetType: "JSON" }], true);

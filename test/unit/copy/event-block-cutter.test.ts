@@ -54,7 +54,7 @@ function blocksOf({ copied, helpers }: ResolvedMapping, random: Random): Block[]
   return assemble(response);
 }
 
-test("parts of a batch are what the batch has there", () => {
+test("parts of a batch equal the batch at those rows", () => {
   const resolved = mapping();
   const store = storeOf(
     KEYS.slice(1).map((key, i) => ({
@@ -98,7 +98,7 @@ function rowsOf(body: Buffer): unknown[] {
   return Array.from({ length: block.rows }, (_, row) => block.columns.map(({ values }) => values[row]));
 }
 
-test("slices are cut where the rows are", () => {
+test("slices are cut at the bounds of rows", () => {
   const block = (rows: number): Block => ({ rows }) as Block;
   const [a, b, c] = [block(10), block(5), block(8)] as const;
   const slices = [

@@ -17,7 +17,7 @@ function batchOf(rows: number, bytes: number): EventBlock {
   return batch;
 }
 
-/** Whether a batch of so many rows and bytes, of at most `maxRows` rows, takes no more. */
+/** Whether a batch of that many rows and bytes, of at most `maxRows` rows, takes no more. */
 function isFull(rows: number, bytes: number, maxRows: number): boolean {
   return batchOf(rows, bytes).isFull(maxRows);
 }
@@ -26,7 +26,7 @@ function isNearlyFull(rows: number, maxRows: number): boolean {
   return batchOf(rows, MIB).isNearlyFull(maxRows);
 }
 
-test("a batch ends at its rows", () => {
+test("a batch ends at its limit of rows", () => {
   expect(isFull(9_999, MIB, 10_000)).toBe(false);
   expect(isFull(10_000, MIB, 10_000)).toBe(true);
 });
@@ -37,7 +37,7 @@ test("a batch ends where a block does when it is nearly full", () => {
   expect(isNearlyFull(1, 1)).toBe(true);
 });
 
-test("a batch of large rows ends at 16 MiB, and at as many times that as 10,000 rows are asked for", () => {
+test("a batch of large rows ends at 16 MiB, and at 16 MiB for each 10,000 rows of larger batches", () => {
   expect(isFull(10, 15 * MIB, 1_000)).toBe(false);
   expect(isFull(10, 16 * MIB, 1_000)).toBe(true);
   expect(isFull(10, 16 * MIB, 10_000)).toBe(true);

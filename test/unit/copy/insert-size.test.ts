@@ -6,14 +6,14 @@ function growTimes(size: InsertSize, times: number): number {
   return size.rows;
 }
 
-test("goes down at once and comes back slowly, up to where it was", () => {
+test("the size of INSERTs shrinks at once and grows back slowly, up to the limit", () => {
   const size = new InsertSize(100);
   expect(growTimes(size, 20)).toBe(100);
   size.shrink(25);
   expect(size.rows).toBe(25);
   expect(growTimes(size, 7)).toBe(25);
   expect(growTimes(size, 1)).toBe(32);
-  // A failure in between begins the count anew.
+  // A failure in between restarts the count.
   growTimes(size, 7);
   size.shrink(30);
   expect(growTimes(size, 7)).toBe(30);
@@ -21,7 +21,7 @@ test("goes down at once and comes back slowly, up to where it was", () => {
   expect(growTimes(size, 8 * 20)).toBe(100);
 });
 
-test("never rises by shrinking, and stays at least 1", () => {
+test("the size of INSERTs never grows by shrinking, and is at least 1", () => {
   const size = new InsertSize(10);
   size.shrink(0);
   expect(size.rows).toBe(1);

@@ -42,14 +42,14 @@ test("a row of a block is identified", () => {
   expect(describeRow(odd)).toBe('("ü", "SPAN", 2025-11-03, "\ufffd(") of trace "\ufffd\\u0000"');
 });
 
-test("a type that was not read is left open", () => {
+test("a type that was not read is omitted", () => {
   const block = assembleOne(encodeBlock(columns(MILLISECONDS).slice(0, -1)));
   const row = identifyRow(block, 0, "UTC");
   expect(row.type).toBeNull();
   expect(describeRow(row)).toBe('("p", ?, 2025-11-03, "") of trace "t"');
 });
 
-describe("the day is the one that toDate has", () => {
+describe("the day is the one that toDate returns", () => {
   const micros = BigInt(LATE_ON_THE_3RD) * 1000n;
   test.each([
     ["DateTime64(3)", fixed(LATE_ON_THE_3RD, 8), "UTC", "2025-11-03"],

@@ -6,7 +6,7 @@ type Row = Readonly<Record<string, string>>;
 
 function add(column: JsonColumn, key: Buffer, value: Buffer): void {
   const path = column.pathOf(key, 0, key.length);
-  // What stands around a value must not matter.
+  // The bytes around a value must not matter.
   const around = Buffer.concat([Buffer.from('"1'), value, Buffer.from('0"}]e5')]);
   column.add(path, around, 2, 2 + value.length, embedOf(around, 2, 2 + value.length));
 }

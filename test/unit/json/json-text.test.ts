@@ -19,7 +19,7 @@ const PIECES = [
   ["a longer text without any escapes in it, "],
 );
 
-test("what a JSON string stands for is what JSON.parse makes of it", () => {
+test("a JSON string is decoded as JSON.parse decodes it", () => {
   const out = new ByteWriter(16);
   withSeed(2000, (random) => {
     const inside = Array.from({ length: random.below(8) }, () => random.pick(PIECES)).join("");

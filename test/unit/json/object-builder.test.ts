@@ -5,7 +5,7 @@ import { JsonObjectBuilder } from "../../../src/json/object-builder.ts";
 
 const builder = new JsonObjectBuilder();
 
-/** The object made of members; keys and values stand in the midst of other bytes. */
+/** The object built from members; keys and values are surrounded by other bytes. */
 function objectOf(members: Readonly<Record<string, string>>): string {
   const out = new ByteWriter(8);
   builder.reset();
@@ -26,7 +26,7 @@ describe("an object of metadata", () => {
     ["text", { a: "plain", b: "" }, '{"a":"plain","b":""}'],
     ["JSON as it is", { a: ' {"x" : 1}\n', b: "[1, 2]", c: "1.0" }, '{"a": {"x" : 1}\n,"b":[1, 2],"c":1.0}'],
     ["text that needs escapes", { 'k"\n': "a\\b\0\u001f" }, '{"k\\"\\n":"a\\\\b\\u0000\\u001f"}'],
-    ["a scalar beside a path below it", { a: "1", "a.b": "2" }, '{"a":1,"a.b":2}'],
+    ["a scalar and a path below it", { a: "1", "a.b": "2" }, '{"a":1,"a.b":2}'],
     ["an object and another path below it", { a: '{"c":1}', "a.b": "2" }, '{"a":{"c":1},"a.b":2}'],
     ["an object and its own path", { a: '{"b":2}', "a.b": "1" }, '{"a":"{\\"b\\":2}","a.b":1}'],
     ["an own path before the object", { "a.b": "1", a: '{"b":2}' }, '{"a.b":1,"a":"{\\"b\\":2}"}'],

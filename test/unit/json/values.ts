@@ -130,7 +130,7 @@ const STRINGS = [
 ];
 const KEYS = ["a", "b", "c", "a.b", "", ".", "key with space", "\\u0061b", "ключ", '\\"', "\\u0000"];
 
-/** Valid JSON, sometimes with a number that is none for ClickHouse. */
+/** Valid JSON, sometimes with a number that ClickHouse does not accept. */
 export function jsonValue(random: Random, depth: number): string {
   const space = (): string => (random.chance(0.1) ? random.pick([" ", "\n", "\t", "\r\n", "  "]) : "");
   const inner = (): string => space() + jsonValue(random, depth - 1) + space();

@@ -125,7 +125,7 @@ describe("the mapping", () => {
     }
   });
 
-  test("needs the columns that tell events apart, and is content without others", () => {
+  test("needs the columns that distinguish events, and no others", () => {
     for (const name of ["project_id", "trace_id", "span_id", "start_time", "event_ts"]) {
       expect(problemsOf(OBSERVATIONS, TRACES, without(EVENTS, name))).toContain(
         `events: column ${name} is missing`,

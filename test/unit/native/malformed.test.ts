@@ -56,11 +56,11 @@ const ABSURD: readonly [what: string, bytes: Buffer][] = [
   ["a negative offset", block(ONE, "Array(UInt8)", fixed(-1, 8), "x")],
   ["2^28 arrays of arrays", block(ONE, "Array(Array(UInt8))", fixed(2n ** 28n, 8))],
   ["a type that is not supported", block(ONE, "Tuple(UInt8, String)", "x\0")],
-  ["a type that is none", block(ONE, "Array(", "x\0")],
+  ["a type that does not exist", block(ONE, "Array(", "x\0")],
   ["a dictionary of numbers", block(ONE, "LowCardinality(UInt64)", VERSION)],
 ];
 
-describe("bytes that are no block", () => {
+describe("bytes that are not a block", () => {
   for (const [what, bytes] of ABSURD) {
     test(`are refused at once: ${what}`, () => {
       const before = process.memoryUsage().arrayBuffers;
@@ -82,7 +82,7 @@ describe("bytes that are no block", () => {
     }
   });
 
-  test("do not hide behind a whole block", () => {
+  test("are refused after a whole block too", () => {
     const whole = encodeBlock([{ name: "c", type: "UInt8", values: ["x"] }]);
     expect(() => assemble([Buffer.concat([whole, Buffer.from("\r\n__exception__\r\n")])])).toThrow(
       NativeFormatError,

@@ -9,11 +9,11 @@ import { decodeBlocks, encodeBlock } from "./slow-codec.ts";
 
 const random = randomFrom(chooseSeed());
 /** Blocks without rows come from older servers. */
-const ANSWER = Buffer.concat([1, 0, 2].map((rows) => encodeBlock(sampleColumns(random, rows))));
-const EXPECTED = decodeBlocks(ANSWER);
+const RESPONSE = Buffer.concat([1, 0, 2].map((rows) => encodeBlock(sampleColumns(random, rows))));
+const EXPECTED = decodeBlocks(RESPONSE);
 const buffers = new BufferPool(2 ** 26);
 
-/** What an assembler makes of chunks: the data of each column of each block, and how the response ends. */
+/** What an assembler finds in chunks: the data of each column of each block, and how the response ends. */
 function parse(chunks: readonly Uint8Array[]): { data: Buffer[][]; rows: number[]; isWhole: boolean } {
   const assembler = new BlockAssembler(buffers);
   const data: Buffer[][] = [];
@@ -52,34 +52,34 @@ function sameData(actual: readonly Buffer[][], expected: readonly Buffer[][]): b
 
 describe("blocks", () => {
   test("are found with every column where an independent decoder finds it", () => {
-    const { data, rows, isWhole } = parse([ANSWER]);
+    const { data, rows, isWhole } = parse([RESPONSE]);
     expect(data).toEqual(EXPECTED_DATA);
     expect(rows).toEqual([1, 0, 2]);
     expect(isWhole).toBe(true);
   });
 
   test("carry names and types of their columns", () => {
-    const [block] = assemble([ANSWER]);
+    const [block] = assemble([RESPONSE]);
     const headers = block?.schema.columns.map(({ name, type }) => ({ name, type }));
     expect(headers).toEqual(EXPECTED[0]?.columns.map(({ name, type }) => ({ name, type })) ?? []);
   });
 
   test("are the same however the response is split in two", () => {
-    for (let at = 0; at <= ANSWER.length; at++) {
-      const { data, isWhole } = parse([ANSWER.subarray(0, at), ANSWER.subarray(at)]);
+    for (let at = 0; at <= RESPONSE.length; at++) {
+      const { data, isWhole } = parse([RESPONSE.subarray(0, at), RESPONSE.subarray(at)]);
       if (!isWhole || !sameData(data, EXPECTED_DATA)) throw new Error(`Split at byte ${at}`);
     }
   });
 
-  test("are the same when every byte comes by itself", () => {
-    const { data, isWhole } = parse(Array.from(ANSWER, (byte) => Buffer.from([byte])));
+  test("are the same when every byte arrives alone", () => {
+    const { data, isWhole } = parse(Array.from(RESPONSE, (byte) => Buffer.from([byte])));
     expect(isWhole && sameData(data, EXPECTED_DATA)).toBe(true);
   });
 
   test("are never too many, wrong or complete when the response is cut", () => {
     const ends = EXPECTED.map(({ end }) => end);
-    for (let at = 0; at < ANSWER.length; at++) {
-      const { data, isWhole } = parse([ANSWER.subarray(0, at)]);
+    for (let at = 0; at < RESPONSE.length; at++) {
+      const { data, isWhole } = parse([RESPONSE.subarray(0, at)]);
       const whole = ends.filter((end) => end <= at).length;
       const isAsExpected =
         isWhole === (at === 0 || ends.includes(at)) && sameData(data, EXPECTED_DATA.slice(0, whole));
@@ -87,16 +87,16 @@ describe("blocks", () => {
     }
   });
 
-  test("none at all are a response without rows", () => {
+  test("are absent from a response without rows", () => {
     expect(parse([])).toEqual({ data: [], rows: [], isWhole: true });
   });
 
-  test("do not need a chunk any more once it holds no further block", () => {
-    for (const size of [1, 100, ANSWER.length]) {
+  test("no longer need a chunk once it holds no further block", () => {
+    for (const size of [1, 100, RESPONSE.length]) {
       const assembler = new BlockAssembler(buffers);
       let rows = 0;
-      for (let at = 0; at < ANSWER.length; at += size) {
-        const chunk = new Uint8Array(ANSWER.subarray(at, at + size));
+      for (let at = 0; at < RESPONSE.length; at += size) {
+        const chunk = new Uint8Array(RESPONSE.subarray(at, at + size));
         assembler.add(chunk);
         for (let block = assembler.next(); block !== null; block = assembler.next()) rows += block.rows;
         chunk.buffer.transfer(0);
@@ -107,16 +107,16 @@ describe("blocks", () => {
     }
   });
 
-  test("stay as they were when the buffers of others are used again", () => {
+  test("stay unchanged when the buffers of other blocks are reused", () => {
     const pool = new BufferPool(2 ** 26);
-    const [first, second] = assemble([ANSWER], pool);
+    const [first, second] = assemble([RESPONSE], pool);
     const before = Buffer.from(first?.bytes ?? "");
     if (second !== undefined) pool.release(second.bytes);
-    assemble([ANSWER], pool);
+    assemble([RESPONSE], pool);
     expect(first?.bytes.equals(before)).toBe(true);
   });
 
-  test("larger than the buffer at hand are put together all the same", () => {
+  test("that are larger than the current buffer are assembled too", () => {
     const big = encodeBlock([
       { name: "s", type: "String", values: ["x".repeat(3_000_000), "", "y".repeat(200)] },
       { name: "a", type: "Array(String)", values: [[], ["z".repeat(1_500_000), "a"], []] },

@@ -31,7 +31,7 @@ const MAKERS: readonly { readonly type: string; readonly make: (random: Random) 
   { type: "Array(LowCardinality(String))", make: list(key) },
   { type: "Array(Array(String))", make: list(list(text)) },
   { type: "Array(Array(LowCardinality(String)))", make: list(list(key)) },
-  // Where a block ends is then told by a string alone.
+  // Then only a string shows where a block ends.
   { type: "String", make: text },
 ];
 

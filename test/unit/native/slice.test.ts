@@ -42,7 +42,7 @@ describe("slices of blocks as one block", () => {
     }
   });
 
-  test("hold the values of their rows where blocks have many", () => {
+  test("hold the values of their rows where blocks have many rows", () => {
     const random = randomFrom(chooseSeed());
     for (const rows of [511, 512, 513, 1024, 1025, 1500]) {
       const strings = (count: number): string[] =>
@@ -132,7 +132,7 @@ describe("slices of blocks as one block", () => {
     expect(() => blockOf(blocks.map((block) => ({ block, from: 0, to: 1 })))).toThrow(NativeFormatError);
   });
 
-  test("refuse an index beyond the dictionary's keys, which another block's keys might response", () => {
+  test("refuse an index beyond the dictionary's keys, even where another block has a key for it", () => {
     const column = { name: "c", type: "LowCardinality(String)", values: ["a", "b"] };
     const broken = encodeBlock([column]);
     broken[broken.length - 1] = 9;

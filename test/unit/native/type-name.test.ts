@@ -50,16 +50,16 @@ describe("parseTypeName", () => {
     "3",
     "JSON(`open String)",
   ]) {
-    test(`${JSON.stringify(text)} is no type name`, () => {
+    test(`${JSON.stringify(text)} is not a type name`, () => {
       expect(() => parseTypeName(text)).toThrow(SyntaxError);
     });
   }
 
-  test("names the text and the place in its error", () => {
+  test("names the text and the position in its error", () => {
     expect(() => parseTypeName("Map(String, )")).toThrow(/"Map\(String, \)".*position 12/);
   });
 
-  test("unwrap takes off just the wrapper asked for", () => {
+  test("unwrap removes only the requested wrapper", () => {
     const type = parseTypeName("LowCardinality(Nullable(String))");
     expect(show(unwrap(type, "Nullable"))).toBe("LowCardinality(Nullable(String))");
     expect(show(unwrap(type, "LowCardinality"))).toBe("Nullable(String)");

@@ -26,11 +26,11 @@ interface Workflow {
 const FILES = ["ci.yml", "release.yml"];
 const TEXTS = FILES.map((file) => readFileSync(join(DIRECTORY, file), "utf8"));
 
-test("all workflows are looked at", () => {
+test("all workflows are checked", () => {
   expect([...new Bun.Glob("*").scanSync({ cwd: DIRECTORY })].sort()).toEqual(FILES);
 });
 
-test("an action has one commit, named by its full hash and the version beside it", () => {
+test("an action has one commit, named by its full hash, with the version in a comment", () => {
   const commits = new Map<string, Set<string>>();
   for (const line of TEXTS.join("")
     .split("\n")

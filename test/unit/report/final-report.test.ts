@@ -36,7 +36,7 @@ const REPORT: BackfillReport = {
   months: [],
 };
 
-test("done", () => {
+test("the report of a finished run has all figures", () => {
   expect(renderFinalReport(REPORT, SUBJECT)).toMatchInlineSnapshot(`
     "Partition 202501 is done: observations copied into events.
       Observations read                         12,345,678
@@ -51,7 +51,7 @@ test("done", () => {
   `);
 });
 
-test("dry run", () => {
+test("the report of a dry run says that nothing was inserted", () => {
   expect(
     renderFinalReport({ ...REPORT, outcome: "dry-run", eventsInserted: 0, durationMs: 850 }, SUBJECT),
   ).toMatchInlineSnapshot(`
@@ -69,7 +69,7 @@ test("dry run", () => {
   `);
 });
 
-test("nothing to do", () => {
+test("the report of an empty partition says so", () => {
   expect(renderFinalReport({ ...REPORT, outcome: "nothing-to-do" }, SUBJECT)).toMatchInlineSnapshot(`
     "Nothing to do: partition 202501 of observations holds no observations.
     observations is empty.
@@ -77,7 +77,7 @@ test("nothing to do", () => {
   `);
 });
 
-test("finished earlier", () => {
+test("the report of a month that was finished earlier says so", () => {
   expect(renderFinalReport({ ...REPORT, outcome: "already-finished" }, SUBJECT)).toMatchInlineSnapshot(`
     "Partition 202501 was finished by an earlier run; nothing was inserted.
     --restart copies it again.
@@ -85,11 +85,11 @@ test("finished earlier", () => {
   `);
 });
 
-test("no time at all gives no infinite rate", () => {
+test("a run that took no time has no infinite rate", () => {
   expect(renderFinalReport({ ...REPORT, durationMs: 0 }, SUBJECT)).toContain(" 0 rows/s\n");
 });
 
-test("what most runs have nothing of is told where there is some", () => {
+test("figures that are usually zero are shown only where they are not", () => {
   const report = {
     ...REPORT,
     rowsSkipped: 1,

@@ -52,13 +52,13 @@ test("formatSeconds keeps to whole seconds", () => {
   expect(formatSeconds(0)).toBe("0s");
 });
 
-test("formatPercent says 100.0% for nothing but all", () => {
+test("formatPercent says 100.0% only for all", () => {
   expect(formatPercent(0.999_999)).toBe("99.9%");
   expect(formatPercent(1)).toBe("100.0%");
   expect(formatPercent(0)).toBe("0.0%");
 });
 
-test("rates", () => {
+test("rates have units", () => {
   expect(formatRowRate(85_123.4)).toBe("85,123 rows/s");
   expect(formatByteRate(123_456_789)).toBe("123.5 MB/s");
   expect(formatByteRate(0)).toBe("0.0 MB/s");

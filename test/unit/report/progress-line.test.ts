@@ -65,7 +65,7 @@ describe("a wait", () => {
   });
 });
 
-test("lines", () => {
+test("a line has the figures in full", () => {
   expect([LARGE, SMALL, STALLED, DONE, EMPTY].map(renderProgressLine)).toMatchInlineSnapshot(`
     [
       "observations: 1,132,345,678 of 2,500,000,000, 45.2%, 1,132,595,678 read, 285,123 rows/s, 412.3 MB/s, 1h 19m 57s left",
@@ -77,7 +77,7 @@ test("lines", () => {
   `);
 });
 
-test("bars at 80 columns", () => {
+test("a bar at 80 columns has short figures", () => {
   expect(
     [LARGE, SMALL, STALLED, DONE, EMPTY].map((snapshot) => renderProgressBar(snapshot, 80)),
   ).toMatchInlineSnapshot(`
@@ -91,7 +91,7 @@ test("bars at 80 columns", () => {
   `);
 });
 
-test("bars at 200 columns", () => {
+test("a bar at 200 columns has the figures in full", () => {
   expect([LARGE, SMALL].map((snapshot) => renderProgressBar(snapshot, 200))).toMatchInlineSnapshot(`
     [
       "observations  [==========================>                                 ]  1,132,345,678/2,500,000,000  45.2%  1,132,595,678 read  285,123 rows/s  412.3 MB/s  1h 19m 57s left",
@@ -100,7 +100,7 @@ test("bars at 200 columns", () => {
   `);
 });
 
-test("narrow bars", () => {
+test("a narrow bar drops figures", () => {
   expect([72, 60, 50, 40, 20].map((columns) => renderProgressBar(LARGE, columns))).toMatchInlineSnapshot(`
     [
       "1.13B/2.50B  45.2%  285k rows/s  412.3 MB/s  1h 19m 57s left",

@@ -83,7 +83,7 @@ describe("time left", () => {
     ).toMatchObject({ remainingMs: null });
   });
 
-  test("is 0 at the end, also when more rows came than were planned", () => {
+  test("is 0 at the end, also when there were more rows than planned", () => {
     expect(
       snapshotAfter(
         [
@@ -139,7 +139,7 @@ describe("a wait", () => {
     [0, rows(10)],
   ];
 
-  test("shows what lasts longest, counts down, and is over when its time is", () => {
+  test("shows the longest one, counts down, and ends when its time is over", () => {
     const events: Timed[] = [...begun, [1000, retry(2000)], [1000, merges(8000)]];
     expect(snapshotAfter(events, 2000).waiting).toEqual({
       what: "waiting for merges",
@@ -189,7 +189,7 @@ test("the verification of counts is a phase of its own", () => {
 });
 
 describe("the rate", () => {
-  /** 100 rows/s for a minute, then 1000 rows/s for a minute, told ten times a second. */
+  /** 100 rows/s for a minute, then 1000 rows/s for a minute, reported ten times a second. */
   const twoSpeeds: Timed[] = [[0, planned(1_000_000, 0)]];
   for (let tick = 0; tick <= 1200; tick += 1) {
     const second = tick / 10;
@@ -201,7 +201,7 @@ describe("the rate", () => {
     expect(snapshotAfter(twoSpeeds, 120_000).rowsPerSecond).toBeCloseTo(1000, 0);
   });
 
-  test("sinks during a stall, to 0 after the window", () => {
+  test("falls during a stall, to 0 after the window", () => {
     expect(snapshotAfter(twoSpeeds, 130_000).rowsPerSecond).toBeCloseTo(667, -1);
     expect(snapshotAfter(twoSpeeds, 180_000)).toMatchObject({ rowsPerSecond: 0, remainingMs: null });
   });

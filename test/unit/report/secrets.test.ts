@@ -52,7 +52,7 @@ describe("a text stays as it is", () => {
     expect(hiding("").redact(text)).toBe(text);
   });
 
-  test("where the secret is too short to be told from anything", () => {
+  test("where the secret is too short to be distinguished from other text", () => {
     expect(hiding("use").redact(text)).toBe(text);
   });
 

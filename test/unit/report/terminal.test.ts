@@ -10,7 +10,7 @@ afterEach(() => {
 
 const now = (): Date => new Date("2025-02-03T04:05:06.789Z");
 
-test("a line goes above the status, which is drawn anew", () => {
+test("a line goes above the status, which is redrawn", () => {
   const output = recorder({ isTTY: true });
   const terminal = createTerminal(output);
   terminal.writeLine("one");
@@ -38,7 +38,7 @@ test("without a TTY there is no status", () => {
   expect(output.text()).toBe("one\n");
 });
 
-test("the log in a file has the time, on a TTY it has not", () => {
+test("the log has times in a file, and none on a TTY", () => {
   const file = recorder();
   const toFile = createLogger(createTerminal(file), { level: "debug", isTTY: false, isColored: false, now });
   toFile.info("hello");
@@ -78,7 +78,7 @@ test("colours need a TTY that has them and no NO_COLOR", () => {
   expect(wantsColor(false, {})).toBe(false);
 });
 
-test("levels", () => {
+test("entries below the level are dropped", () => {
   expect(isLevelShown("info", "info")).toBe(true);
   expect(isLevelShown("info", "trace")).toBe(true);
   expect(isLevelShown("info", "warn")).toBe(false);

@@ -40,18 +40,18 @@ describe("an error that crosses threads", () => {
     expect((received.cause as Error).cause).toMatchObject({ message: "reset", code: "ECONNRESET" });
   });
 
-  test("keeps a subclass apart from its base", () => {
+  test("distinguishes a subclass from its base", () => {
     expect(sent(new ForeignResponseError(302, "redirect"))).toBeInstanceOf(ForeignResponseError);
     expect(sent(new ServerError(60, 404, "none"))).not.toBeInstanceOf(ForeignResponseError);
   });
 
-  test("stays a bug where it is one", () => {
+  test("is still a bug where it was one", () => {
     const received = sent(new TypeError("x is undefined"));
     expect(received).toBeInstanceOf(TypeError);
     expect(`${received.name}: ${received.message}`).toBe("TypeError: x is undefined");
   });
 
-  test("of a class that nobody knows is an error under its name; a text is one as well", () => {
+  test("of an unknown class keeps its name, and a text becomes an error", () => {
     class OddError extends Error {
       override readonly name = "OddError";
       readonly held = () => 1;

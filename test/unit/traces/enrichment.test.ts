@@ -18,7 +18,7 @@ interface Observation {
   readonly metadata?: readonly (readonly [string, string])[];
 }
 
-/** The columns of events that are made here, for one row. */
+/** The derived columns of one event. */
 interface MadeEvent {
   readonly user_id: string;
   readonly session_id: string;
@@ -46,7 +46,7 @@ function mappingFor(target: Columns): ResolvedMapping {
   return { ...mapping, copied: mapping.copied.filter(({ name }) => name === "span_id") };
 }
 
-/** The observations as a query answers them, in blocks of so many rows. */
+/** The observations as a query returns them, in blocks of that many rows. */
 function blocksOf(mapping: ResolvedMapping, rows: readonly Observation[], blockRows: number): Block[] {
   const response: Buffer[] = [];
   for (let from = 0; from < rows.length; from += blockRows) {
@@ -99,7 +99,7 @@ function enrich(
   return { events, withoutTrace };
 }
 
-/** The made columns of each row; text as text. */
+/** The derived columns of each row; text as text. */
 function eventsOf({ rows, columns }: ReturnType<typeof decodeBlocks>[number]): Partial<MadeEvent>[] {
   const text = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(text);
@@ -240,7 +240,7 @@ describe("an event", () => {
     expect(one({ ...WITH_TRACE, metadata: [["resourceattributes", "{}"]] }).source).toBe("ingestion-api");
   });
 
-  test("has text that is no JSON in a JSON object", () => {
+  test("has text that is not JSON in a JSON object", () => {
     const metadata = [
       ['a"b', "line\nbreak"],
       ["n", "1e400"],
@@ -251,7 +251,7 @@ describe("an event", () => {
   });
 });
 
-test("keys mean the same whichever writer numbered them, and however many there are", () => {
+test("a key means the same whichever writer numbered it, and however many keys there are", () => {
   const keys = Array.from({ length: 300 }, (_, i) => `${i % 7 === 0 ? "long ".repeat(30) : ""}key ${i}`);
   const rows = (backwards: boolean): TraceRow[] =>
     Array.from({ length: 100 }, (_, i) => {
@@ -295,14 +295,14 @@ describe("where the target has no tags", () => {
     expect(one(WITH_TRACE, target, store).metadata).toBe('{"trace_tags":["t"]}');
   });
 
-  test("an entry of that name stays as it is", () => {
+  test("an existing entry of that name stays as it is", () => {
     const own = one({ ...WITH_TRACE, metadata: [["trace_tags", "mine"]] }, target);
     expect(own.metadata_names).toEqual(["trace_tags", "both", "only trace"]);
     const store = storeOf([{ ...WITH_TRACE, tags: ["t"], metadata: [["trace_tags", "the trace's"]] }]);
     expect(one(WITH_TRACE, target, store).metadata).toBe('{"trace_tags":"the trace\'s"}');
   });
 
-  test("no tags make no entry", () => {
+  test("a trace without tags adds no entry", () => {
     expect(one({ key: "a plain trace 16" }, target).metadata_names).toEqual([]);
   });
 });
@@ -370,7 +370,7 @@ function randomEntries(random: Random): [string, string][] {
   ]);
 }
 
-test("events are those that the rules make row by row, in blocks and batches of any size", () => {
+test("events match the rules applied row by row, in blocks and batches of any size", () => {
   const random = randomFrom(chooseSeed());
   const traces = Array.from(
     { length: 200 },

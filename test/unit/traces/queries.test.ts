@@ -22,7 +22,7 @@ describe("the window of traces", () => {
   }
 });
 
-test("a range of traces in words", () => {
+test("a range of traces is described in words", () => {
   expect(describeTraceRange({ after: null, upTo: null })).toBe("keys from the first key to the last key");
   expect(describeTraceRange({ after: ["p\n", "2025-11-03"], upTo: ["q", "2025-11-04"] })).toBe(
     'keys after ("p\\n", 2025-11-03) up to ("q", 2025-11-04)',

@@ -17,7 +17,7 @@ function randomKey(random: Random): string {
   return Buffer.from(random.hex(32), "hex").toString("latin1");
 }
 
-/** The user id of the trace with this key, which is less than 128 bytes long; null when there is none. */
+/** The user id of the trace with this key, which is less than 128 bytes long; null where no trace has it. */
 function userOf(store: TraceStore, key: string): string | null {
   const address = store.find(Buffer.from(`pad${key}`, "latin1"), 3);
   if (address === 0) return null;
@@ -49,7 +49,7 @@ describe("a trace store", () => {
     expect(userOf(storeOf([]), KEY)).toBeNull();
   });
 
-  test("tells keys apart that share their slot and their tag", () => {
+  test("distinguishes keys that share their slot and their tag", () => {
     const rows = Array.from({ length: 300 }, (_, i) => ({
       key: `${"\xff".repeat(8)}${fixed(i, 8)}`,
       userId: `user ${i}`,
@@ -162,7 +162,7 @@ describe("a segment writer", () => {
     expect(users).toEqual([null, "kept", null, null, "kept too", "kept at last"]);
   });
 
-  test("tells the bytes that its records take", () => {
+  test("reports the bytes that its records take", () => {
     const writer = new SegmentWriter(false);
     const bytes = writer.append(traceBlock([huge(key(0), 1000), huge(key(1), 10)]));
     expect(bytes).toBeGreaterThan(1010);
@@ -177,7 +177,7 @@ test("addresses reach into the last of the segments", () => {
   const [filled] = segments;
   if (filled === undefined) throw new Error("A segment was expected");
   for (const place of [511, 512, 1023]) {
-    // The same segment stands at every place: a thousand of them would be 32 GiB.
+    // The same segment is used at every index: a thousand of them would be 32 GiB.
     const store = new TraceStore(
       createTraceStore([{ segments: new Array<FilledSegment>(1024).fill(filled), keys }]),
     );

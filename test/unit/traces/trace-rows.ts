@@ -9,7 +9,7 @@ import {
 import { assembleOne } from "../native/assemble.ts";
 import { encodeBlock, fixed, wire } from "../native/slow-codec.ts";
 
-/** A trace as the traces query answers it; what is left out is empty. */
+/** A trace as the traces query returns it; what is left out is empty. */
 export interface TraceRow {
   /** 16 characters of one byte. */
   readonly key: string;

@@ -63,7 +63,7 @@ function warningsOf(events: readonly BackfillEvent[]): string[] {
   return events.flatMap((event) => (event.kind === "warning" ? [event.message] : []));
 }
 
-test("a JSON column that cannot be filled is listed beside the other problems", async () => {
+test("a JSON column that cannot be filled is listed with the other problems", async () => {
   const target = await targetWith("MODIFY TTL toDateTime(start_time) + INTERVAL 1 DAY");
   const proxy = await FaultProxy.start(server.url);
   const refusing = serverError(400, 117, "Invalid version for Object structure", "INCORRECT_DATA");
@@ -142,7 +142,7 @@ describe("a sorting key of the target", () => {
     return target;
   };
 
-  test("that lacks what tells events apart is refused", async () => {
+  test("that cannot distinguish events is refused", async () => {
     const target = await withKey("project_id, start_time");
     expect(await refusal(target)).toContain(
       `${target}: sorting key (project_id, start_time) lacks span_id: different events would collapse to one`,

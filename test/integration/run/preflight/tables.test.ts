@@ -107,7 +107,7 @@ describe("the check of the tables", () => {
     expect(first).toContain(`Table "o'\`s", "gone" is missing in database "${database}"`);
     expect(rest.some((line) => line.startsWith("o'`s: "))).toBe(true);
     expect(rest.some((line) => line.startsWith("gone: "))).toBe(true);
-    // What a missing table would lack is no news.
+    // The columns of a missing table are not reported as well.
     expect(message).not.toContain("column");
   });
 
@@ -136,7 +136,7 @@ describe("the check of the tables", () => {
 describe("the check of engines and keys", () => {
   const FINAL_GOES_WRONG = "FINAL would take old versions or deleted rows for current ones";
 
-  /** The problems that are told when a table of the fixtures is another in one place. */
+  /** The problems reported when one table of the fixtures is replaced by another. */
   async function problemsOf(
     role: "source" | "traces" | "target",
     from: string,
@@ -162,9 +162,9 @@ describe("the check of engines and keys", () => {
       ["ReplacingMergeTree(event_ts)", "ReplacingMergeTree(event_ts)"],
       ["ReplacingMergeTree", "ReplacingMergeTree()"],
       ["ReplacingMergeTree(updated_at, is_deleted)", "ReplacingMergeTree(updated_at, is_deleted)"],
-    ])(`${role} as %s`, async (engine, told) => {
+    ])(`${role} as %s`, async (engine, reported) => {
       expect(await problemsOf(role, "ReplacingMergeTree(event_ts, is_deleted)", engine)).toEqual([
-        `odd: engine ${told}, expected the arguments (event_ts, is_deleted): ${FINAL_GOES_WRONG}`,
+        `odd: engine ${reported}, expected the arguments (event_ts, is_deleted): ${FINAL_GOES_WRONG}`,
       ]);
     });
 
@@ -221,7 +221,7 @@ describe("the check of engines and keys", () => {
   });
 });
 
-test("a missing database is told first, and once", async () => {
+test("a missing database is reported first, and once", async () => {
   const lines = (
     await messageOf(checkTables(server, optionsFor({}, { database: "there is none" }), RETRY))
   ).split("\n");
@@ -232,11 +232,11 @@ test("a missing database is told first, and once", async () => {
 });
 
 describe("connecting", () => {
-  test("tells the server's version", async () => {
+  test("returns the server's version", async () => {
     expect((await connect(server, optionsFor(), RETRY)).serverVersion).toMatch(/^\d+\.\d+/);
   });
 
-  test("says first that no server answers", async () => {
+  test("reports first that no server responds", async () => {
     const url = "http://127.0.0.1:1";
     const nobody = new Server(connection({ url }));
     const message = await messageOf(connect(nobody, optionsFor({}, { url }), RETRY));
@@ -244,7 +244,7 @@ describe("connecting", () => {
     await nobody.close();
   });
 
-  test("says first that the database is missing", async () => {
+  test("reports first that the database is missing", async () => {
     const other = new Server(connection({ database: "there is none" }));
     const message = await messageOf(connect(other, optionsFor({}, { database: "there is none" }), RETRY));
     expect(message.split("\n")[0]).toContain('has no database "there is none"');

@@ -33,7 +33,7 @@ function cut(bytes: Buffer): Buffer[] {
 const CHUNKED = "Transfer-Encoding: chunked";
 
 describe("content in chunks", () => {
-  test("comes back however it is sent and cut", () => {
+  test("is read correctly however it is sent and cut", () => {
     for (let round = 0; round < 300; round++) {
       const parts = Array.from({ length: random.below(5) }, () => "x\r\n0".repeat(1 + random.below(9)));
       const extension = random.below(2) === 0 ? "" : ';name="value"';
@@ -68,7 +68,7 @@ describe("content in chunks", () => {
 });
 
 describe("content of known length", () => {
-  test("is whole when all of it is there", () => {
+  test("is whole when all of it has arrived", () => {
     expect(read("Content-Length: 5", cut(Buffer.from("hello")))).toEqual({
       content: "hello",
       isComplete: true,
@@ -85,14 +85,14 @@ describe("content of known length", () => {
     expect(() => framingOf(headOf(`Content-Length: ${length}`))).toThrow(TransportError);
   });
 
-  test("is not believed where it comes in chunks as well", () => {
+  test("is refused where it is chunked as well", () => {
     const framing = framingOf(headOf("Content-Length: 3", CHUNKED));
     const content = [...(framing?.take(Buffer.from("5\r\nhello\r\n0\r\n\r\n")) ?? [])];
     expect(Buffer.concat(content).toString()).toBe("hello");
   });
 });
 
-test("content that ends with the connection has no framing; some answers have none", () => {
+test("content that ends with the connection has no framing; some responses have none", () => {
   expect(framingOf(headOf())).toBeNull();
   expect(framingOf(headOf("Transfer-Encoding: gzip"))).toBeNull();
   expect(framingOf(parseHead("HTTP/1.1 204 No Content"))?.isComplete).toBe(true);
@@ -111,7 +111,7 @@ describe("the head", () => {
     ]);
   });
 
-  test("tells whether the connection stays", () => {
+  test("shows whether the connection stays open", () => {
     expect(headOf().keepsAlive).toBe(true);
     expect(headOf("Connection: Keep-Alive").keepsAlive).toBe(true);
     expect(headOf("Connection: Close").keepsAlive).toBe(false);

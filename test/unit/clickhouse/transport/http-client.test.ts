@@ -46,7 +46,7 @@ async function failure(promise: Promise<unknown>): Promise<unknown> {
 }
 
 describe("a request", () => {
-  test("goes out as told", async () => {
+  test("is sent as given", async () => {
     let received = "";
     await using server = await RawServer.start(async (connection) => {
       await connection.until(END);
@@ -61,7 +61,7 @@ describe("a request", () => {
     client.close();
   });
 
-  test("of unknown length goes out in chunks, empty parts left out", async () => {
+  test("of unknown length is sent in chunks, without empty ones", async () => {
     let received = "";
     await using server = await RawServer.start(async (connection) => {
       await connection.until("0\r\n\r\n");
@@ -134,7 +134,7 @@ describe("a request", () => {
 });
 
 describe("a response", () => {
-  test("that arrives byte by byte is put together", async () => {
+  test("that arrives byte by byte is assembled", async () => {
     const response = `${OK}X-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n`;
     await using server = await RawServer.start(async ({ socket, until }) => {
       await until(END);
@@ -160,7 +160,7 @@ describe("a response", () => {
     client.close();
   });
 
-  test("may come before the request is sent, and then has the last word", async () => {
+  test("may arrive before the request is sent, and then decides", async () => {
     await using server = await RawServer.start(async ({ socket, until }) => {
       await until("x");
       socket.pause();
@@ -171,7 +171,7 @@ describe("a response", () => {
     const { status, chunks } = await client.request({ ...requestOf(), body }, NEVER);
     expect(status).toBe(413);
     expect(await readText(chunks)).toBe("too much");
-    // What is left of the request must not be taken for the beginning of another.
+    // The rest of the request must not be read as the beginning of another.
     expect(await failure(ask(client, requestOf(), AbortSignal.timeout(100)))).toHaveProperty(
       "name",
       "TimeoutError",
@@ -208,7 +208,7 @@ describe("a response", () => {
     expect((error as Error).message).toStartWith("The response broke off: ");
   });
 
-  test("that does not come is an error", async () => {
+  test("that does not arrive is an error", async () => {
     await using server = await RawServer.start(async ({ socket, until }) => {
       await until(END);
       socket.end();
@@ -264,7 +264,7 @@ describe("a connection", () => {
     client.close();
   });
 
-  test("that was idle for long is not used again", async () => {
+  test("that was idle for long is not reused", async () => {
     await using server = await answering(`${OK}Content-Length: 2\r\n\r\nok`);
     const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     expect(await ask(client)).toBe("ok");
@@ -278,7 +278,7 @@ describe("a connection", () => {
     ["that the server closes", async ({ socket }: RawConnection) => void socket.end()],
     ["that the server resets", async ({ socket }: RawConnection) => void socket.resetAndDestroy()],
     [
-      "of which more comes than was asked for",
+      "on which more arrives than was requested",
       async ({ socket }: RawConnection) => void socket.write("HTTP/1.1 408"),
     ],
   ])("%s is not used again", async (_, afterwards) => {
@@ -382,7 +382,7 @@ describe("silence", () => {
     client.close();
   });
 
-  test("of the reader is none", async () => {
+  test("of the reader does not count", async () => {
     await using server = await RawServer.start(async ({ socket, until }) => {
       await until(END);
       socket.write(`${OK}Content-Length: 9\r\n\r\nbegin`);
@@ -411,7 +411,7 @@ describe("a signal", () => {
     const controller = new AbortController();
     const reason = new Error("stop");
     if (when < 0) controller.abort(reason);
-    const asked = failure(
+    const pending = failure(
       ask(
         new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT),
         requestOf(),
@@ -420,6 +420,6 @@ describe("a signal", () => {
     );
     await Bun.sleep(20);
     controller.abort(reason);
-    expect(await asked).toBe(reason);
+    expect(await pending).toBe(reason);
   });
 });
