@@ -54,7 +54,7 @@ const FINAL: readonly Case[] = [
     /^Loading traces from `\w+`\.`traces`, keys (from|after) .* (to|up to) .*: /,
     /Code: 497\. /,
   ],
-  ["the plan: 62", { on: /GROUP BY p, t, d/ }, SYNTAX, /^Planning pages/, /Code: 62\. /],
+  ["the plan: 62", { on: /GROUP BY key_project/ }, SYNTAX, /^Planning pages/, /Code: 62\. /],
   [
     "the columns: 62",
     { on: /DESCRIBE TABLE .*observations/ },

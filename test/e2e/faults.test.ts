@@ -133,7 +133,7 @@ const SMALL_QUERIES: readonly Case[] = (
     ["the row policies", /FROM system\.row_policies/],
     ["the number of observations", /^SELECT count\(\) FROM/],
     ["the days of the traces", /toDate\(t\.timestamp\) AS d, count\(\)/],
-    ["the groups", /GROUP BY p, t, d/],
+    ["the groups", /GROUP BY key_project/],
     ["the greatest key", /ORDER BY o\.project_id DESC/],
     ["the clock", /SELECT toUnixTimestamp64Milli/],
     ["the count at the end", /countIf\(/],
@@ -141,7 +141,7 @@ const SMALL_QUERIES: readonly Case[] = (
 ).map(([name, on]): Case => [name, { on }, gatewayError(503)]);
 
 /** Small JSON queries with broken responses. */
-const PLAN: Match = { on: /GROUP BY p, t, d/ };
+const PLAN: Match = { on: /GROUP BY key_project/ };
 const PLAN_FAULTS: readonly Case[] = [
   ["cut between rows", PLAN, { kind: "cutResponse", afterBytes: ALL, framing: "chunked" }],
   ["cut within a row", PLAN, { kind: "cutResponse", afterBytes: 30, framing: "length" }],

@@ -26,7 +26,7 @@ function options(scenario: Scenario, overrides: Partial<BackfillOptions> = {}): 
 
 const PLACES: readonly (readonly [name: string, match: Match, afterBytes: number])[] = [
   ["the response to the first query never comes", { on: /FROM system\.settings/ }, -1],
-  ["the plan stops after a few rows", { on: /GROUP BY p, t, d/ }, 40],
+  ["the plan stops after a few rows", { on: /GROUP BY key_project/ }, 40],
   ["the traces never come", { on: "traces" }, -1],
   ["a page never comes", { on: "page", nth: 2 }, -1],
   ["a page stops within a block", { on: "page", nth: 2 }, 5000],
