@@ -1,11 +1,12 @@
-/** Of a 128-bit hash, whose bits are as good as random. */
+/** A 128-bit hash, whose bits are as good as random. */
 const KEY_BYTES = 16;
+const KEY_WORDS = KEY_BYTES / 4;
 /** Half of the slots stay free, so that searches stay short. */
 const SLOTS_PER_KEY = 2;
 
 /** A map from 16-byte keys, which are hashes, to numbers that are not negative. Open addressing; room for a fixed number of keys. */
 export class KeyMap {
-  readonly #keys: Buffer;
+  readonly #keys: Int32Array;
   /** The number of each slot's key plus 1; 0: free. */
   readonly #numbers: Int32Array;
   readonly #slotCount: number;
@@ -13,7 +14,7 @@ export class KeyMap {
   /** @param maxKeys more keys than these have no room. */
   constructor(maxKeys: number) {
     this.#slotCount = Math.max(1, maxKeys) * SLOTS_PER_KEY;
-    this.#keys = Buffer.alloc(this.#slotCount * KEY_BYTES);
+    this.#keys = new Int32Array(this.#slotCount * KEY_WORDS);
     this.#numbers = new Int32Array(this.#slotCount);
   }
 
@@ -24,7 +25,9 @@ export class KeyMap {
 
   set(bytes: Buffer, position: number, number: number): void {
     const slot = this.#slotOf(bytes, position);
-    if (this.#numbers[slot] === 0) bytes.copy(this.#keys, slot * KEY_BYTES, position, position + KEY_BYTES);
+    for (let word = 0; word < KEY_WORDS; word++) {
+      this.#keys[slot * KEY_WORDS + word] = bytes.readInt32LE(position + word * 4);
+    }
     this.#numbers[slot] = number + 1;
   }
 
@@ -37,9 +40,13 @@ export class KeyMap {
   }
 
   #isAt(slot: number, bytes: Buffer, position: number): boolean {
+    const keys = this.#keys;
+    const at = slot * KEY_WORDS;
     return (
-      this.#keys.compare(bytes, position, position + KEY_BYTES, slot * KEY_BYTES, (slot + 1) * KEY_BYTES) ===
-      0
+      keys[at] === bytes.readInt32LE(position) &&
+      keys[at + 1] === bytes.readInt32LE(position + 4) &&
+      keys[at + 2] === bytes.readInt32LE(position + 8) &&
+      keys[at + 3] === bytes.readInt32LE(position + 12)
     );
   }
 }

@@ -7,7 +7,7 @@ import { ExperimentEnricher } from "../copy/enrich/experiment-enricher.ts";
 import { NO_ENRICHMENT, type RowEnricher } from "../copy/enrich/row-enricher.ts";
 import { ExperimentCopier } from "../copy/experiments/experiment-copier.ts";
 import type { ExperimentPage } from "../copy/experiments/experiment-page.ts";
-import { experimentReader, type PageOfBlock } from "../copy/experiments/experiment-reader.ts";
+import { experimentReader, type ItemsOfBlocks } from "../copy/experiments/experiment-reader.ts";
 import { PageCopier, type PageCopying } from "../copy/page-copier.ts";
 import { monthReader, type PageToCopy } from "../copy/read-page.ts";
 import { RowFilter } from "../copy/row-filter.ts";
@@ -185,7 +185,7 @@ export class PageWorker {
     const { server, signal } = need(this.#loading);
     const store = need(this.#store);
     const known = new Map<PageToCopy, ExperimentPage>();
-    const pageOfBlock: PageOfBlock = new WeakMap();
+    const itemsOfBlocks: ItemsOfBlocks = new WeakMap();
     const buffers = this.#buffers;
     const newestTraces = (): RowFilter => new RowFilter(store, null, true);
     const copierOf = (from: "traces" | "observations"): PageCopier => {
@@ -199,10 +199,10 @@ export class PageWorker {
           mapping,
           buffers,
           pageOf: (page) => need(known.get(page) ?? null),
-          pageOfBlock,
+          itemsOfBlocks,
         }),
         filter: from === "traces" ? newestTraces() : null,
-        enricher: () => new ExperimentEnricher(inner(), pageOfBlock),
+        enricher: () => new ExperimentEnricher(inner(), itemsOfBlocks),
         buffers,
       });
     };

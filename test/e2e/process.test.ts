@@ -55,6 +55,7 @@ describe("the binary", () => {
       `CLICKHOUSE_DB=${database}`,
       `TARGET_TABLE=${scenario.target}`,
       "CURSOR_STATE_DIR=state",
+      "LAYOUT=events",
     ];
     writeFileSync(join(scenario.directory, ".env"), env.join("\n"));
     const environment = { PARTITION: scenario.fixture.partition };

@@ -1,6 +1,7 @@
 import { ByteWriter } from "../../bytes/byte-writer.ts";
 import type { DerivedColumn } from "../../mapping/resolve-mapping.ts";
-import type { ExperimentItems, ItemValues } from "../experiments/items.ts";
+import type { BlockItems } from "../experiments/experiment-reader.ts";
+import type { ItemValues } from "../experiments/items.ts";
 import { StringArrays } from "./string-arrays.ts";
 
 /** A `Nullable(DateTime64(6))` column under construction. */
@@ -29,23 +30,14 @@ export class ExperimentColumns {
     );
   }
 
-  /** Appends what a row has of an item, by its number. */
-  append(items: ExperimentItems, item: number): void {
+  /** Appends what the rows `from` to `to` (exclusive) of a block have of their items, column by column. */
+  append({ items, ofRow }: BlockItems, from: number, to: number): void {
     for (const { name, data } of this.#columns) {
       const values = items.columns.find((column) => column.name === name);
-      if (values === undefined) throw new Error(`The items lack ${name}`);
-      appendValue(data, values, item);
-    }
-  }
-
-  /** Appends the defaults of a row that no item reaches. */
-  appendNone(): void {
-    for (const { data } of this.#columns) {
-      if (data instanceof ByteWriter) data.byte(0);
-      else if (data instanceof StringArrays) data.endRow(0);
-      else {
-        data.nulls.byte(1);
-        data.times.uint64(0);
+      for (let row = from; row < to; row++) {
+        const item = ofRow[row] as number;
+        if (item < 0 || values === undefined) appendNone(data);
+        else appendValue(data, values, item);
       }
     }
   }
@@ -66,6 +58,16 @@ export class ExperimentColumns {
 function dataOf(kind: DerivedColumn["column"]["kind"]): ExperimentColumn["data"] {
   if (kind === "strings") return new StringArrays();
   return kind === "nullableTime" ? new NullableTimes() : new ByteWriter();
+}
+
+/** Appends the default. */
+function appendNone(data: ExperimentColumn["data"]): void {
+  if (data instanceof ByteWriter) data.byte(0);
+  else if (data instanceof StringArrays) data.endRow(0);
+  else {
+    data.nulls.byte(1);
+    data.times.uint64(0);
+  }
 }
 
 function appendValue(

@@ -8,12 +8,20 @@ import { HELPER } from "../../mapping/mapped-column.ts";
 import type { ExperimentTables } from "../../plan/experiment-pages.ts";
 import { type PageReader, type PageRows, type PageToCopy, selectList } from "../read-page.ts";
 import type { ExperimentPage } from "./experiment-page.ts";
+import type { ExperimentItems } from "./items.ts";
 import { observationsOf, tracesOf } from "./statements.ts";
 
 const KEY_BYTES = 16;
 
-/** Which page a block belongs to, for as long as there is the block. */
-export type PageOfBlock = WeakMap<Block, ExperimentPage>;
+/** The items that reach the rows of a block. */
+export interface BlockItems {
+  readonly items: ExperimentItems;
+  /** The number of each row's item; -1: none reaches it. */
+  readonly ofRow: Int32Array;
+}
+
+/** The items of blocks, for as long as there are the blocks. */
+export type ItemsOfBlocks = WeakMap<Block, BlockItems>;
 
 /** Of rows that an item reaches these are the time of writing, so that such a row replaces one that was written without it. */
 const TIMES_OF_WRITING: readonly string[] = ["created_at", "updated_at", "event_ts"];
@@ -26,12 +34,12 @@ export interface ExperimentRows extends Pick<PageRows, "mapping"> {
   readonly buffers: BufferPool;
   /** Returns what is known of a page, which was read before. */
   readonly pageOf: (page: PageToCopy) => ExperimentPage;
-  readonly pageOfBlock: PageOfBlock;
+  readonly itemsOfBlocks: ItemsOfBlocks;
 }
 
 /** Reads the observations or the traces of pages of dataset runs. */
 export function experimentReader(rows: ExperimentRows): PageReader {
-  const { server, tables, from, mapping, buffers, pageOf, pageOfBlock } = rows;
+  const { server, tables, from, mapping, buffers, pageOf, itemsOfBlocks } = rows;
   return {
     async *blocks(page, signal) {
       const { sql, params } = from === "traces" ? tracesOf(tables, page) : observationsOf(tables, page);
@@ -42,21 +50,28 @@ export function experimentReader(rows: ExperimentRows): PageReader {
       } as const;
       const known = pageOf(page);
       for await (const block of selectBlocks(server, statement, buffers, signal)) {
-        setTimesOfWriting(block, known, page.readSinceMs);
-        pageOfBlock.set(block, known);
+        const ofRow = itemsOf(block, known);
+        setTimesOfWriting(block, ofRow, page.readSinceMs);
+        itemsOfBlocks.set(block, { items: known.items, ofRow });
         yield block;
       }
     },
   };
 }
 
-/** Changes the times of the rows that an item reaches, where they stand: they have a fixed width. */
-function setTimesOfWriting(block: Block, page: ExperimentPage, nowMs: number): void {
+function itemsOf(block: Block, page: ExperimentPage): Int32Array {
   const keys = block.at.start[streamOf(block.schema, HELPER.spanKey, "fixed")] as number;
+  const items = new Int32Array(block.rows);
+  for (let row = 0; row < block.rows; row++) items[row] = page.itemOf(block.bytes, keys + row * KEY_BYTES);
+  return items;
+}
+
+/** Changes the times of the rows that an item reaches, where they stand: they have a fixed width. */
+function setTimesOfWriting(block: Block, itemOfRow: Int32Array, nowMs: number): void {
   const times = block.schema.columns.filter(({ name }) => TIMES_OF_WRITING.includes(name));
   const columns = times.map((column) => ({ start: startOf(block, column), time: timeAs(column, nowMs) }));
   for (let row = 0; row < block.rows; row++) {
-    if (page.itemOf(block.bytes, keys + row * KEY_BYTES) < 0) continue;
+    if ((itemOfRow[row] as number) < 0) continue;
     for (const { start, time } of columns) time.copy(block.bytes, start + row * time.length);
   }
 }
