@@ -6,14 +6,14 @@ import { expectSameRows } from "../../../scripts/testbed/compare.ts";
 import { runOptions } from "../../../scripts/testbed/run-options.ts";
 import { eventsCoreTables, eventsFullTable } from "../../../scripts/testbed/schema.ts";
 import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
-import { identifier } from "../../../src/clickhouse/sql.ts";
 import type { PhaseName } from "../../../src/plan/phases.ts";
 import type { BackfillOptions } from "../../../src/run/backfill-options.ts";
 import type { BackfillReport } from "../../../src/run/report.ts";
 import { backfill } from "../../support/backfill.ts";
 import { BY_HAND, makeDatasetRuns } from "../../support/data/dataset-runs.ts";
 import { chooseSeed, generateDataset } from "../../support/generate.ts";
-import { TIME_OF_WRITING, writeV4Reference } from "../../support/reference-v4.ts";
+import { writeV4Reference } from "../../support/reference-v4.ts";
+import { expectV4Rows } from "../../support/v4-comparison.ts";
 
 const seed = chooseSeed();
 const PARTITION = "202511";
@@ -39,20 +39,8 @@ async function run(target: string, changes: Partial<BackfillOptions> = {}): Prom
   return (await backfill(options)).report;
 }
 
-/** Compares a target with the reference, the times of writing apart, which must not be before `sinceMs`. */
 async function expectReference(target: string, expected: string, sinceMs: number): Promise<void> {
-  const isReached = "notEmpty(experiment_item_root_span_id)";
-  const times = ["created_at", "updated_at", "event_ts"];
-  const early = times.map((time) => `toUnixTimestamp64Milli(${time}) < ${sinceMs - 5_000}`).join(" OR ");
-  expect(await count(`${identifier(target)} FINAL WHERE ${isReached} AND (${early})`)).toBe(0);
-  const timeless = `${target}_timeless`;
-  await server.command(`CREATE TABLE ${timeless} AS ${identifier(target)}`, { database });
-  const replaced = times.map((time) => `if(${isReached}, ${TIME_OF_WRITING}, ${time}) AS ${time}`);
-  await server.command(
-    `INSERT INTO ${timeless} SELECT * REPLACE (${replaced.join(", ")}) FROM ${identifier(target)} FINAL`,
-    { database },
-  );
-  await expectSameRows(server, { database, actual: timeless, expected }, "final");
+  await expectV4Rows(server, { database, target, expected }, sinceMs);
 }
 
 describe(`events_full of Langfuse v4, seed ${seed}`, () => {
