@@ -14,7 +14,7 @@ import {
   startCli,
 } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/cli-directory.ts";
-import { reached } from "../support/cli-scenario.ts";
+import { enter, leave, reached } from "../support/cli-scenario.ts";
 import { BY_HAND, makeDatasetRuns } from "../support/data/dataset-runs.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { type Fault, serverError } from "../support/fault-proxy-faults.ts";
@@ -53,6 +53,7 @@ class Story implements AsyncDisposable {
   }
 
   static async open(): Promise<Story> {
+    await enter();
     const target = `events_full_${++stories}`;
     await server.command(eventsFullTable(target, { mergesOff: true }), { database });
     return new Story(await FaultProxy.start(server.url), target);
@@ -97,6 +98,7 @@ class Story implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.proxy.close();
+    leave();
   }
 }
 

@@ -35,12 +35,13 @@ const MAX_OPEN = 4;
 let open = 0;
 const waiting: (() => void)[] = [];
 
-async function enter(): Promise<void> {
+/** Waits until a story may begin; `leave` ends it. */
+export async function enter(): Promise<void> {
   if (open < MAX_OPEN) open += 1;
   else await new Promise<void>((resolve) => waiting.push(resolve));
 }
 
-function leave(): void {
+export function leave(): void {
   const next = waiting.shift();
   if (next === undefined) open -= 1;
   else next();
