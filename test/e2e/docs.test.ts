@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { eventsTable } from "../../scripts/testbed/schema.ts";
+import { eventsCoreTables, eventsFullTable, eventsTable } from "../../scripts/testbed/schema.ts";
 import {
   connectTo,
   type DevServerProcess,
@@ -12,6 +12,7 @@ import {
 import { compiledBinary } from "../support/binary.ts";
 import { type CliOutcome, startCommand } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/cli-directory.ts";
+import { makeDatasetRuns } from "../support/data/dataset-runs.ts";
 import { type Block, blocksOf, documents } from "../support/documents.ts";
 import { chooseSeed, generateDataset } from "../support/generate.ts";
 import { INSTALL_SCRIPT, ReleaseServer } from "../support/install.ts";
@@ -88,6 +89,7 @@ async function runBlocks(blocks: readonly Block[]): Promise<CliOutcome> {
   const size = { observations: OBSERVATIONS, traces: 10, largeInputs: 0 };
   await generateDataset(server, { database, seed: chooseSeed(), ...size });
   await server.command(eventsTable("events"), { database });
+  if (blocks[0]?.document === V4_DOCUMENT) await makeV4Tables(database);
   const home = mkdtempSync(join(root, "home-"));
   const binaries = join(home, "bin");
   mkdirSync(binaries);
@@ -108,6 +110,16 @@ async function runBlocks(blocks: readonly Block[]): Promise<CliOutcome> {
       ...(script.includes("export CLICKHOUSE_URL") ? {} : connection()),
     },
   }).outcome;
+}
+
+const V4_DOCUMENT = "docs/langfuse-v4.md";
+
+async function makeV4Tables(database: string): Promise<void> {
+  await makeDatasetRuns(server, { database, seed: chooseSeed() });
+  const names = { full: "events_full", core: "events_core", view: "events_core_mv" };
+  for (const sql of [eventsFullTable(names.full), ...eventsCoreTables(names)]) {
+    await server.command(sql, { database });
+  }
 }
 
 /** For documents that leave it to the reader. */
