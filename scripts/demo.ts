@@ -2,7 +2,7 @@
  * Shows the tool at work on this machine: starts a local ClickHouse on .local/demo, makes a month of lifelike data, runs
  * the backfill, and compares every event with the same enrichment done in SQL.
  *
- *   bun run demo [--observations 200000] [--traces 20000] [--seed 1] [--port 0]
+ *   bun run demo [--layout events|v4] [--observations 200000] [--traces 20000] [--seed 1] [--port 0]
  *            [--binary <path> [--runner "<command>"]]
  *
  * A runner starts a binary that is not for this machine: --runner "qemu-aarch64-static -L /usr/aarch64-linux-gnu".
@@ -13,9 +13,18 @@ import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { type ArgsDef, defineCommand, runMain } from "citty";
 import { type DemoSize, dataStatements } from "./demo/data.ts";
+import { datasetRunStatement } from "./demo/dataset-runs.ts";
+import { showLangfusePages } from "./demo/langfuse-pages.ts";
 import { startLocalServer } from "./demo/server.ts";
-import { verifyEvents } from "./demo/verify.ts";
-import { eventsTable, observationsTable, tracesTable } from "./testbed/schema.ts";
+import { verifyEvents, verifyV4 } from "./demo/verify.ts";
+import {
+  datasetRunItemsTable,
+  eventsCoreTables,
+  eventsFullTable,
+  eventsTable,
+  observationsTable,
+  tracesTable,
+} from "./testbed/schema.ts";
 import { connectTo, type TestServer } from "./testbed/server.ts";
 
 const ROOT = join(import.meta.dir, "..");
@@ -25,6 +34,18 @@ const STATE_DIRECTORY = join(DIRECTORY, "state");
 const DATABASE = "demo";
 const PARTITION = "202511";
 const MAX_ROWS = 100_000_000;
+
+const DEMO_LAYOUTS = ["events", "v4"] as const;
+type DemoLayout = (typeof DEMO_LAYOUTS)[number];
+
+interface Demo {
+  readonly layout: DemoLayout;
+  readonly size: DemoSize;
+  readonly port: number;
+  /** Empty: the sources. */
+  readonly binary: string;
+  readonly runner: readonly string[];
+}
 
 /** The exit code of the signal that ends the demo early; the run, if one is under way, ends by the same signal. */
 let interruptedWith: number | null = null;
@@ -47,6 +68,11 @@ for (const [signal, code] of [
 }
 
 const ARGS = {
+  layout: {
+    type: "string",
+    default: "events",
+    description: "events; or v4: events_full of Langfuse v4, with root rows and dataset runs",
+  },
   observations: { type: "string", default: "200000", description: "observations to make" },
   traces: { type: "string", default: "20000", description: "traces to make" },
   seed: { type: "string", default: "1", description: "another seed makes other data" },
@@ -74,24 +100,24 @@ await runMain(
         traces: numberOf("traces", args.traces, 1, MAX_ROWS),
         seed: numberOf("seed", args.seed, 0, 2 ** 31),
       };
+      const layout = DEMO_LAYOUTS.find((name) => name === args.layout);
+      if (layout === undefined) {
+        console.error(`--layout ${args.layout}: expected ${DEMO_LAYOUTS.join(" or ")}`);
+        process.exit(2);
+      }
       const port = numberOf("port", args.port, 0, 65_535);
       const runner = args.runner.split(" ").filter((word) => word !== "");
       if (runner.length > 0 && args.binary === "") {
         console.error(`--runner ${args.runner}: expected together with --binary`);
         process.exit(2);
       }
-      process.exit(await demo(size, port, args.binary, runner));
+      process.exit(await demo({ layout, size, port, binary: args.binary, runner }));
     },
   }),
 );
 
 /** The whole demo; returns the exit code. */
-async function demo(
-  size: DemoSize,
-  port: number,
-  binary: string,
-  runner: readonly string[],
-): Promise<number> {
+async function demo({ layout, size, port, binary, runner }: Demo): Promise<number> {
   let code: number;
   try {
     rmSync(STATE_DIRECTORY, { recursive: true, force: true });
@@ -99,9 +125,13 @@ async function demo(
     const local = await startLocalServer(DATA_DIRECTORY, port);
     stopServer = local.stop;
     const server = connectTo(local.url);
-    if (interruptedWith === null) await makeData(server, size);
-    code = interruptedWith ?? (await runBackfill(local.url, binary, runner));
-    if (code === 0) code = (await verify(server)) ? 0 : 1;
+    if (interruptedWith === null) await makeData(server, layout, size);
+    code = interruptedWith ?? (await runBackfill(local.url, layout, binary, runner));
+    if (code === 0) code = (await verify(server, layout)) ? 0 : 1;
+    if (code === 0 && layout === "v4") {
+      say("What Langfuse's pages ask for");
+      await showLangfusePages(server, DATABASE);
+    }
   } catch (error) {
     if (interruptedWith === null) console.error(error instanceof Error ? error.message : error);
     code = 1;
@@ -111,21 +141,31 @@ async function demo(
     console.error("Interrupted. Nothing is left running.");
     return interruptedWith;
   }
-  if (stopServer !== null) tellHowToLook();
+  if (stopServer !== null) tellHowToLook(layout);
   return code;
 }
 
-async function makeData(server: TestServer, size: DemoSize): Promise<void> {
+async function makeData(server: TestServer, layout: DemoLayout, size: DemoSize): Promise<void> {
   const { observations, traces } = size;
   say(`Making November 2025: ${count(observations)} observations of ${count(traces)} traces`);
   // Not by removing the directory: a server that someone looks at the last demo with may be running on it.
   await server.command(`DROP DATABASE IF EXISTS ${DATABASE} SYNC`);
   await server.command(`CREATE DATABASE ${DATABASE}`);
   const on = { database: DATABASE };
-  for (const table of [tracesTable("traces"), observationsTable("observations"), eventsTable("events")]) {
+  const names = { full: "events_full", core: "events_core", view: "events_core_mv" };
+  const targets =
+    layout === "events"
+      ? [eventsTable("events")]
+      : [
+          eventsFullTable(names.full),
+          ...eventsCoreTables(names),
+          datasetRunItemsTable("dataset_run_items_rmt"),
+        ];
+  for (const table of [tracesTable("traces"), observationsTable("observations"), ...targets]) {
     await server.command(table, on);
   }
-  for (const { what, sql } of dataStatements(size)) {
+  const runs = layout === "v4" ? [{ what: "dataset runs", sql: datasetRunStatement() }] : [];
+  for (const { what, sql } of [...dataStatements(size), ...runs]) {
     const started = performance.now();
     await server.command(sql, on);
     console.log(`  ${what}, ${seconds(started)}`);
@@ -137,10 +177,16 @@ async function makeData(server: TestServer, size: DemoSize): Promise<void> {
 }
 
 /** Runs the tool itself, as a user would, and returns its exit code. A compiled binary runs from a folder of its own. */
-async function runBackfill(url: string, binary: string, runner: readonly string[]): Promise<number> {
+async function runBackfill(
+  url: string,
+  layout: DemoLayout,
+  binary: string,
+  runner: readonly string[],
+): Promise<number> {
   const cwd = binary === "" ? ROOT : tmpdir();
   const program = binary === "" ? [process.execPath, "src/main.ts"] : [...runner, resolve(binary)];
   const flags = ["--partition", PARTITION, "--clickhouse-url", url, "--clickhouse-db", DATABASE];
+  if (layout === "v4") flags.push("--target-table", "events_full");
   const state = ["--cursor-state-dir", binary === "" ? relative(ROOT, STATE_DIRECTORY) : STATE_DIRECTORY];
   const command = [...program, "run", ...flags, ...state];
   say([binary === "" ? "bun" : program[0], ...command.slice(1)].join(" "));
@@ -151,10 +197,14 @@ async function runBackfill(url: string, binary: string, runner: readonly string[
   return code;
 }
 
-async function verify(server: TestServer): Promise<boolean> {
+async function verify(server: TestServer, layout: DemoLayout): Promise<boolean> {
   say("Comparing the events with the same enrichment as one SQL statement");
   const started = performance.now();
-  const { actualRows, differingRows, description } = await verifyEvents(server, DATABASE, PARTITION);
+  const { actualRows, differingRows, description } = await (layout === "v4" ? verifyV4 : verifyEvents)(
+    server,
+    DATABASE,
+    PARTITION,
+  );
   if (differingRows > 0) {
     console.error(`DIFFERENT, ${seconds(started)}. ${description}`);
     return false;
@@ -167,12 +217,12 @@ async function verify(server: TestServer): Promise<boolean> {
   return true;
 }
 
-function tellHowToLook(): void {
+function tellHowToLook(layout: DemoLayout): void {
   const data = relative(process.cwd(), DATA_DIRECTORY);
   say("The data stays until the next demo. To look at it:");
   console.log(`  bun scripts/dev-clickhouse.ts --path ${data} --port 8123`);
   console.log(
-    `  curl 'http://localhost:8123/?database=${DATABASE}' --data-binary 'SELECT * FROM events LIMIT 1 FORMAT Vertical'`,
+    `  curl 'http://localhost:8123/?database=${DATABASE}' --data-binary 'SELECT * FROM ${layout === "v4" ? "events_full" : "events"} LIMIT 1 FORMAT Vertical'`,
   );
 }
 

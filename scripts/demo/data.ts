@@ -18,11 +18,11 @@ const SUBJECTS = [
   "a contract that expires next month",
 ];
 const SENTENCES = [
-  "Let me look that up in the knowledge base before I response.",
+  "Let me look that up in the knowledge base before I answer.",
   "According to the document from March, the limit was raised to 5,000 requests a day.",
   "The customer asked twice, so I would rather apologise first and then explain.",
   "I found three matching records; only the last one is still open.",
-  "Please keep the response short and mention the ticket number.",
+  "Please keep the answer short and mention the ticket number.",
   "The tool returned an empty list, which usually means the filter was too narrow.",
   "Trying again with a broader query and a smaller page size.",
   'Result: {"status": "ok", "items": 12, "next": null}.',
@@ -104,7 +104,7 @@ function traces({ traces: count, seed }: DemoSize, version: Version): string {
   (id, timestamp, name, user_id, metadata, release, version, project_id, environment, public, bookmarked, tags,
    input, output, session_id, created_at, updated_at, event_ts, is_deleted)
 WITH number AS n, ${MONTH_START} + toIntervalMillisecond(${traceStartMs(seed, "n")}) AS started
-SELECT ${traceId(seed, "n")}, started, concat('response about ', ${pick("subject", seed, SUBJECTS)}),
+SELECT ${traceId(seed, "n")}, started, concat('answer about ', ${pick("subject", seed, SUBJECTS)}),
   if(${dice("no user", seed, 10)} = 0, NULL, concat('user-', toString(${dice("user", seed, 2000)}))),
   map('channel', ${pick("channel", seed, ["web", "mobile", "email", "api"])},
     'tenant', toString(${dice("tenant", seed, 90)}),
@@ -114,7 +114,7 @@ SELECT ${traceId(seed, "n")}, started, concat('response about ', ${pick("subject
   ${projectId(seed, "n")}, ${pick("environment", seed, ["production", "production", "staging"])},
   ${dice("public", seed, 20)} = 0, ${dice("bookmarked", seed, 15)} = 0,
   arrayFilter(tag -> cityHash64(tag, ${seed}, n) % 3 = 0, ['vip', 'beta', 'needs review', 'größer', 'eu']),
-  'question', 'response', if(${dice("no session", seed, 4)} = 0, NULL, lower(hex(cityHash64('session', ${seed}, intDiv(n, 4))))),
+  'question', 'answer', if(${dice("no session", seed, 4)} = 0, NULL, lower(hex(cityHash64('session', ${seed}, intDiv(n, 4))))),
   started, started + ${age}, started + ${age}, ${isDeleted}
 FROM numbers(${count})
 WHERE ${dice("missing", seed, 50)} != 0 AND ${hasVersion(version, "trace", seed)}`;
@@ -163,7 +163,7 @@ SELECT ${observationId("n")}, ${traceId(seed, "trace")}, ${projectId(seed, "trac
   if(is_generation, concat('{"temperature":0.', toString(${dice("temperature", seed, 10)}), ',"max_tokens":1024}'), NULL),
   usage, usage, map(), costs, if(is_generation, costs['total'], NULL),
   if(is_generation AND ${isFinished}, started + toIntervalMillisecond(40), NULL),
-  if(is_generation, 'prm-7', NULL), if(is_generation, 'response politely', NULL), if(is_generation, toUInt16(1 + ${dice("prompt", seed, 12)}), NULL),
+  if(is_generation, 'prm-7', NULL), if(is_generation, 'answer politely', NULL), if(is_generation, toUInt16(1 + ${dice("prompt", seed, 12)}), NULL),
   started, started + ${age}, started + ${age}, ${isDeleted}
 FROM numbers(${count}) WHERE ${hasVersion(version, "observation", seed)}
 SETTINGS max_block_size = 8192`;

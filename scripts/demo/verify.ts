@@ -1,4 +1,5 @@
 import { qualifiedTable } from "../../src/clickhouse/sql.ts";
+import { LAYOUTS } from "../../src/mapping/layouts.ts";
 import { referenceStatement } from "../../src/mapping/reference-sql.ts";
 import { resolveMapping } from "../../src/mapping/resolve-mapping.ts";
 import type { TableShape } from "../../src/mapping/table-shape.ts";
@@ -42,6 +43,69 @@ export async function verifyEvents(
   const pair = { database, actual: "events", expected: "expected" };
   const comparison = await compareTables(server, pair, "multiset");
   return { ...comparison, description: describeComparison(pair, comparison) };
+}
+
+/**
+ * The same for `events_full` of Langfuse v4: root rows and observations in every column, and of the traces that dataset runs name, whose rows
+ * carry the time of writing, how many rows there are.
+ */
+export async function verifyV4(
+  server: TestServer,
+  database: string,
+  partition: string,
+): Promise<Verification> {
+  const [source, traces, target] = await Promise.all([
+    shapeOf(server, database, "observations"),
+    shapeOf(server, database, "traces"),
+    shapeOf(server, database, "events_full"),
+  ]);
+  const { observations, roots } = LAYOUTS.v4;
+  const named = "(SELECT project_id, trace_id FROM dataset_run_items_rmt FINAL)";
+  const reference = referenceStatement(resolveMapping({ source, traces, target }, observations), {
+    source: qualifiedTable(database, "observations"),
+    traces: qualifiedTable(database, "traces"),
+    partition,
+    window: windowDates(partition, TRACE_WINDOW_DAYS),
+  });
+  const { copied } = resolveMapping({ source, traces, target }, roots);
+  const options = { database, params: reference.params, settings: { optimize_on_insert: 0 } };
+  for (const table of ["expected", "actual"]) {
+    await server.command(`DROP TABLE IF EXISTS ${table}`, { database });
+    await server.command(`CREATE TABLE ${table} AS events_full`, { database });
+  }
+  await server.command(
+    `INSERT INTO expected (${reference.columns.join(", ")})
+      SELECT * FROM (${reference.sql}) WHERE (project_id, trace_id) NOT IN ${named}`,
+    options,
+  );
+  await server.command(
+    `INSERT INTO expected (${copied.map(({ name }) => name).join(", ")})
+      SELECT ${copied.map(({ name, sql }) => `${sql} AS root_${name}`).join(", ")} FROM traces AS t FINAL
+      WHERE t._partition_id = {partition:String} AND (t.project_id, t.id) NOT IN ${named}`,
+    options,
+  );
+  await server.command(
+    `INSERT INTO actual SELECT * FROM events_full WHERE (project_id, trace_id) NOT IN ${named}`,
+    options,
+  );
+  const pair = { database, actual: "actual", expected: "expected" };
+  const comparison = await compareTables(server, pair, "multiset");
+  const countOf = async (table: string, trace: string): Promise<number> =>
+    Number(
+      await server.query(`SELECT count() FROM ${table} FINAL WHERE (project_id, ${trace}) IN ${named}`, {
+        database,
+      }),
+    );
+  const expectedRows = (await countOf("observations", "trace_id")) + (await countOf("traces", "id"));
+  const actualRows = await countOf("events_full", "trace_id");
+  const differing = comparison.differingRows + Math.abs(expectedRows - actualRows);
+  return {
+    ...comparison,
+    actualRows: comparison.actualRows + actualRows,
+    expectedRows: comparison.expectedRows + expectedRows,
+    differingRows: differing,
+    description: `${describeComparison(pair, comparison)}\nDataset runs: ${actualRows} rows, expected ${expectedRows}`,
+  };
 }
 
 async function shapeOf(server: TestServer, database: string, table: string): Promise<TableShape> {

@@ -6,9 +6,9 @@ import type { BackfillEvent } from "../run/events.ts";
 
 /** What the rows of each phase are copied from. */
 const COPIED = {
-  roots: "traces",
-  observations: "observations",
-  experiments: "rows of dataset runs",
+  roots: "traces in the partition",
+  observations: "observations in the partition",
+  experiments: "rows of traces that dataset runs name, in all months",
 } as const satisfies Readonly<Record<PhaseName, string>>;
 
 /** Logs what is worth an entry; the counts of traces and rows are the progress display's. */
@@ -19,7 +19,7 @@ export function logEvent(logger: ConsolaInstance, event: BackfillEvent): void {
       return;
     case "planned": {
       const earlier = event.doneRows > 0 ? `, ${formatCount(event.doneRows)} done by earlier runs` : "";
-      logger.info(`${formatCount(event.totalRows)} ${COPIED[event.phase]} in the partition${earlier}`);
+      logger.info(`${formatCount(event.totalRows)} ${COPIED[event.phase]}${earlier}`);
       return;
     }
     case "retry":

@@ -129,6 +129,7 @@ async function verifyExperiments(
       `Comparing the traces of dataset runs with what was read: ${missing} of ${rows} rows are missing\nNone of them count as done any more: run the same command again to copy them once more.`,
     );
   }
+  emit({ kind: "notice", message: "Nothing of dataset runs is missing" });
   const lateRows = Math.max(0, rows - copiedRows);
   const result = { missing: [], lateRows, rewrittenRows: 0, goneRows: Math.max(0, copiedRows - rows) };
   for (const message of describeUnsettled(tables.items, result)) emit({ kind: "notice", message });
