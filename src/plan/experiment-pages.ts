@@ -147,7 +147,7 @@ function around(a: DaySpan, b: DaySpan): DaySpan {
   return { first, last };
 }
 
-/** Of each trace: its place in the order, the rows of both sources, old versions included, and their days. */
+/** Of each trace: its place in the order, the rows of both sources, old versions included, and their days. Without a join, which has limits of its own. */
 function planStatement(
   { items, source, traces }: ExperimentTables,
   range: KeyRange,
@@ -155,18 +155,22 @@ function planStatement(
   const named = namedTracesIn(items, range);
   const condition = rangeCondition(EXPERIMENTS_KEY, range);
   const rowsOf = (table: string, alias: string, trace: string, date: string): string =>
-    `SELECT ${alias}.project_id AS project_id, ${trace} AS trace_id, count() AS row_count, min(${date}) AS first, max(${date}) AS last
-      FROM ${table} AS ${alias} WHERE (${alias}.project_id, ${trace}) IN ${named.sql} GROUP BY project_id, trace_id`;
+    `SELECT ${alias}.project_id AS project_id, ${trace} AS trace_id, 0 AS is_item, count() AS row_count,
+          min(${date}) AS first, max(${date}) AS last
+        FROM ${table} AS ${alias} WHERE (${alias}.project_id, ${trace}) IN ${named.sql} GROUP BY project_id, trace_id`;
   return {
-    sql: `SELECT n.project_id, n.first_day, n.trace_id, r.row_count, r.first, r.last,
+    sql: `SELECT n.project_id, n.first_day, n.trace_id, n.row_count, n.first_row_day, n.last_row_day,
         ${canBoundSql("n.project_id")} AND ${canBoundSql("n.trace_id")}
-      FROM (${namedTracesSql(items)}) AS n
-      LEFT JOIN (
-        SELECT project_id, trace_id, sum(row_count) AS row_count, min(first) AS first, max(last) AS last
-        FROM (${rowsOf(source, "o", "o.trace_id", "toDate(o.start_time)")}
+      FROM (
+        SELECT project_id, trace_id, minIf(first, is_item = 1) AS first_day, sum(row_count) AS row_count,
+          minIf(first, is_item = 0) AS first_row_day, maxIf(last, is_item = 0) AS last_row_day
+        FROM (
+          SELECT project_id, trace_id, 1 AS is_item, 0 AS row_count, first_day AS first, first_day AS last
+          FROM (${namedTracesSql(items)})
+          UNION ALL ${rowsOf(source, "o", "o.trace_id", "toDate(o.start_time)")}
           UNION ALL ${rowsOf(traces, "t", "t.id", "toDate(t.timestamp)")})
         GROUP BY project_id, trace_id
-      ) AS r ON n.project_id = r.project_id AND n.trace_id = r.trace_id
+      ) AS n
       WHERE ${condition.sql}
       ORDER BY n.project_id, n.first_day, n.trace_id`,
     params: { ...named.params, ...condition.params },

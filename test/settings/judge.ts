@@ -73,9 +73,10 @@ async function play(
 }
 
 async function run(world: World, user: string): Promise<Pick<Verdict, "outcome" | "message">> {
-  const { server, database, partition } = world;
+  const { server, database, partition, layout } = world;
   const stop = new AbortController();
   const options = runOptions({ ...server, user, password: "" }, database, partition, {
+    layout,
     maxRetries: 0,
     maxWaitMs: 0,
     streamBlockSizeRows: PAGE_ROWS,

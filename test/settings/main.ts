@@ -2,7 +2,8 @@
  * Runs the tool under each value of each setting of the engine, as a user's profile, and compares every column of what it
  * stores with what SQL says. Shows that the list of required settings is complete.
  *
- * Usage:   bun run test:settings [--only NAME[=VALUE]] [--sample N] [--seed N] [--jobs N] [--group N] [--tables] [--evidence FILE]
+ * Usage:   bun run test:settings [--only NAME[=VALUE]] [--sample N] [--seed N] [--jobs N] [--group N] [--tables] [--layout events|v4]
+ *          [--evidence FILE]
  *          --only      the trials of one setting, or a single one
  *          --sample    that many trials, drawn at random, and those that were wrong once (default: all)
  *          --seed      of the data and of the sample (default: random)
@@ -10,12 +11,14 @@
  *          --group     that many settings share a run, and are tried separately where it is not exact (default 12: all in five minutes);
  *                      1 also sees settings that would cancel each other, in half an hour
  *          --tables    settings of the tables instead of those of users
+ *          --layout    what the target is made of (default events)
  *          --evidence  a file that gets a line of JSON for each trial
  * Output:  counts by outcome (exact, refused, silent, hung), and each outcome that is wrong; exit code 1 where
  *          there is one.
  */
 import { appendFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import type { LayoutName } from "../../src/mapping/layouts.ts";
 import { isGood, renderVerdicts } from "./report.ts";
 import { sweep } from "./runner.ts";
 import { chooseTrials } from "./sample.ts";
@@ -30,6 +33,7 @@ const { values } = parseArgs({
     jobs: { type: "string", default: "2" },
     group: { type: "string", default: "12" },
     tables: { type: "boolean", default: false },
+    layout: { type: "string", default: "events" },
     evidence: { type: "string" },
   },
 });
@@ -51,6 +55,7 @@ const verdicts = await sweep({
   seed,
   jobs: wholeNumber(values.jobs),
   groupSize: wholeNumber(values.group),
+  layout: layoutOf(values.layout),
   onVerdict: (verdict, done) => {
     if (values.evidence !== undefined) appendFileSync(values.evidence, `${JSON.stringify(verdict)}\n`);
     if (done % PROGRESS_EVERY === 0) console.log(`${done} of ${trials.length}, ${seconds()} s`);
@@ -63,6 +68,12 @@ process.exit(bad.length === 0 ? 0 : 1);
 
 function seconds(): number {
   return Math.round((performance.now() - startMs) / 1000);
+}
+
+function layoutOf(text: string): LayoutName {
+  if (text === "events" || text === "v4") return text;
+  console.error(`--layout ${text}: expected events or v4`);
+  process.exit(1);
 }
 
 function wholeNumber(text: string): number {

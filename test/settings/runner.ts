@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectTo, startDevServerIn } from "../../scripts/testbed/server.ts";
+import type { LayoutName } from "../../src/mapping/layouts.ts";
 import { type Group, groupTrials, withHalves } from "./group.ts";
 import { judge, type Verdict, withTypesOfRun } from "./judge.ts";
 import type { Trial } from "./trial.ts";
@@ -15,6 +16,8 @@ export interface SweepOptions {
   readonly jobs: number;
   /** How many trials may share a run while all is well; 1: none. */
   readonly groupSize: number;
+  /** What the target is made of. */
+  readonly layout: LayoutName;
   readonly onVerdict?: (verdict: Verdict, done: number) => void;
 }
 
@@ -23,7 +26,7 @@ export interface SweepOptions {
  * exact is tried in halves down to single trials.
  */
 export async function sweep(options: SweepOptions): Promise<Verdict[]> {
-  const { trials, seed, jobs, groupSize, onVerdict } = options;
+  const { trials, seed, jobs, groupSize, layout, onVerdict } = options;
   const groups = groupTrials(trials, groupSize, seed);
   const all = groups.flatMap((group) => [...withHalves(group)]);
   const users = new Map(all.map((group, i) => [group, `user_${i}`]));
@@ -53,7 +56,7 @@ export async function sweep(options: SweepOptions): Promise<Verdict[]> {
   try {
     const queue = groups.values();
     const work = async (): Promise<void> => {
-      const world = await withTypesOfRun(await openWorld(connectTo(url), seed));
+      const world = await withTypesOfRun(await openWorld(connectTo(url), seed, layout));
       for (const group of queue) await tryGroup(world, group);
     };
     await Promise.all(Array.from({ length: jobs }, work));

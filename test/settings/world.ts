@@ -1,8 +1,11 @@
-import { eventsTable } from "../../scripts/testbed/schema.ts";
+import { eventsFullTable, eventsTable } from "../../scripts/testbed/schema.ts";
 import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier, literal } from "../../src/clickhouse/sql.ts";
+import type { LayoutName } from "../../src/mapping/layouts.ts";
+import { makeDatasetRuns } from "../support/data/dataset-runs.ts";
 import { generateDataset } from "../support/generate.ts";
 import { writeReference } from "../support/reference.ts";
+import { writeV4Reference } from "../support/reference-v4.ts";
 import { type Digest, tableDigest } from "./digest.ts";
 
 /** A small month with every oddity, and the events that it must yield. Trials in it run one after another. */
@@ -10,6 +13,7 @@ export interface World {
   readonly server: TestServer;
   readonly database: string;
   readonly partition: string;
+  readonly layout: LayoutName;
   /** What the target and its view's table must hold. */
   readonly digests: Digests;
 }
@@ -29,6 +33,7 @@ export const EXPECTED: Readonly<Record<string, string>> = {
 const OBSERVATIONS = 64;
 const TRACES = 16;
 const PARTS = 2;
+const CHAIN_SPANS = 12;
 /** Hundreds of keys, and values nested hundreds of levels deep, would take half of the time. */
 const MAX_METADATA_BYTES = 2000;
 
@@ -36,7 +41,7 @@ const MAX_METADATA_BYTES = 2000;
  * Makes a month of several versions, tombstones, orphans, odd metadata and odd bytes, in several parts; some of its rows
  * are deleted with a lightweight DELETE, and others are changed by patch parts.
  */
-export async function openWorld(server: TestServer, seed: number): Promise<World> {
+export async function openWorld(server: TestServer, seed: number, layout: LayoutName): Promise<World> {
   const database = await server.createDatabase("settings");
   const { partition } = await generateDataset(server, {
     database,
@@ -46,15 +51,17 @@ export async function openWorld(server: TestServer, seed: number): Promise<World
     parts: PARTS,
     largeInputs: 0,
   });
+  if (layout === "v4") await makeDatasetRuns(server, { database, seed, chainSpans: CHAIN_SPANS });
   for (const table of ["observations", "traces"]) await makePatchable(server, database, table);
   const run = (sql: string): Promise<void> => server.command(sql, { database });
   await run("DELETE FROM observations WHERE cityHash64(id, start_time) % 11 = 3");
   await run("DELETE FROM traces WHERE cityHash64(id, timestamp) % 13 = 3");
   await run("UPDATE observations SET name = 'patched' WHERE cityHash64(id, start_time) % 7 = 2");
   await run("UPDATE traces SET user_id = 'patched' WHERE cityHash64(id, timestamp) % 7 = 2");
-  const world = { server, database, partition };
+  const world = { server, database, partition, layout };
   await makeTables(world);
-  await writeReference(server, { database, partition, target: TARGET }, "expected");
+  const write = layout === "v4" ? writeV4Reference : writeReference;
+  await write(server, { database, partition, target: TARGET }, "expected");
   await run("CREATE TABLE expected_viewed AS expected");
   await run(`INSERT INTO expected_viewed ${shortened("expected")}`);
   const digests = {
@@ -64,7 +71,7 @@ export async function openWorld(server: TestServer, seed: number): Promise<World
   return { ...world, digests };
 }
 
-type Place = Pick<World, "server" | "database" | "partition">;
+type Place = Pick<World, "server" | "database" | "partition" | "layout">;
 
 /** What the target and its view's table hold. */
 export async function digestsOf({ server, database }: Place): Promise<Digests> {
@@ -76,9 +83,13 @@ export async function digestsOf({ server, database }: Place): Promise<Digests> {
 }
 
 /** Makes an empty target, and a view that copies its rows into another table. */
-export async function makeTables({ server, database }: Place): Promise<void> {
+export async function makeTables({ server, database, layout }: Place): Promise<void> {
   const run = (sql: string): Promise<void> => server.command(sql, { database });
-  for (const table of [TARGET, VIEWED]) await run(eventsTable(table, { mergesOff: true }));
+  for (const table of [TARGET, VIEWED]) {
+    await run(
+      layout === "v4" ? eventsFullTable(table, { mergesOff: true }) : eventsTable(table, { mergesOff: true }),
+    );
+  }
   await run(`CREATE MATERIALIZED VIEW view TO ${VIEWED} AS ${shortened(TARGET)}`);
 }
 
