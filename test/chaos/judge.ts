@@ -1,8 +1,11 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { checkpointName } from "../../src/checkpoint/paths.ts";
+import { PHASES, type PhaseName } from "../../src/plan/phases.ts";
 import { readStderr } from "../support/cli.ts";
 import type { KillSignal } from "./plan.ts";
 import type { ProgramOutcome } from "./program.ts";
+import type { World } from "./world.ts";
 
 /** What was done to a start of the program, as far as it decides how it may end. */
 export interface Treatment {
@@ -52,6 +55,8 @@ export function judgeEnd(outcome: ProgramOutcome, { sent, mayFail, foundLock }: 
 /** The files of a state directory that a start has left. */
 export interface LeftFiles {
   readonly hasLock: boolean;
+  /** The experiments' lock, which a start that ends before it opens their checkpoint does not touch. */
+  readonly hasExperimentsLock: boolean;
   /** Temporary files of a checkpoint that was being written. */
   readonly halfWritten: number;
   readonly rowsProcessed: number;
@@ -62,24 +67,41 @@ export interface LeftFiles {
  * Looks at what a start has left in the state directory. Throws a BrokenPromise for a checkpoint that is not whole, or for
  * anything left behind by a run that was not killed.
  */
-export function judgeState(directory: string, partition: string, wasKilled: boolean): LeftFiles {
+export function judgeState(
+  directory: string,
+  { partition, layout }: Pick<World, "partition" | "layout">,
+  wasKilled: boolean,
+  before: LeftFiles,
+): LeftFiles {
   const names = readdirSync(directory);
-  const checkpoint = `cursor_state_${partition}.json`;
-  const halfWritten = names.filter((name) => name.startsWith(`${checkpoint}.`)).length;
-  const others = names.filter((name) => name !== checkpoint && !isBrokenOff(join(directory, name)));
+  const phases: readonly PhaseName[] = layout === "v4" ? PHASES : ["observations"];
+  const checkpoints = phases.map((phase) => `cursor_state_${checkpointName(partition, phase)}.json`);
+  const halfWritten = names.filter((name) => checkpoints.some((file) => name.startsWith(`${file}.`))).length;
+  const isLeftBefore = (name: string): boolean => name === EXPERIMENTS_LOCK && before.hasExperimentsLock;
+  const others = names.filter(
+    (name) => !checkpoints.includes(name) && !isBrokenOff(join(directory, name)) && !isLeftBefore(name),
+  );
   if (!wasKilled && others.length > 0) throw new BrokenPromise(`It left ${others.join(", ")}`);
-  const { rows_processed = 0, finished = false } = existsSync(`${directory}/${checkpoint}`)
-    ? (parse(readFileSync(`${directory}/${checkpoint}`, "utf8")) as {
-        rows_processed: number;
-        finished: boolean;
-      })
-    : {};
+  const states = checkpoints.map((file) => readCheckpoint(join(directory, file)));
   return {
     hasLock: names.includes(`cursor_state_${partition}.lock`),
+    hasExperimentsLock: names.includes(EXPERIMENTS_LOCK),
     halfWritten,
-    rowsProcessed: rows_processed,
-    finished,
+    rowsProcessed: states.reduce((sum, { rows_processed }) => sum + rows_processed, 0),
+    finished: states.every(({ finished }) => finished),
   };
+}
+
+const EXPERIMENTS_LOCK = "cursor_state_experiments.lock";
+
+interface CheckpointFile {
+  readonly rows_processed: number;
+  readonly finished: boolean;
+}
+
+function readCheckpoint(path: string): CheckpointFile {
+  if (!existsSync(path)) return { rows_processed: 0, finished: false };
+  return parse(readFileSync(path, "utf8")) as CheckpointFile;
 }
 
 /** A lock's temporary file that a kill left empty: the next run leaves it for a minute, since it may be being written. */

@@ -18,7 +18,13 @@ import { copySource, type World, writeLate } from "./world.ts";
 const SKIP_FILE = "skipped.jsonl";
 /** A handful of rows of a few thousand, far fewer than twenty in succession. */
 const REFUSED = "cityHash64(span_id, trace_id) % 400 = 7 AND isValidUTF8(span_id)";
-const NOTHING_LEFT: LeftFiles = { hasLock: false, halfWritten: 0, rowsProcessed: 0, finished: false };
+const NOTHING_LEFT: LeftFiles = {
+  hasLock: false,
+  hasExperimentsLock: false,
+  halfWritten: 0,
+  rowsProcessed: 0,
+  finished: false,
+};
 
 /** Plays a story. Counts what happens in it; throws a BrokenPromise, with the evidence in `directory`. */
 export async function playStory(
@@ -64,7 +70,12 @@ class Story {
     this.#source = plan.theme === "late rows" ? `observations_${plan.seed}` : "observations";
   }
 
-  static async begin(world: World, plan: StoryPlan, directory: string, tally: Tally): Promise<Story> {
+  static async begin(world: World, drawn: StoryPlan, directory: string, tally: Tally): Promise<Story> {
+    // What late rows become is known of the events layout alone.
+    const isLate = drawn.theme === "late rows" && world.layout === "v4";
+    const plan = isLate
+      ? { ...drawn, theme: "plain" as const, starts: drawn.starts.map(withoutLateWrites) }
+      : drawn;
     return new Story(world, plan, directory, tally, await FaultProxy.start(world.server.url));
   }
 
@@ -73,6 +84,7 @@ class Story {
       "themes",
       this.#plan.theme === "late rows" ? `late rows: ${this.#plan.late}` : this.#plan.theme,
     );
+    this.#tally.add("themes", `layout ${this.#world.layout}`);
     await this.#makeTables();
     for (const start of this.#plan.starts) {
       const { code } = await this.#start(start);
@@ -93,7 +105,7 @@ class Story {
     await Promise.allSettled(this.#lateWrites);
     await this.#proxy.close();
     const { server, database } = this.#world;
-    for (const table of [this.#target, this.#before, this.#after]) {
+    for (const table of [this.#target, `${this.#target}_timeless`, this.#before, this.#after]) {
       await server.command(`DROP TABLE IF EXISTS ${identifier(table)} SYNC`, { database });
     }
     if (this.#source !== "observations") {
@@ -182,7 +194,7 @@ class Story {
 
   #look(outcome: ProgramOutcome, mayGoBack: boolean): void {
     const before = this.#left;
-    this.#left = judgeState(join(this.#directory, "state"), this.#world.partition, outcome.code === null);
+    this.#left = judgeState(join(this.#directory, "state"), this.#world, outcome.code === null, before);
     judgeProcesses(this.#directory);
     if (this.#left.rowsProcessed < before.rowsProcessed && !mayGoBack) {
       throw new BrokenPromise(
@@ -286,11 +298,16 @@ class Story {
       `--clickhouse-db=${database}`,
       `--source-table=${this.#source}`,
       `--target-table=${this.#target}`,
-      "--layout=events",
+      `--layout=${this.#world.layout}`,
+      "--allow-missing-view",
       `--cursor-state-dir=${join(this.#directory, "state")}`,
       ...(this.#plan.theme === "bad rows" ? [`--skip-bad-rows=${SKIP_FILE}`] : []),
     ];
   }
+}
+
+function withoutLateWrites(start: StartPlan): StartPlan {
+  return { ...start, lateWritesAtPages: [] };
 }
 
 const MOMENTS = {

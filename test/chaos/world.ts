@@ -1,12 +1,18 @@
 import { eventsFullTable, eventsTable } from "../../scripts/testbed/schema.ts";
 import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier, literal } from "../../src/clickhouse/sql.ts";
+import type { LayoutName } from "../../src/mapping/layouts.ts";
+import { makeDatasetRuns } from "../support/data/dataset-runs.ts";
 import { randomFrom } from "../support/data/random.ts";
 import { generateDataset } from "../support/generate.ts";
 import { writeReference } from "../support/reference.ts";
+import { writeV4Reference } from "../support/reference-v4.ts";
 
 /** Stories of consecutive seeds that share their data. */
 const STORIES_PER_WORLD = 25;
+
+/** Of the worlds, so many are of Langfuse v4. */
+const V4_SHARE = 0.4;
 
 /** Generated data with the events that it must yield, for a number of stories. */
 export interface World {
@@ -16,6 +22,7 @@ export interface World {
   /** The table of the expected events, and how many there are. */
   readonly expected: string;
   readonly events: number;
+  readonly layout: LayoutName;
   readonly targetTable: (name: string) => string;
   drop(): Promise<void>;
 }
@@ -41,10 +48,19 @@ export async function openWorld(server: TestServer, seed: number): Promise<World
     parts: 1 + random.below(6),
     largeInputs: 0,
   });
-  await server.command(targetTable("events"), { database });
-  const events = await writeReference(server, { database, partition, target: "events" }, "expected");
+  const layout = random.chance(V4_SHARE) ? "v4" : "events";
+  const target = layout === "v4" ? (name: string) => eventsFullTable(name, { mergesOff: true }) : targetTable;
+  await server.command(target("events"), { database });
+  const scope = { database, partition, target: "events" };
+  if (layout === "v4") {
+    await makeDatasetRuns(server, { database, seed, chainSpans: 100 });
+    await writeV4Reference(server, scope, "expected");
+  } else {
+    await writeReference(server, scope, "expected");
+  }
+  const events = Number(await server.query("SELECT count() FROM expected", { database }));
   const drop = async (): Promise<void> => await server.command(`DROP DATABASE ${identifier(database)} SYNC`);
-  return { server, database, partition, expected: "expected", events, targetTable, drop };
+  return { server, database, partition, expected: "expected", events, layout, targetTable: target, drop };
 }
 
 /** A copy of the month's observations that a story may change, with all their versions. */

@@ -1,4 +1,5 @@
 import { type RetryPolicy, withRetry } from "../../clickhouse/retry.ts";
+import { TransportError } from "../../clickhouse/server-errors.ts";
 import { describeRange } from "../../plan/key-range.ts";
 import type { PageCopier, PageListener } from "../page-copier.ts";
 import { type CopiedPage, NOTHING_COPIED, type PageResult, sumOf } from "../page-result.ts";
@@ -31,13 +32,25 @@ export class ExperimentCopier {
 
   /** Copies a page. Resolves and rejects as {@link PageCopier.copy} does. */
   async copy(page: PageToCopy, listener: PageListener): Promise<CopiedPage> {
-    const operation = `Reading spans of ${this.#source.tables.items}, ${describeRange(page.range)}`;
-    this.#known.set(
-      page,
-      await withRetry(operation, this.#retry, () => readExperimentPage(this.#source, page)),
-    );
+    const operation = `Copying traces of ${this.#source.tables.items}, ${describeRange(page.range)}`;
+    return await withRetry(operation, this.#retry, () => this.#attempt(page, listener));
+  }
+
+  async #attempt(page: PageToCopy, listener: PageListener): Promise<CopiedPage> {
+    const known = await readExperimentPage(this.#source, page);
+    this.#known.set(page, known);
     try {
-      return await this.#copyRows(page, listener);
+      const done = await this.#copyRows(page, listener);
+      // Rows that came in between, or a replica that lags, would be written plain although an item reaches them.
+      if (done.rows !== known.rows) {
+        throw new TransportError(
+          `The page has ${done.rows} rows, and had ${known.rows} when its spans were read`,
+        );
+      }
+      if (done.rows > 0 && known.items.count === 0) {
+        throw new TransportError(`The page has ${done.rows} rows, and no item that names their traces`);
+      }
+      return done;
     } finally {
       this.#known.delete(page);
     }

@@ -32,12 +32,15 @@ export interface ExperimentSource {
 /** What is known of a page's traces before its rows are read: which item reaches which span. */
 export class ExperimentPage {
   readonly items: ExperimentItems;
+  /** Rows that the sources had of the page's traces. */
+  readonly rows: number;
   readonly #numbers: KeyMap;
   readonly #newest: Int32Array;
 
   constructor(items: ExperimentItems, spans: Spans) {
+    const { numbers, parents, count, rows } = spans;
     this.items = items;
-    const { numbers, parents, count } = spans;
+    this.rows = rows;
     const own = new Int32Array(count).fill(NO_ITEM);
     // From the oldest on, so that the newest one that names a span stays.
     for (let item = items.count - 1; item >= 0; item--) {
@@ -71,6 +74,8 @@ interface Spans {
   readonly numbers: KeyMap;
   readonly parents: Int32Array;
   readonly count: number;
+  /** What they were read from: several rows may be one span, and some no span at all. */
+  readonly rows: number;
 }
 
 /** Keys of spans and of their parents, as they come. */
@@ -78,6 +83,7 @@ class SpanPairs {
   readonly #keys = new ByteWriter();
   readonly #parents = new ByteWriter();
   #count = 0;
+  #rows = 0;
 
   /** Reads root rows, which are their own parents. */
   async readRoots(
@@ -88,6 +94,7 @@ class SpanPairs {
       const { schema, at, bytes } = block;
       const keys = at.start[streamOf(schema, HELPER.spanKey, "fixed")] as number;
       rootFilter.select(block);
+      this.#rows += block.rows;
       for (let run = 0; run < rootFilter.runs; run++) {
         const from = rootFilter.from(run);
         this.#add(bytes, keys + from * KEY_BYTES, keys + from * KEY_BYTES, rootFilter.to(run) - from);
@@ -101,6 +108,7 @@ class SpanPairs {
       const keys = at.start[streamOf(schema, HELPER.spanKey, "fixed")] as number;
       const parents = at.start[streamOf(schema, PARENT_KEY, "fixed")] as number;
       this.#add(bytes, keys, parents, rows);
+      this.#rows += rows;
       buffers.release(bytes);
     }
   }
@@ -126,6 +134,6 @@ class SpanPairs {
     for (let span = 0; span < count; span++) {
       parents[span] = numbers.get(this.#parents.bytes, (rows[span] as number) * KEY_BYTES);
     }
-    return { numbers, parents, count };
+    return { numbers, parents, count, rows: this.#rows };
   }
 }
