@@ -171,7 +171,10 @@ function createLedger(
     },
     claim: (layout) => {
       if (state.layout !== null && state.layout !== layout) {
-        throw refusal(path, `belongs to another run: its layout is ${state.layout}, this run's is ${layout}`);
+        throw refusal(
+          path,
+          `belongs to another run: its layout is ${state.layout}, this run's is ${layout}; --layout ${state.layout} goes on with it`,
+        );
       }
       state = { ...state, layout };
     },
