@@ -38,7 +38,7 @@ export class RowFilter {
     this.#areTraces = areTraces;
   }
 
-  /** Turns to a block; the getters then tell of it. */
+  /** Decides for each row of a block; the getters then describe the block. */
   select(block: Block): void {
     if (block.schema !== this.#schema) {
       this.#streams = decidingStreams(block.schema, this.#areTraces);

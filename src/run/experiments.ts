@@ -126,7 +126,10 @@ async function verifyExperiments(
   if (missing > 0) {
     if (!options.dryRun) ledger.keepOnly([]);
     throw new RunError(
-      `Comparing the traces of dataset runs with what was read: ${missing} of ${rows} rows are missing\nNone of them count as done any more: run the same command again to copy them once more.`,
+      [
+        `Comparing the traces of dataset runs with what was read: ${missing} of ${rows} rows are missing`,
+        "None of them count as done any more: run the same command again to copy them once more.",
+      ].join("\n"),
     );
   }
   emit({ kind: "notice", message: "Nothing of dataset runs is missing" });

@@ -21,7 +21,7 @@ export interface PageLedger {
   reopen(): PageLedger;
   /**
    * Says what the rows look like that this run writes, before anything else is called.
-   * @throws {CheckpointError} when those of earlier runs looked otherwise.
+   * @throws {CheckpointError} when those of earlier runs looked different.
    */
   claim(layout: LayoutName): void;
   /**

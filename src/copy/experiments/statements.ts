@@ -41,16 +41,15 @@ export function itemsStatement(
  */
 export function observationsOf({ items, source }: ExperimentTables, { range, days }: Page): PageSource {
   const named = namedTracesIn(items, range);
-  const project = projectCondition("o.project_id", range);
-  const where = (alias: string): string =>
-    `${project.sql.replaceAll("o.project_id", `${alias}.project_id`)} AND ${daysCondition(`toDate(${alias}.start_time)`)}`;
+  const isNear = (alias: string): string =>
+    `${projectCondition(`${alias}.project_id`, range).sql} AND ${daysCondition(`toDate(${alias}.start_time)`)}`;
   return {
     sql: `${source} AS o FINAL
-      PREWHERE ${where("o")} AND (o.project_id, o.type, toDate(o.start_time), o.id) IN (
+      PREWHERE ${isNear("o")} AND (o.project_id, o.type, toDate(o.start_time), o.id) IN (
         SELECT v.project_id, v.type, toDate(v.start_time), v.id FROM ${source} AS v
-        WHERE ${where("v")} AND (v.project_id, v.trace_id) IN ${named.sql})
+        WHERE ${isNear("v")} AND (v.project_id, v.trace_id) IN ${named.sql})
       WHERE (o.project_id, o.trace_id) IN ${named.sql}`,
-    params: { ...named.params, ...project.params, ...daysParams(days) },
+    params: { ...named.params, ...projectCondition("o.project_id", range).params, ...daysParams(days) },
   };
 }
 
@@ -65,7 +64,10 @@ export function tracesOf({ items, traces }: ExperimentTables, { range, days }: P
   };
 }
 
-/** The spans of a page's observations and their parents, newest versions first: an observation without parent hangs below its trace's root row. */
+/**
+ * The spans of a page's observations and their parents, the newest first. An observation without parent hangs below its trace's root
+ * row.
+ */
 export function spansStatement(tables: ExperimentTables, page: Page, hasParents: boolean): Statement {
   const { sql, params } = observationsOf(tables, page);
   const parent = hasParents ? "ifNull(o.parent_observation_id, '')" : "''";
@@ -82,9 +84,10 @@ export function spansStatement(tables: ExperimentTables, page: Page, hasParents:
 /** The root rows of a page's traces as spans, with what tells the newest versions. */
 export function rootSpansStatement(tables: ExperimentTables, page: Page): Statement {
   const { sql, params } = tracesOf(tables, page);
+  const items = [...ROOT_HELPERS, { name: HELPER.spanKey, sql: SPAN_KEY.root }];
   return {
     kind: "pageRead",
-    sql: `SELECT ${[...ROOT_HELPERS, { name: HELPER.spanKey, sql: SPAN_KEY.root }].map(({ name, sql: item }) => `${item} AS ${name}`).join(", ")} FROM ${sql}`,
+    sql: `SELECT ${items.map((item) => `${item.sql} AS ${item.name}`).join(", ")} FROM ${sql}`,
     params,
   };
 }
