@@ -67,6 +67,8 @@ async function copyPages(
     copied.push({ range: page.range, rows: done.rows, readSinceMs });
     progress.finishPage(page, done);
   };
-  await workers.copyPages(name, pages, copy, options.parallelWorkers);
+  // A pipeline of the experiments reads and inserts root rows beside observations, with the memory of two.
+  const share = name === "experiments" ? 2 : 1;
+  await workers.copyPages(name, pages, copy, Math.ceil(options.parallelWorkers / share));
   return copied;
 }
