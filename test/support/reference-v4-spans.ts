@@ -52,7 +52,7 @@ export async function assignSpans(server: TestServer, sources: SpanSources): Pro
   const spans = await server.queryJson<Span>(
     `SELECT hex(project_id) AS project, hex(trace_id) AS trace, hex(id) AS span,
       hex(multiIf(id = trace_id, '', parent_observation_id IS NULL, concat('t-', trace_id), parent_observation_id)) AS parent
-    FROM ${identifier(sources.observations)} FINAL WHERE (project_id, trace_id) IN (${named})`,
+    FROM ${identifier(sources.observations)} FINAL WHERE (project_id, trace_id) IN (${named}) ORDER BY event_ts`,
     { database },
   );
   const traces = await server.queryJson<{ project: string; trace: string }>(
@@ -79,13 +79,13 @@ function assignInTrace(items: readonly Item[], spans: readonly Span[], hasRootRo
   const root = `${ROOT_PREFIX}${trace}`;
   const ids = [...new Set([root, ...spans.map(({ span }) => span)])];
   const indexOf = new Map(ids.map((id, index) => [id, index]));
-  // Observations may share an id: the span then hangs below the parents of all of them.
-  const parents: number[][] = ids.map(() => []);
-  for (const { span, parent } of spans) {
-    const own = indexOf.get(span);
-    const above = indexOf.get(parent === "" ? root : parent);
-    if (own !== undefined && above !== undefined) parents[own]?.push(above);
-  }
+  // Observations may share an id: the newest one says what the span hangs below, and a trace's root row hangs below nothing.
+  const parentOf = new Map(spans.map(({ span, parent }) => [span, parent === "" ? root : parent]));
+  if (hasRootRow) parentOf.delete(root);
+  const parents = ids.map((id) => {
+    const parent = parentOf.get(id);
+    return parent === undefined ? -1 : (indexOf.get(parent) ?? -1);
+  });
   const exists = (id: string): boolean =>
     id === root ? hasRootRow || spans.some(({ span }) => span === root) : indexOf.has(id);
   const itemAt: (Item | undefined)[] = ids.map(() => undefined);
@@ -96,12 +96,9 @@ function assignInTrace(items: readonly Item[], spans: readonly Span[], hasRootRo
   const visited = new Int32Array(ids.length).fill(-1);
   return ids.flatMap((span, start) => {
     let item: Item | undefined;
-    const open = [start];
-    for (let at = open.pop(); at !== undefined; at = open.pop()) {
-      if (visited[at] === start) continue;
+    for (let at = start; at >= 0 && visited[at] !== start; at = parents[at] ?? -1) {
       visited[at] = start;
       item = newer(item, itemAt[at]);
-      open.push(...(parents[at] ?? []));
     }
     return item === undefined ? [] : [{ project, trace, span, item }];
   });

@@ -180,7 +180,7 @@ describe(`dataset runs, seed ${seed}`, () => {
     ["run-renamed-old", none],
     ["run-renamed-new", all("renamed")],
     ["run-one-left", { ...none, b: "one-left", c: "one-left" }],
-    ["run-twin", { root: "", a: "", b: "twin", twin: "twin", below: "twin" }],
+    ["run-twin", { root: "", a: "", b: "twin", twin: "", below: "" }],
   ])("the items of the spans of %s", async (traceId, items) => {
     expect(await itemsOf(traceId)).toEqual(items);
   });

@@ -140,7 +140,7 @@ export function datasetRunCases(): V4Rows {
     ],
   });
 
-  // Rows that share a span id, under two types; one is reached.
+  // Rows that share a span id, under two types; the newer one hangs elsewhere.
   run(
     "run-twin",
     { a: null, b: "a", twin: "b", below: "twin" },
