@@ -191,14 +191,17 @@ export function eventsTable(name: string, options: TableOptions = {}): string {
   );
 }
 
-/** `CREATE TABLE` of events_full as of July 2026. */
+/** `CREATE TABLE` of events_full as of August 2026, which Langfuse v4 reads. */
 export function eventsFullTable(name: string, options: TableOptions = {}): string {
   const indexes = [
     ...TARGET_INDEXES,
+    bloomFilter("idx_user_id", "user_id"),
+    bloomFilter("idx_session_id", "session_id"),
     textIndex("idx_fts_input_low", "lower(input)"),
     textIndex("idx_fts_output_low", "lower(output)"),
     textIndex("idx_fts_metadata_names", "metadata_names"),
     textIndex("idx_fts_metadata_values", "metadata_values"),
+    "INDEX idx_ngram_metadata_values arrayStringConcat(metadata_values, ' ') TYPE ngrambf_v1(3, 65536, 2, 0) GRANULARITY 1",
   ];
   return createTable(name, eventsFullColumns(), indexes, FULL_STORAGE, options);
 }
@@ -212,7 +215,7 @@ export function eventsCoreTables(
     names.core,
     eventsFullColumns(),
     TARGET_INDEXES,
-    { ...FULL_STORAGE, settings: TARGET_SETTINGS },
+    { ...FULL_STORAGE, settings: FULL_SETTINGS },
     options,
   );
   const view = `CREATE MATERIALIZED VIEW ${identifier(names.view)} TO ${identifier(names.core)} AS
@@ -220,12 +223,14 @@ SELECT * REPLACE (leftUTF8(input, 200) AS input, leftUTF8(output, 200) AS output
   return [table, view];
 }
 
+const FULL_SETTINGS = [...TARGET_SETTINGS, "merge_max_block_size_bytes = 67108864"];
+
 const FULL_STORAGE: Storage = {
   partition: "toYYYYMM(start_time)",
   primaryKey: "project_id, toStartOfMinute(start_time), xxHash32(trace_id)",
   sortingKey: "project_id, toStartOfMinute(start_time), xxHash32(trace_id), span_id, start_time",
   sample: "xxHash32(trace_id)",
-  settings: [LARGE_ROWS, ...TARGET_SETTINGS],
+  settings: [LARGE_ROWS, ...FULL_SETTINGS],
 };
 
 function eventsFullColumns(): string[] {
@@ -236,6 +241,9 @@ function eventsFullColumns(): string[] {
     ...NEWER_COLUMNS,
     "metadata_values Array(String)",
     "experiment_item_version Nullable(DateTime64(6))",
+    "ingestion_api_key String DEFAULT ''",
+    "ingestion_sdk_name LowCardinality(String) DEFAULT 'unknown'",
+    "ingestion_sdk_version LowCardinality(String) DEFAULT 'unknown'",
   ];
 }
 

@@ -1,7 +1,19 @@
-import { type ObservationsGeneration, observationsTable, tracesTable } from "../../scripts/testbed/schema.ts";
+import {
+  datasetRunItemsTable,
+  type ObservationsGeneration,
+  observationsTable,
+  tracesTable,
+} from "../../scripts/testbed/schema.ts";
 import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
-import { makeObservations } from "./data/observations.ts";
+import { datasetRunCases, deepChain } from "./data/dataset-run-cases.ts";
+import { makeDatasetRunItems } from "./data/dataset-run-items.ts";
+import {
+  DATASET_RUN_ITEM_ENCODERS,
+  type DatasetRunItemRow,
+  NEWER_DATASET_RUN_ITEM_ENCODERS,
+} from "./data/dataset-run-rows.ts";
+import { makeObservations, withoutCollisions } from "./data/observations.ts";
 import { type Random, randomFrom } from "./data/random.ts";
 import { encodeRows, type RowEncoders } from "./data/row-binary.ts";
 import {
@@ -11,6 +23,9 @@ import {
   TRACE_ENCODERS,
 } from "./data/rows.ts";
 import { makeTraces } from "./data/traces.ts";
+import { plainCases } from "./data/v4-cases.ts";
+import { withTrees } from "./data/v4-observations.ts";
+import { joinRows, type V4Rows, withoutRootCollisions } from "./data/v4-rows.ts";
 import { PARTITION } from "./data/values.ts";
 
 export { chooseSeed } from "./data/random.ts";
@@ -52,25 +67,95 @@ const MAX_ROWS_PER_INSERT = 20_000;
  * every column that holds text.
  */
 export async function generateDataset(server: TestServer, options: DatasetOptions): Promise<Dataset> {
-  const generation = options.generation ?? "newer";
   const random = randomFrom(options.seed);
   const traces = makeTraces(random, options.traces);
   const observations = makeObservations(random, options.observations, traces.names, {
     collidingEvents: options.collidingEvents ?? false,
     largeInputs: options.largeInputs ?? 2,
   });
-  const { database } = options;
-  const parts = options.parts ?? DEFAULT_PARTS;
+  await fillSources(server, options, random, { traces: traces.rows, observations });
+  return { partition: PARTITION, observationRows: observations.length, traceRows: traces.rows.length };
+}
+
+export interface V4DatasetOptions extends Omit<DatasetOptions, "collidingEvents"> {
+  /** Dataset run items without their old versions; a fourth of the traces unless given. */
+  readonly items?: number;
+  /** The columns that the dataset run items have; the newer ones unless said otherwise. */
+  readonly itemsGeneration?: ObservationsGeneration;
+  /** Adds one chain of so many observations to the dataset runs. */
+  readonly deepChain?: number;
+}
+
+/** What was inserted, with the rows of dataset run items. */
+export interface V4Dataset extends Dataset {
+  readonly itemRows: number;
+}
+
+/**
+ * As {@link generateDataset}, and a table `dataset_run_items_rmt`: random data with trees of spans in the traces of dataset
+ * runs, and the cases written by hand (`plainCases`, `datasetRunCases`).
+ */
+export async function generateV4Dataset(server: TestServer, options: V4DatasetOptions): Promise<V4Dataset> {
+  const random = randomFrom(options.seed);
+  const { traces, observations, items } = makeV4Rows(random, options);
+  const { database, itemsGeneration = "newer", parts = DEFAULT_PARTS } = options;
+  await fillSources(server, options, random, { traces, observations });
+  const target = { database, table: "dataset_run_items_rmt", parts, random };
+  const table = datasetRunItemsTable(target.table, { mergesOff: true, generation: itemsGeneration });
+  await server.command(table, { database });
+  if (itemsGeneration === "old") {
+    await insertInParts<DatasetRunItemRow>(server, target, items, DATASET_RUN_ITEM_ENCODERS);
+  } else {
+    await insertInParts(server, target, items, NEWER_DATASET_RUN_ITEM_ENCODERS);
+  }
+  return {
+    partition: PARTITION,
+    observationRows: observations.length,
+    traceRows: traces.length,
+    itemRows: items.length,
+  };
+}
+
+function makeV4Rows(random: Random, options: V4DatasetOptions): V4Rows {
+  const traces = makeTraces(random, options.traces);
+  const count = options.items ?? Math.ceil(options.traces / 4);
+  // Fewer traces than items, so that several items name one.
+  const inRuns = random.shuffle(traces.names).slice(0, Math.ceil(count / 2));
+  const others = random.shuffle(traces.names).slice(0, Math.ceil(count / 10));
+  const drawn = makeObservations(random, options.observations, traces.names, {
+    collidingEvents: false,
+    largeInputs: options.largeInputs ?? 1,
+  });
+  const observations = withTrees(random, drawn, [...inRuns, ...others]);
+  const rows = joinRows(
+    { traces: traces.rows, observations, items: makeDatasetRunItems(random, count, inRuns, observations) },
+    plainCases(),
+    datasetRunCases(),
+    ...(options.deepChain === undefined ? [] : [deepChain(options.deepChain)]),
+  );
+  return {
+    ...rows,
+    observations: withoutRootCollisions(withoutCollisions(rows.observations), rows.traces),
+  };
+}
+
+/** Makes and fills the tables `traces` and `observations`. */
+async function fillSources(
+  server: TestServer,
+  options: DatasetOptions,
+  random: Random,
+  { traces, observations }: Pick<V4Rows, "traces" | "observations">,
+): Promise<void> {
+  const { database, generation = "newer", parts = DEFAULT_PARTS } = options;
   await server.command(tracesTable("traces", { mergesOff: true }), { database });
   await server.command(observationsTable("observations", { mergesOff: true, generation }), { database });
-  await insertInParts(server, { database, table: "traces", parts, random }, traces.rows, TRACE_ENCODERS);
+  await insertInParts(server, { database, table: "traces", parts, random }, traces, TRACE_ENCODERS);
   const target = { database, table: "observations", parts, random };
   if (generation === "old") {
     await insertInParts<ObservationRow>(server, target, observations, OBSERVATION_ENCODERS);
   } else {
     await insertInParts(server, target, observations, NEWER_OBSERVATION_ENCODERS);
   }
-  return { partition: PARTITION, observationRows: observations.length, traceRows: traces.rows.length };
 }
 
 /** Where rows go. */

@@ -154,7 +154,7 @@ export async function writeReference(
 }
 
 /** The settings that the server has. */
-async function knownOnes<Settings extends Readonly<Record<string, number>>>(
+export async function knownOnes<Settings extends Readonly<Record<string, number>>>(
   server: TestServer,
   settings: Settings,
 ): Promise<Partial<Settings>> {
@@ -214,13 +214,13 @@ function jsonText(value: string): string {
   return `replaceAll(toJSONString(toValidUTF8(${value})), '\\\\/', '/')`;
 }
 
-function monthStart(partition: string): string {
+export function monthStart(partition: string): string {
   if (!/^\d{6}$/.test(partition)) throw new Error(`Not a partition: ${partition}`);
   return `${partition.slice(0, 4)}-${partition.slice(4)}-01`;
 }
 
 /** The columns that can be read and, in a target, inserted, with their types. */
-async function columnNames(
+export async function columnNames(
   server: TestServer,
   database: string,
   table: string,

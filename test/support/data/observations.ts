@@ -163,7 +163,7 @@ function row(
 }
 
 /** Leaves out observations whose event could take the place of another observation's event in the target. */
-function withoutCollisions(rows: readonly NewerObservationRow[]): NewerObservationRow[] {
+export function withoutCollisions(rows: readonly NewerObservationRow[]): NewerObservationRow[] {
   const owners = new Map<string, string>();
   const losers = new Set<string>();
   const sourceKey = (row: NewerObservationRow): string =>
