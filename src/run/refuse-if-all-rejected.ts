@@ -8,7 +8,9 @@ import type { RunContext } from "./run-context.ts";
  * has skipped is no longer done.
  */
 export function refuseIfAllRejected({ options, progress }: RunContext, ledger: PageLedger): void {
-  const { rows, skipped } = progress.ofPhase() ?? { rows: 0, skipped: 0 };
+  const done = progress.ofPhase();
+  const skipped = done?.skipped ?? 0;
+  const rows = done === null ? 0 : done.rows - done.leftOut - done.superseded;
   if (skipped === 0 || skipped < rows || ledger.done.length > 0) return;
   ledger.keepOnly([]);
   const target = qualifiedTable(options.connection.database, options.tables.target);

@@ -171,9 +171,10 @@ export class PageWorker {
     const rows = need(setup.phases[phase] ?? null);
     const { server } = need(this.#loading);
     const store = need(this.#store);
+    const leavesOut = rows.areTraces || this.#datasetTraces !== null;
     return new PageCopier(this.#copying(rows.mapping, rows.table), {
       reader: monthReader(server, rows, setup.partition, this.#buffers),
-      filter: this.#datasetTraces === null ? null : new RowFilter(store, this.#datasetTraces, rows.areTraces),
+      filter: leavesOut ? new RowFilter(store, this.#datasetTraces, rows.areTraces) : null,
       enricher: () => enricherFor(rows.mapping, store),
       buffers: this.#buffers,
     });
