@@ -72,7 +72,7 @@ export class PageRecovery {
           this.#announce({ reason: "data", operation: inserting, message: refusal.error.message }, insert);
           mode = "careful";
         } else if (refusal?.reason === "size") {
-          if (insert.rows <= this.#recovery.blockRows) mode = "careful";
+          if (isSmallest(insert, this.#recovery.blockRows)) mode = "careful";
           else this.#shrink(insert);
           this.#announce({ reason: "size", operation: inserting, message: refusal.error.message }, insert);
           // What used up the memory or the time may be other queries.
@@ -124,4 +124,9 @@ export class PageRecovery {
     this.#handled.add(insert);
     this.#recovery.onSplit(notice);
   }
+}
+
+/** Whether no INSERT of blocks of `blockRows` rows is surely smaller: one is ended only after the block that fills it. */
+function isSmallest(insert: OpenInsert, blockRows: number): boolean {
+  return insert.rows < 2 * blockRows;
 }
