@@ -1,6 +1,6 @@
 import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier } from "../../src/clickhouse/sql.ts";
-import { COLUMNS, NEWER_COLUMNS, newestTraces, tracesSelect } from "./reference.ts";
+import { COLUMNS, columnNames, NEWER_COLUMNS, newestTraces, tracesSelect } from "./reference.ts";
 
 /** What a run of Langfuse v4's layout leaves behind, written by hand. Its phases, of one month and of all dataset runs. */
 export interface V4Scope {
@@ -48,7 +48,6 @@ const { metadata_raw_values: _, ...OF_EVENTS } = COLUMNS;
 /** Of an observation `o` and its trace `t`. */
 const OBSERVATION_COLUMNS: Readonly<Record<string, string>> = {
   ...OF_EVENTS,
-  ...Object.fromEntries(NEWER_COLUMNS.map((column) => [column, `o.${column}`])),
   parent_span_id: `multiIf(o.id = o.trace_id, '',
     o.parent_observation_id IS NOT NULL, assumeNotNull(o.parent_observation_id),
     concat('t-', o.trace_id))`,
@@ -97,6 +96,12 @@ export async function writeV4Reference(
     await command(`INSERT INTO ${identifier(into)} (${names}) SELECT ${items.join(", ")} FROM ${from}`);
   };
   const traces = `(${tracesSelect({ database, partition, target })})`;
+  const sourceColumns = await columnNames(server, database, "observations");
+  const newer = NEWER_COLUMNS.filter((column) => sourceColumns.has(column));
+  const observationColumns = {
+    ...OBSERVATION_COLUMNS,
+    ...Object.fromEntries(newer.map((column) => [column, `o.${column}`])),
+  };
   if (phases.includes("roots")) {
     const inMonth = `toYYYYMM(t.timestamp) = ${Number(partition)}`;
     await insert(ROOT_COLUMNS, `${traces} AS t WHERE ${inMonth} AND (t.project_id, t.id) NOT IN ${NAMED}`);
@@ -105,7 +110,7 @@ export async function writeV4Reference(
     const observations = `(SELECT * FROM observations FINAL
       WHERE _partition_id = '${Number(partition)}' AND (project_id, trace_id) NOT IN ${NAMED})`;
     await insert(
-      OBSERVATION_COLUMNS,
+      observationColumns,
       `${observations} AS o LEFT JOIN ${traces} AS t ON t.project_id = o.project_id AND t.id = o.trace_id`,
     );
   }
@@ -128,7 +133,7 @@ export async function writeV4Reference(
       ON i.project_id = t.project_id AND i.trace_id = t.id AND i.span_id = concat('t-', t.id)`,
   );
   await insert(
-    columnsOf(OBSERVATION_COLUMNS),
+    columnsOf(observationColumns),
     `(SELECT * FROM observations FINAL WHERE (project_id, trace_id) IN ${NAMED}) AS o
       LEFT JOIN ${all} AS t ON t.project_id = o.project_id AND t.id = o.trace_id
       LEFT JOIN ${items} AS i ON i.project_id = o.project_id AND i.trace_id = o.trace_id AND i.span_id = o.id`,
