@@ -8,10 +8,11 @@ import { Server } from "../../src/clickhouse/server.ts";
 import { readServerSettings } from "../../src/clickhouse/settings/read-server-settings.ts";
 import { statementSettings } from "../../src/clickhouse/settings/statement-settings.ts";
 import { identifier, qualifiedTable } from "../../src/clickhouse/sql.ts";
-import { referenceStatement } from "../../src/mapping/reference-sql.ts";
+import { enrichmentSql } from "../../src/mapping/enrichment-sql.ts";
 import type { ResolvedMapping } from "../../src/mapping/resolve-mapping.ts";
+import { WHOLE_KEY_SPACE } from "../../src/plan/key-range.ts";
+import { windowDates } from "../../src/plan/trace-window.ts";
 import { checkTables } from "../../src/run/preflight/preflight.ts";
-import { windowDates } from "../../src/traces/queries.ts";
 import { runOptions } from "../testbed/run-options.ts";
 import { connectTo } from "../testbed/server.ts";
 import { PARTITION, TABLES } from "./data.ts";
@@ -29,12 +30,20 @@ server.settings = statementSettings(await readServerSettings(server, signal));
 const { mapping } = await checkTables(server, options, { maxRetries: 0, onRetry: () => {}, signal });
 const { sql, params, columns } =
   variant.statement === "reference"
-    ? referenceStatement(mapping, {
-        source: qualifiedTable(DATABASE, TABLES.source),
-        traces: qualifiedTable(DATABASE, "traces"),
-        partition: PARTITION,
-        window: windowDates(PARTITION, 2),
-      })
+    ? enrichmentSql(
+        mapping,
+        {
+          phase: "observations",
+          tables: {
+            source: qualifiedTable(DATABASE, TABLES.source),
+            traces: qualifiedTable(DATABASE, "traces"),
+          },
+          partition: PARTITION,
+          window: { partition: PARTITION, windowDays: 2 },
+          datasetRunItems: null,
+        },
+        WHOLE_KEY_SPACE,
+      )
     : leanStatement(mapping);
 const target = qualifiedTable(DATABASE, table);
 const rows = await server.insert(

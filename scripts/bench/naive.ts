@@ -3,7 +3,7 @@
  *
  *   bun scripts/bench/naive.ts <URL> <target table>
  */
-import { windowDates } from "../../src/traces/queries.ts";
+import { windowDates } from "../../src/plan/trace-window.ts";
 import { PARTITION } from "./data.ts";
 import { BATCH_ROWS, openPages, pageSource } from "./pages.ts";
 

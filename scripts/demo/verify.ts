@@ -1,9 +1,10 @@
 import { qualifiedTable } from "../../src/clickhouse/sql.ts";
+import { type EnrichmentScope, enrichmentSql } from "../../src/mapping/enrichment-sql.ts";
 import { LAYOUTS } from "../../src/mapping/layouts.ts";
-import { referenceStatement } from "../../src/mapping/reference-sql.ts";
 import { resolveMapping } from "../../src/mapping/resolve-mapping.ts";
 import type { TableShape } from "../../src/mapping/table-shape.ts";
-import { windowDates } from "../../src/traces/queries.ts";
+import { WHOLE_KEY_SPACE } from "../../src/plan/key-range.ts";
+import type { MonthlyPhase } from "../../src/plan/phases.ts";
 import { type Comparison, compareTables, describeComparison } from "../testbed/compare.ts";
 import { JSON_SETTINGS } from "../testbed/schema.ts";
 import type { TestServer } from "../testbed/server.ts";
@@ -27,12 +28,11 @@ export async function verifyEvents(
     shapeOf(server, database, "traces"),
     shapeOf(server, database, "events"),
   ]);
-  const { sql, params, columns } = referenceStatement(resolveMapping({ source, traces, target }), {
-    source: qualifiedTable(database, "observations"),
-    traces: qualifiedTable(database, "traces"),
-    partition,
-    window: windowDates(partition, TRACE_WINDOW_DAYS),
-  });
+  const { sql, params, columns } = enrichmentSql(
+    resolveMapping({ source, traces, target }),
+    scopeOf(database, partition, "observations"),
+    WHOLE_KEY_SPACE,
+  );
   await server.command("DROP TABLE IF EXISTS expected", { database });
   await server.command("CREATE TABLE expected AS events", { database });
   await server.command(`INSERT INTO expected (${columns.join(", ")}) ${sql}`, {
@@ -60,30 +60,28 @@ export async function verifyV4(
     shapeOf(server, database, "events_full"),
   ]);
   const { observations, roots } = LAYOUTS.v4;
-  const named = "(SELECT project_id, trace_id FROM dataset_run_items_rmt FINAL)";
-  const reference = referenceStatement(resolveMapping({ source, traces, target }, observations), {
-    source: qualifiedTable(database, "observations"),
-    traces: qualifiedTable(database, "traces"),
-    partition,
-    window: windowDates(partition, TRACE_WINDOW_DAYS),
-  });
-  const { copied } = resolveMapping({ source, traces, target }, roots);
-  const options = { database, params: reference.params, settings: { optimize_on_insert: 0 } };
   for (const table of ["expected", "actual"]) {
     await server.command(`DROP TABLE IF EXISTS ${table}`, { database });
     await server.command(`CREATE TABLE ${table} AS events_full`, { database });
   }
-  await server.command(
-    `INSERT INTO expected (${reference.columns.join(", ")})
-      SELECT * FROM (${reference.sql}) WHERE (project_id, trace_id) NOT IN ${named}`,
-    options,
-  );
-  await server.command(
-    `INSERT INTO expected (${copied.map(({ name }) => name).join(", ")})
-      SELECT ${copied.map(({ name, sql }) => `${sql} AS root_${name}`).join(", ")} FROM traces AS t FINAL
-      WHERE t._partition_id = {partition:String} AND (t.project_id, t.id) NOT IN ${named}`,
-    options,
-  );
+  for (const [phase, kind] of [
+    ["observations", observations],
+    ["roots", roots],
+  ] as const) {
+    const mapping = resolveMapping({ source, traces, target }, kind);
+    const { sql, params, columns } = enrichmentSql(
+      mapping,
+      { ...scopeOf(database, partition, phase), datasetRunItems: "dataset_run_items_rmt" },
+      WHOLE_KEY_SPACE,
+    );
+    await server.command(`INSERT INTO expected (${columns.join(", ")}) ${sql}`, {
+      database,
+      params,
+      settings: { optimize_on_insert: 0 },
+    });
+  }
+  const options = { database };
+  const named = "(SELECT project_id, trace_id FROM dataset_run_items_rmt FINAL)";
   await server.command(
     `INSERT INTO actual SELECT * FROM events_full WHERE (project_id, trace_id) NOT IN ${named}`,
     options,
@@ -105,6 +103,17 @@ export async function verifyV4(
     expectedRows: comparison.expectedRows + expectedRows,
     differingRows: differing,
     description: `${describeComparison(pair, comparison)}\nDataset runs: ${actualRows} rows, expected ${expectedRows}`,
+  };
+}
+
+function scopeOf(database: string, partition: string, phase: MonthlyPhase): EnrichmentScope {
+  const traces = qualifiedTable(database, "traces");
+  return {
+    phase,
+    tables: { source: qualifiedTable(database, "observations"), traces },
+    partition,
+    window: { partition, windowDays: TRACE_WINDOW_DAYS },
+    datasetRunItems: null,
   };
 }
 

@@ -1,8 +1,8 @@
 import { qualifiedTable } from "../../src/clickhouse/sql.ts";
-import { referenceStatement } from "../../src/mapping/reference-sql.ts";
+import { enrichmentSql } from "../../src/mapping/enrichment-sql.ts";
 import { resolveMapping } from "../../src/mapping/resolve-mapping.ts";
 import type { TableShape } from "../../src/mapping/table-shape.ts";
-import { windowDates } from "../../src/traces/queries.ts";
+import { WHOLE_KEY_SPACE } from "../../src/plan/key-range.ts";
 import { dataStatements } from "../demo/data.ts";
 import { compareTables, describeComparison } from "../testbed/compare.ts";
 import { observationsTable, tracesTable } from "../testbed/schema.ts";
@@ -45,12 +45,20 @@ export async function verifyMonth(server: TestServer, database: string): Promise
     shapeOf(server, database, "traces"),
     shapeOf(server, database, "events"),
   ]);
-  const { sql, params, columns } = referenceStatement(resolveMapping({ source, traces, target }), {
-    source: qualifiedTable(database, "observations"),
-    traces: qualifiedTable(database, "traces"),
-    partition: PARTITION,
-    window: windowDates(PARTITION, TRACE_WINDOW_DAYS),
-  });
+  const { sql, params, columns } = enrichmentSql(
+    resolveMapping({ source, traces, target }),
+    {
+      phase: "observations",
+      tables: {
+        source: qualifiedTable(database, "observations"),
+        traces: qualifiedTable(database, "traces"),
+      },
+      partition: PARTITION,
+      window: { partition: PARTITION, windowDays: TRACE_WINDOW_DAYS },
+      datasetRunItems: null,
+    },
+    WHOLE_KEY_SPACE,
+  );
   await server.command("CREATE TABLE expected AS events", { database });
   const settings = { optimize_on_insert: 0 };
   await server.command(`INSERT INTO expected (${columns.join(", ")}) ${sql}`, { database, params, settings });

@@ -9,8 +9,8 @@ import type { ExperimentScope, ExperimentTables } from "../plan/experiment-pages
 import { averageRowBytes, type PlanScope } from "../plan/pages.ts";
 import { MONTHLY_PHASES, type MonthlyPhase } from "../plan/phases.ts";
 import { OBSERVATIONS_KEY, TRACES_KEY } from "../plan/source-key.ts";
+import type { TraceWindow } from "../plan/trace-window.ts";
 import type { TraceSetup, WorkerSetup } from "../threads/worker-protocol.ts";
-import type { TraceWindow } from "../traces/queries.ts";
 import type { PageLedger } from "./page-ledger.ts";
 import type { PhaseRun } from "./phase-run.ts";
 import { connect } from "./preflight/connect.ts";

@@ -1,7 +1,8 @@
 import { type KeyColumn, keyRangeCondition } from "../clickhouse/key-range-sql.ts";
-import type { QueryParams, Statement } from "../clickhouse/server.ts";
+import type { Statement } from "../clickhouse/server.ts";
 import { HELPER } from "../mapping/mapped-column.ts";
 import { EVENT_TS_SQL, type SelectItem, traceKeySql } from "../mapping/resolve-mapping.ts";
+import { type TraceWindow, windowCondition, windowParams } from "../plan/trace-window.ts";
 
 /** Names of the columns that a traces query has besides the attributes. */
 export const TRACE_HELPER = { key: HELPER.traceKey, date: HELPER.date, eventTs: HELPER.eventTs } as const;
@@ -12,12 +13,6 @@ export interface TraceScope {
   readonly table: string;
   readonly window: TraceWindow;
 }
-
-/** Traces whose timestamp lies in a month or at most `windowDays` days beside it, or those that dataset runs name, whenever they were. */
-export type TraceWindow =
-  | { readonly partition: string; readonly windowDays: number }
-  /** The quoted table of the runs' items. */
-  | { readonly datasetRunItems: string };
 
 /** A bound between trace pages: (project_id, date). */
 export type TraceBound = readonly [projectId: string, date: string];
@@ -47,42 +42,12 @@ const TRACE_KEY: readonly KeyColumn[] = [
 
 const KEY_ITEMS = `${traceKeySql("t.project_id", "t.id")} AS ${TRACE_HELPER.key}, ${EVENT_TS_SQL} AS ${TRACE_HELPER.eventTs}`;
 
-/** What ClickHouse's Date holds (https://clickhouse.com/docs/sql-reference/data-types/date). */
-const FIRST_DATE = "1970-01-01";
-const LAST_DATE = "2149-06-06";
-
-/**
- * The condition that selects the window's traces, all versions. By days, as the primary key has them; but beyond what a Date
- * holds, toDate wraps around, and the times themselves must decide.
- */
-function windowCondition({ window }: TraceScope): string {
-  if ("datasetRunItems" in window) {
-    return `(t.project_id, t.id) IN (SELECT i.project_id, i.trace_id FROM ${window.datasetRunItems} AS i FINAL)`;
-  }
-  const { from, until } = windowDates(window.partition, window.windowDays);
-  const isWithinDates = from >= FIRST_DATE && until <= LAST_DATE;
-  return isWithinDates
-    ? "toDate(t.timestamp) >= {from:Date} AND toDate(t.timestamp) < {until:Date}"
-    : "t.timestamp >= toDateTime64({from:String}, 3) AND t.timestamp < toDateTime64({until:String}, 3)";
-}
-
-/** First day of the window and the day after its last, as YYYY-MM-DD. */
-export function windowDates(partition: string, windowDays: number): { from: string; until: string } {
-  const year = Number(partition.slice(0, 4));
-  const month = Number(partition.slice(4)) - 1;
-  const day = (date: number): string => new Date(date).toISOString().slice(0, 10);
-  return {
-    from: day(Date.UTC(year, month, 1 - windowDays)),
-    until: day(Date.UTC(year, month + 1, 1 + windowDays)),
-  };
-}
-
 /** Counts the traces by project and day, in key order. */
 export function traceGroupsStatement(scope: TraceScope): Statement {
   return {
     sql: `SELECT t.project_id AS p, toDate(t.timestamp) AS d, count(), isValidUTF8(p) AND length(p) <= 1024
-      FROM ${scope.table} AS t WHERE ${windowCondition(scope)} GROUP BY p, d ORDER BY p, d`,
-    params: windowParams(scope),
+      FROM ${scope.table} AS t WHERE ${windowCondition(scope.window)} GROUP BY p, d ORDER BY p, d`,
+    params: windowParams(scope.window),
   };
 }
 
@@ -97,8 +62,8 @@ export function tracesStatement(
   return {
     kind: "traceRead",
     sql: `SELECT ${KEY_ITEMS}, toDate(t.timestamp) AS ${TRACE_HELPER.date}, ${items}
-      FROM ${scope.table} AS t FINAL WHERE ${windowCondition(scope)} AND ${condition.sql}`,
-    params: { ...windowParams(scope), ...condition.params },
+      FROM ${scope.table} AS t FINAL WHERE ${windowCondition(scope.window)} AND ${condition.sql}`,
+    params: { ...windowParams(scope.window), ...condition.params },
   };
 }
 
@@ -106,8 +71,8 @@ export function tracesStatement(
 export function traceDeletionsStatement(scope: TraceScope): Statement {
   return {
     kind: "traceRead",
-    sql: `SELECT ${KEY_ITEMS} FROM ${scope.table} AS t WHERE ${windowCondition(scope)} AND t.is_deleted = 1`,
-    params: windowParams(scope),
+    sql: `SELECT ${KEY_ITEMS} FROM ${scope.table} AS t WHERE ${windowCondition(scope.window)} AND t.is_deleted = 1`,
+    params: windowParams(scope.window),
   };
 }
 
@@ -118,8 +83,4 @@ export function datasetTracesStatement(table: string): Statement {
     sql: `SELECT DISTINCT ${traceKeySql("i.project_id", "i.trace_id")} AS ${TRACE_HELPER.key} FROM ${table} AS i FINAL`,
     params: {},
   };
-}
-
-function windowParams({ window }: TraceScope): QueryParams {
-  return "datasetRunItems" in window ? {} : windowDates(window.partition, window.windowDays);
 }

@@ -1,0 +1,190 @@
+import type { QueryParams } from "../clickhouse/server.ts";
+import { identifier, literal } from "../clickhouse/sql.ts";
+import type { KeyRange } from "../plan/key-range.ts";
+import type { MonthlyPhase } from "../plan/phases.ts";
+import { OBSERVATIONS_KEY, rangeCondition, TRACES_KEY } from "../plan/source-key.ts";
+import { type TraceWindow, windowCondition, windowParams } from "../plan/trace-window.ts";
+import { HELPER } from "./mapped-column.ts";
+import type { ResolvedMapping, SelectItem } from "./resolve-mapping.ts";
+
+/** Which rows a month consists of, and where they are. */
+export interface EnrichmentScope {
+  /** Decides which table the rows come from: root rows from traces, all others from observations. */
+  readonly phase: MonthlyPhase;
+  /** The quoted tables. */
+  readonly tables: { readonly source: string; readonly traces: string };
+  readonly partition: string;
+  /** The traces that may enrich rows, and of whose versions the newest counts. */
+  readonly window: TraceWindow;
+  /** The quoted table of the dataset runs whose traces are left out; null: none are. */
+  readonly datasetRunItems: string | null;
+}
+
+/** The rows that a run inserts, as one SELECT. */
+export interface Enrichment {
+  /** Yields the event columns, in the order of `columns`. */
+  readonly sql: string;
+  readonly params: QueryParams;
+  readonly columns: readonly string[];
+}
+
+/**
+ * The rows that a run inserts for a key range of the source, as one SELECT for the server to run: newest versions, deleted ones left
+ * out, enriched by the newest versions of their traces. It follows from the same mapping as copying does. Its memory is bounded by
+ * the range: of the traces only those are joined that the range names.
+ *
+ * Where the target has a column metadata that holds JSON, its rarities may differ from what a run inserts: `isExactItem` tells those
+ * rows.
+ */
+export function enrichmentSql(
+  mapping: ResolvedMapping,
+  scope: EnrichmentScope,
+  range: KeyRange,
+  extra: readonly SelectItem[] = [],
+): Enrichment {
+  const derived = mapping.derived.map(({ column }) => ({ name: column.name, sql: column.source.sql }));
+  const items = [...mapping.copied, ...derived, ...extra];
+  const list = items.map((item) => `${item.sql} AS ${identifier(item.name)}`).join(",\n  ");
+  const isOfRoots = scope.phase === "roots";
+  const key = isOfRoots ? TRACES_KEY : OBSERVATIONS_KEY;
+  const condition = rangeCondition(key, range);
+  const isWhole = range.after === null && range.upTo === null;
+  const rows = `${key.alias}._partition_id = {partition:String} AND ${condition.sql}`;
+  const sql = isOfRoots
+    ? `SELECT\n  ${list}\n${rootsFrom(scope, rows, isWhole)}`
+    : `WITH\n  ${observationAliases(mapping).join(",\n  ")}\nSELECT\n  ${list}\n${observationsFrom(mapping, scope, rows, isWhole)}`;
+  const params = { ...condition.params, partition: scope.partition, ...windowParams(scope.window) };
+  return { sql, params, columns: items.map(({ name }) => name) };
+}
+
+function observationsFrom(
+  mapping: ResolvedMapping,
+  scope: EnrichmentScope,
+  rows: string,
+  isWhole: boolean,
+): string {
+  const { source } = scope.tables;
+  const named = isWhole
+    ? null
+    : `(t.project_id, t.id) IN (SELECT o.project_id, o.trace_id FROM ${source} AS o WHERE ${rows})`;
+  const columns = mapping.traceColumns.map(({ name, sql }) => `${sql} AS ${identifier(name)}`).join(", ");
+  return `FROM (SELECT * FROM ${source} AS o FINAL WHERE ${rows}${leftOut("o.trace_id", "o", scope)}) AS o
+LEFT JOIN (${newestTraces(scope, named, columns)}) AS t ON o.project_id = t.project_id AND o.trace_id = t.id`;
+}
+
+function rootsFrom(scope: EnrichmentScope, rows: string, isWhole: boolean): string {
+  const { traces } = scope.tables;
+  const named = isWhole
+    ? null
+    : `(t.project_id, t.id) IN (SELECT t.project_id, t.id FROM ${traces} AS t WHERE ${rows})`;
+  // A trace may have versions under several days: only the one that counts becomes a root row.
+  const newest = `SELECT newest.project_id, newest.id, newest.day
+    FROM (${newestTraces(scope, named, "toDate(t.timestamp) AS day")}) AS newest`;
+  return `FROM ${traces} AS t FINAL
+WHERE ${rows} AND (t.project_id, t.id, toDate(t.timestamp)) IN (${newest})${leftOut("t.id", "t", scope)}`;
+}
+
+/** The condition that leaves out what dataset runs name. */
+function leftOut(traceId: string, alias: string, { datasetRunItems }: EnrichmentScope): string {
+  if (datasetRunItems === null) return "";
+  return ` AND (${alias}.project_id, ${traceId}) NOT IN (SELECT i.project_id, i.trace_id FROM ${datasetRunItems} AS i FINAL)`;
+}
+
+/**
+ * The newest version of each trace in the window, unless a deletion is newer; FINAL decides within a sorting key, and the later day
+ * where several have the same event_ts. `named` is a condition on the columns of the sorting key: all versions meet it or none.
+ */
+function newestTraces({ tables, window }: EnrichmentScope, named: string | null, columns: string): string {
+  const from = (final: string): string =>
+    `FROM ${tables.traces} AS t${final}${named === null ? "" : ` PREWHERE ${named}`} WHERE ${windowCondition(window)}`;
+  return `SELECT live.* FROM (
+    SELECT t.project_id AS project_id, t.id AS id, t.event_ts AS newest, ${columns}
+    ${from(" FINAL")}
+    ORDER BY t.event_ts DESC, toDate(t.timestamp) DESC LIMIT 1 BY t.project_id, t.id
+  ) AS live LEFT ANTI JOIN (
+    SELECT t.project_id AS project_id, t.id AS id, t.event_ts AS deleted
+    ${from("")} AND t.is_deleted = 1
+  ) AS gone ON live.project_id = gone.project_id AND live.id = gone.id AND live.newest < gone.deleted`;
+}
+
+/** The names by which the mapping's expressions speak of helpers and of the merged metadata. */
+function observationAliases(mapping: ResolvedMapping): string[] {
+  const isOfWorkers: readonly string[] = [HELPER.traceKey, HELPER.metadata, HELPER.spanKey];
+  const helpers = mapping.helpers.flatMap(({ name, sql }) =>
+    isOfWorkers.includes(name) ? [] : [`${sql} AS ${name.replace("__", "")}`],
+  );
+  return [...helpers, ...metadataAliases(mapping)];
+}
+
+/**
+ * An item that tells whether the JSON of a row is certain to be what a run inserts: 1, or 0 where a value is such that the server's
+ * check of JSON and this program's may differ, or where paths of members meet. Always 1 where the target has no such column.
+ */
+export function isExactItem({ derived }: ResolvedMapping, name: string): SelectItem {
+  const hasJson = derived.some(
+    ({ column: { source } }) => source.from === "metadata" && source.part === "json",
+  );
+  if (!hasJson) return { name, sql: "toUInt8(1)" };
+  const meet =
+    "arrayExists(name -> arrayExists(other -> startsWith(other, concat(name, '.')), json_names), json_names)";
+  return { name, sql: `toUInt8(NOT has(are_unsure, 1) AND NOT ${meet})` };
+}
+
+/** Whether `value` may be JSON, and neither side is certain to take it for JSON. */
+function isUnsureSql(keepsMixedArrays: boolean): string {
+  const reasons = [
+    ...UNSURE_PATTERNS.map((pattern) => `match(value, ${literal(pattern)})`),
+    `countSubstrings(value, '{') + countSubstrings(value, '[') > ${MAX_BRACKETS}`,
+    ...(keepsMixedArrays ? [] : ["position(value, '[') > 0"]),
+  ];
+  return `${BEGINS_LIKE_JSON} AND (${reasons.join(" OR ")})`;
+}
+
+/**
+ * What may stand in a value that one side embeds as JSON and the other as a string: a NUL, integers and exponents near what 64 bits and
+ * doubles hold, surrogates, and arrays that are elements of arrays. The same characters within strings are taken for them as well.
+ */
+const UNSURE_PATTERNS = [
+  String.raw`\x00`,
+  "[0-9]{16}",
+  "[0-9][eE][+-]?[0-9]{3}",
+  String.raw`\\u[dD][89a-fA-F]`,
+  String.raw`[\[,][ \t\n\r]*\[`,
+];
+/** No more than this program embeds as JSON when they are all nested. */
+const MAX_BRACKETS = 512;
+
+/** JSON text may begin with these, or with space before them. */
+const BEGINS_LIKE_JSON = `match(value, ${literal(String.raw`^[ \t\n\r]*[{\["0-9tfn-]`)})`;
+
+/** A JSON string as a run writes it. */
+function jsonString(text: string): string {
+  return `replaceAll(toJSONString(toValidUTF8(${text})), '\\\\/', '/')`;
+}
+
+/** `merged`: the arrays of names and values; `merged_json` and `merged_source` follow from them. */
+function metadataAliases(mapping: ResolvedMapping): string[] {
+  const own = mapping.helpers.find(({ name }) => name === HELPER.metadata)?.sql ?? "map()";
+  const tags = `concat('[', arrayStringConcat(arrayMap(tag -> ${jsonString("tag")}, t.tags), ','), ']')`;
+  const withTags = mapping.tagsBecomeMetadata
+    ? `if(notEmpty(t.tags) AND NOT has(joined.1, 'trace_tags'),
+      (arrayPushBack(joined.1, 'trace_tags'), arrayPushBack(joined.2, ${tags})), joined)`
+    : "joined";
+  return [
+    `CAST(mapKeys(${own}) AS Array(String)) AS own_names`,
+    `mapValues(${own}) AS own_values`,
+    "CAST(mapKeys(t.metadata) AS Array(String)) AS trace_names",
+    "mapValues(t.metadata) AS trace_values",
+    "arrayFilter(i -> trace_names[i] != 'attributes' AND NOT has(own_names, trace_names[i]), arrayEnumerate(trace_names)) AS kept",
+    "(arrayConcat(own_names, arrayMap(i -> trace_names[i], kept)), arrayConcat(own_values, arrayMap(i -> trace_values[i], kept))) AS joined",
+    `${withTags} AS merged`,
+    "arrayFilter(i -> indexOf(merged.1, merged.1[i]) = i, arrayEnumerate(merged.1)) AS firsts",
+    "arrayMap(i -> merged.1[i], firsts) AS json_names",
+    "arrayMap(i -> merged.2[i], firsts) AS json_values",
+    `arrayMap(value -> ${isUnsureSql(mapping.keptJson.mixedArrays)}, json_values) AS are_unsure`,
+    // What is unsure becomes a string, which no server refuses.
+    `concat('{', arrayStringConcat(arrayMap((name, value, is_unsure) -> concat(${jsonString("name")}, ':',
+    if(NOT is_unsure AND ${BEGINS_LIKE_JSON} AND isValidJSON(value), value, ${jsonString("value")})), json_names, json_values, are_unsure), ','), '}') AS merged_json`,
+    "if(has(merged.1, 'resourceAttributes'), 'otel', 'ingestion-api') AS merged_source",
+  ];
+}
