@@ -11,6 +11,7 @@ import { identifier, qualifiedTable } from "../../src/clickhouse/sql.ts";
 import { enrichmentSql } from "../../src/mapping/enrichment-sql.ts";
 import type { ResolvedMapping } from "../../src/mapping/resolve-mapping.ts";
 import { WHOLE_KEY_SPACE } from "../../src/plan/key-range.ts";
+import { OBSERVATIONS_KEY, rangeCondition } from "../../src/plan/source-key.ts";
 import { windowDates } from "../../src/plan/trace-window.ts";
 import { checkTables } from "../../src/run/preflight/preflight.ts";
 import { runOptions } from "../testbed/run-options.ts";
@@ -42,7 +43,7 @@ const { sql, params, columns } =
           window: { partition: PARTITION, windowDays: 2 },
           datasetRunItems: null,
         },
-        WHOLE_KEY_SPACE,
+        rangeCondition(OBSERVATIONS_KEY, WHOLE_KEY_SPACE),
       )
     : leanStatement(mapping);
 const target = qualifiedTable(DATABASE, table);

@@ -5,6 +5,7 @@ import { resolveMapping } from "../../src/mapping/resolve-mapping.ts";
 import type { TableShape } from "../../src/mapping/table-shape.ts";
 import { WHOLE_KEY_SPACE } from "../../src/plan/key-range.ts";
 import type { MonthlyPhase } from "../../src/plan/phases.ts";
+import { PHASE_KEYS, rangeCondition } from "../../src/plan/source-key.ts";
 import { type Comparison, compareTables, describeComparison } from "../testbed/compare.ts";
 import { JSON_SETTINGS } from "../testbed/schema.ts";
 import type { TestServer } from "../testbed/server.ts";
@@ -31,7 +32,7 @@ export async function verifyEvents(
   const { sql, params, columns } = enrichmentSql(
     resolveMapping({ source, traces, target }),
     scopeOf(database, partition, "observations"),
-    WHOLE_KEY_SPACE,
+    rangeCondition(PHASE_KEYS.observations, WHOLE_KEY_SPACE),
   );
   await server.command("DROP TABLE IF EXISTS expected", { database });
   await server.command("CREATE TABLE expected AS events", { database });
@@ -72,7 +73,7 @@ export async function verifyV4(
     const { sql, params, columns } = enrichmentSql(
       mapping,
       { ...scopeOf(database, partition, phase), datasetRunItems: "dataset_run_items_rmt" },
-      WHOLE_KEY_SPACE,
+      rangeCondition(PHASE_KEYS[phase], WHOLE_KEY_SPACE),
     );
     await server.command(`INSERT INTO expected (${columns.join(", ")}) ${sql}`, {
       database,

@@ -3,6 +3,7 @@ import { enrichmentSql } from "../../src/mapping/enrichment-sql.ts";
 import { resolveMapping } from "../../src/mapping/resolve-mapping.ts";
 import type { TableShape } from "../../src/mapping/table-shape.ts";
 import { WHOLE_KEY_SPACE } from "../../src/plan/key-range.ts";
+import { OBSERVATIONS_KEY, rangeCondition } from "../../src/plan/source-key.ts";
 import { dataStatements } from "../demo/data.ts";
 import { compareTables, describeComparison } from "../testbed/compare.ts";
 import { observationsTable, tracesTable } from "../testbed/schema.ts";
@@ -57,7 +58,7 @@ export async function verifyMonth(server: TestServer, database: string): Promise
       window: { partition: PARTITION, windowDays: TRACE_WINDOW_DAYS },
       datasetRunItems: null,
     },
-    WHOLE_KEY_SPACE,
+    rangeCondition(OBSERVATIONS_KEY, WHOLE_KEY_SPACE),
   );
   await server.command("CREATE TABLE expected AS events", { database });
   const settings = { optimize_on_insert: 0 };

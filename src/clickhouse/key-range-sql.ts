@@ -3,7 +3,7 @@ import type { QueryParams } from "./server.ts";
 /** A column of a sorting key: its expression and the type of the parameters it is compared with. */
 export interface KeyColumn {
   readonly sql: string;
-  readonly type: "String" | "Date";
+  readonly type: "String" | "Date" | "DateTime64(6)";
 }
 
 /** A condition with the values of its parameters. */

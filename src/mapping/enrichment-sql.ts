@@ -1,8 +1,9 @@
+import type { Condition } from "../clickhouse/key-range-sql.ts";
 import type { QueryParams } from "../clickhouse/server.ts";
 import { identifier, literal } from "../clickhouse/sql.ts";
-import type { KeyRange } from "../plan/key-range.ts";
+import { WHOLE_KEY_SPACE } from "../plan/key-range.ts";
 import type { MonthlyPhase } from "../plan/phases.ts";
-import { OBSERVATIONS_KEY, rangeCondition, TRACES_KEY } from "../plan/source-key.ts";
+import { OBSERVATIONS_KEY, PHASE_KEYS, rangeCondition } from "../plan/source-key.ts";
 import { type TraceWindow, windowCondition, windowParams } from "../plan/trace-window.ts";
 import { HELPER } from "./mapped-column.ts";
 import type { ResolvedMapping, SelectItem } from "./resolve-mapping.ts";
@@ -29,9 +30,10 @@ export interface Enrichment {
 }
 
 /**
- * The rows that a run inserts for a key range of the source, as one SELECT for the server to run: newest versions, deleted ones left
- * out, enriched by the newest versions of their traces. It follows from the same mapping as copying does. Its memory is bounded by
- * the range: of the traces only those are joined that the range names.
+ * The rows that a run inserts for some rows of the source, as one SELECT for the server to run: newest versions, deleted ones left out,
+ * enriched by the newest versions of their traces. It follows from the same mapping as copying does. `rows` selects a key range,
+ * mostly: a condition that all versions of a sorting key meet or none. Memory is bounded by it: of the traces only those are
+ * joined that these rows name.
  *
  * Where the target has a column metadata that holds JSON, its rarities may differ from what a run inserts: `isExactItem` tells those
  * rows.
@@ -39,23 +41,24 @@ export interface Enrichment {
 export function enrichmentSql(
   mapping: ResolvedMapping,
   scope: EnrichmentScope,
-  range: KeyRange,
+  rows: Condition,
   extra: readonly SelectItem[] = [],
 ): Enrichment {
   const derived = mapping.derived.map(({ column }) => ({ name: column.name, sql: column.source.sql }));
   const items = [...mapping.copied, ...derived, ...extra];
   const list = items.map((item) => `${item.sql} AS ${identifier(item.name)}`).join(",\n  ");
   const isOfRoots = scope.phase === "roots";
-  const key = isOfRoots ? TRACES_KEY : OBSERVATIONS_KEY;
-  const condition = rangeCondition(key, range);
-  const isWhole = range.after === null && range.upTo === null;
-  const rows = `${key.alias}._partition_id = {partition:String} AND ${condition.sql}`;
+  const isWhole = rows.sql === WHOLE.sql;
+  const ofMonth = `${PHASE_KEYS[scope.phase].alias}._partition_id = {partition:String} AND ${rows.sql}`;
   const sql = isOfRoots
-    ? `SELECT\n  ${list}\n${rootsFrom(scope, rows, isWhole)}`
-    : `WITH\n  ${observationAliases(mapping).join(",\n  ")}\nSELECT\n  ${list}\n${observationsFrom(mapping, scope, rows, isWhole)}`;
-  const params = { ...condition.params, partition: scope.partition, ...windowParams(scope.window) };
+    ? `SELECT\n  ${list}\n${rootsFrom(scope, ofMonth, isWhole)}`
+    : `WITH\n  ${observationAliases(mapping).join(",\n  ")}\nSELECT\n  ${list}\n${observationsFrom(mapping, scope, ofMonth, isWhole)}`;
+  const params = { ...rows.params, partition: scope.partition, ...windowParams(scope.window) };
   return { sql, params, columns: items.map(({ name }) => name) };
 }
+
+/** All rows of the month. */
+const WHOLE = rangeCondition(OBSERVATIONS_KEY, WHOLE_KEY_SPACE);
 
 function observationsFrom(
   mapping: ResolvedMapping,
@@ -120,14 +123,16 @@ function observationAliases(mapping: ResolvedMapping): string[] {
  * An item that tells whether the JSON of a row is certain to be what a run inserts: 1, or 0 where a value is such that the server's
  * check of JSON and this program's may differ, or where paths of members meet. Always 1 where the target has no such column.
  */
-export function isExactItem({ derived }: ResolvedMapping, name: string): SelectItem {
-  const hasJson = derived.some(
-    ({ column: { source } }) => source.from === "metadata" && source.part === "json",
-  );
-  if (!hasJson) return { name, sql: "toUInt8(1)" };
+export function isExactItem(mapping: ResolvedMapping, name: string): SelectItem {
+  if (!hasJson(mapping)) return { name, sql: "toUInt8(1)" };
   const meet =
     "arrayExists(name -> arrayExists(other -> startsWith(other, concat(name, '.')), json_names), json_names)";
   return { name, sql: `toUInt8(NOT has(are_unsure, 1) AND NOT ${meet})` };
+}
+
+/** Whether the target has a column that holds the merged metadata as JSON. */
+export function hasJson({ derived }: ResolvedMapping): boolean {
+  return derived.some(({ column: { source } }) => source.from === "metadata" && source.part === "json");
 }
 
 /** Whether `value` may be JSON, and neither side is certain to take it for JSON. */

@@ -22,11 +22,18 @@ export interface Layout {
   readonly roots: RowKind | null;
   /** The same for the traces that dataset runs name; null where the target has no experiments. */
   readonly experiments: { readonly observations: RowKind; readonly roots: RowKind } | null;
+  /** The values of the column `source` that a run writes; others are of rows that Langfuse wrote itself. */
+  readonly sources: readonly string[];
 }
 
 /** The layouts: the table `events` of 2025, and `events_full` of Langfuse v4. */
 export const LAYOUTS = {
-  events: { observations: { table: "source", columns: EVENT_COLUMNS }, roots: null, experiments: null },
+  events: {
+    observations: { table: "source", columns: EVENT_COLUMNS },
+    roots: null,
+    experiments: null,
+    sources: ["otel", "ingestion-api"],
+  },
   v4: {
     observations: { table: "source", columns: V4_OBSERVATION_COLUMNS },
     roots: { table: "traces", columns: ROOT_COLUMNS },
@@ -34,6 +41,7 @@ export const LAYOUTS = {
       observations: { table: "source", columns: EXPERIMENT_OBSERVATION_COLUMNS },
       roots: { table: "traces", columns: EXPERIMENT_ROOT_COLUMNS },
     },
+    sources: ["otel-backfill", "ingestion-api-backfill"],
   },
 } as const satisfies Readonly<Record<string, Layout>>;
 

@@ -1,5 +1,6 @@
 import { type Condition, type KeyColumn, keyRangeCondition } from "../clickhouse/key-range-sql.ts";
 import { END_OF_GROUP_ID, type KeyRange, type SortingKey } from "./key-range.ts";
+import type { MonthlyPhase } from "./phases.ts";
 
 /** The sorting key by which a table is cut into pages, as SQL expressions. */
 export interface SourceKey {
@@ -28,6 +29,12 @@ export const TRACES_KEY: SourceKey = {
   type: null,
   date: "toDate(t.timestamp)",
   id: "t.id",
+};
+
+/** The sorting keys of the tables that the phases of a month copy. */
+export const PHASE_KEYS: Readonly<Record<MonthlyPhase, SourceKey>> = {
+  roots: TRACES_KEY,
+  observations: OBSERVATIONS_KEY,
 };
 
 /** The bound between a group and the next. */

@@ -3,12 +3,13 @@ import { parsesJsonByDefault } from "../clickhouse/settings/json-parsing.ts";
 import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { statementSettings, withPreferred } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
+import { hasJson } from "../mapping/enrichment-sql.ts";
 import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
 import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { ExperimentScope, ExperimentTables } from "../plan/experiment-pages.ts";
 import { averageRowBytes, type PlanScope } from "../plan/pages.ts";
 import { MONTHLY_PHASES, type MonthlyPhase } from "../plan/phases.ts";
-import { OBSERVATIONS_KEY, TRACES_KEY } from "../plan/source-key.ts";
+import { PHASE_KEYS } from "../plan/source-key.ts";
 import type { TraceWindow } from "../plan/trace-window.ts";
 import type { TraceSetup, WorkerSetup } from "../threads/worker-protocol.ts";
 import type { PageLedger } from "./page-ledger.ts";
@@ -138,7 +139,7 @@ function scopeOf(server: Server, { options, retry }: RunContext, phase: MonthlyP
   return {
     server,
     table: qualifiedTable(connection.database, isRoots ? tables.traces : tables.source),
-    key: isRoots ? TRACES_KEY : OBSERVATIONS_KEY,
+    key: PHASE_KEYS[phase],
     partition,
     pageRows: streamBlockSizeRows,
     retry,
@@ -155,9 +156,7 @@ function traceSetup(
   return {
     scope: { table: qualifiedTable(options.connection.database, options.tables.traces), window },
     columns: mapping.traceColumns,
-    withJson: mapping.derived.some(
-      ({ column: { source } }) => source.from === "metadata" && source.part === "json",
-    ),
+    withJson: hasJson(mapping),
     keptJson: mapping.keptJson,
     datasetRunItems: leftOut,
   };

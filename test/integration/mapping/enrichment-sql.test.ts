@@ -14,7 +14,7 @@ import type { KeyRange } from "../../../src/plan/key-range.ts";
 import { WHOLE_KEY_SPACE } from "../../../src/plan/key-range.ts";
 import { planPages } from "../../../src/plan/pages.ts";
 import type { MonthlyPhase } from "../../../src/plan/phases.ts";
-import { OBSERVATIONS_KEY, TRACES_KEY } from "../../../src/plan/source-key.ts";
+import { PHASE_KEYS, rangeCondition } from "../../../src/plan/source-key.ts";
 import { checkTables } from "../../../src/run/preflight/preflight.ts";
 import { makeDatasetRuns } from "../../support/data/dataset-runs.ts";
 import { chooseSeed, generateDataset } from "../../support/generate.ts";
@@ -60,7 +60,7 @@ async function insertByPages(
   for (const phase of phases) {
     const mapping = (phase === "roots" ? checked.roots : checked.mapping) as ResolvedMapping;
     const source = qualifiedTable(database, phase === "roots" ? "traces" : "observations");
-    const key = phase === "roots" ? TRACES_KEY : OBSERVATIONS_KEY;
+    const key = PHASE_KEYS[phase];
     const insert = async (range: KeyRange): Promise<void> => {
       const scope = {
         phase,
@@ -74,7 +74,7 @@ async function insertByPages(
           checked.experiments === null ? null : qualifiedTable(database, "dataset_run_items_rmt"),
       };
       const isExact = isExactItem(mapping, "is_exact");
-      const { sql, params, columns } = enrichmentSql(mapping, scope, range, [isExact]);
+      const { sql, params, columns } = enrichmentSql(mapping, scope, rangeCondition(key, range), [isExact]);
       const names = columns
         .filter((name) => name !== isExact.name)
         .map(identifier)

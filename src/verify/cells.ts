@@ -1,0 +1,130 @@
+import { DAY_MICROS } from "./compared-rows.ts";
+
+/** The rows of one project and day, by UTC: what is compared at once. */
+export interface CellKey {
+  /** The bytes of the project's id, in hexadecimal: not every id is UTF-8. */
+  readonly projectHex: string;
+  /** Microseconds since 1970, as text. */
+  readonly dayMicros: string;
+}
+
+/** The number of rows, and the sum of their digests modulo 2^128. */
+export interface Fingerprint {
+  readonly rows: number;
+  readonly sum: bigint;
+}
+
+/** A cell whose sides differ, with the rows of the side that has more. */
+export interface DifferingCell extends CellKey {
+  readonly rows: number;
+}
+
+export type Side = "expected" | "actual";
+
+const NOTHING: Fingerprint = { rows: 0, sum: 0n };
+const MODULUS = 2n ** 128n;
+
+/** Fingerprints of both sides, cell by cell, added up from the ranges in which they are read. */
+export class Cells {
+  readonly #cells = new Map<string, Record<Side, Fingerprint>>();
+
+  add(side: Side, cellKey: CellKey, { rows, sum }: Fingerprint): void {
+    const key = textOf(cellKey);
+    const cell = this.#cells.get(key) ?? { expected: NOTHING, actual: NOTHING };
+    const before = cell[side];
+    cell[side] = { rows: before.rows + rows, sum: (before.sum + sum) % MODULUS };
+    this.#cells.set(key, cell);
+  }
+
+  /** Rows of a side. */
+  rows(side: Side): number {
+    return this.#cells.values().reduce((sum, cell) => sum + cell[side].rows, 0);
+  }
+
+  /** Those whose sides differ, in the order of projects and days. */
+  differing(): DifferingCell[] {
+    const differing: DifferingCell[] = [];
+    for (const [key, { expected, actual }] of this.#cells) {
+      if (expected.rows === actual.rows && expected.sum === actual.sum) continue;
+      differing.push({ ...cellOf(key), rows: Math.max(expected.rows, actual.rows) });
+    }
+    return differing.sort(
+      (a, b) =>
+        Number(a.projectHex > b.projectHex) - Number(a.projectHex < b.projectHex) ||
+        Number(a.dayMicros) - Number(b.dayMicros),
+    );
+  }
+
+  /** Rows of a project from the first to the last day, of the side that has more. */
+  rowsBetween(projectHex: string, firstMicros: string, lastMicros: string): number {
+    let rows = 0;
+    for (let day = BigInt(firstMicros); day <= BigInt(lastMicros); day += BigInt(DAY_MICROS)) {
+      const cell = this.#cells.get(textOf({ projectHex, dayMicros: String(day) }));
+      if (cell !== undefined) rows += Math.max(cell.expected.rows, cell.actual.rows);
+    }
+    return rows;
+  }
+}
+
+/** A cell as text. */
+export function textOf({ projectHex, dayMicros }: CellKey): string {
+  return `${projectHex} ${dayMicros}`;
+}
+
+/** The cell that `textOf` wrote. */
+export function cellOf(text: string): CellKey {
+  const [projectHex = "", dayMicros = ""] = text.split(" ");
+  return { projectHex, dayMicros };
+}
+
+/** Cells that are looked at together: of some projects, all rows from one day to another. */
+export interface CellGroup {
+  readonly projectsHex: readonly string[];
+  /** Microseconds since 1970: the beginning of the first day, and the end of the last. */
+  readonly fromMicros: string;
+  readonly untilMicros: string;
+  /** About. */
+  readonly rows: number;
+}
+
+/** Joins cells that differ to groups of at most `maxRows` rows; a cell that is larger is a group of its own. */
+export function groupCells(cells: Cells, differing: readonly DifferingCell[], maxRows: number): CellGroup[] {
+  const groups: CellGroup[] = [];
+  let open: CellGroup | null = null;
+  for (const [projectHex, days] of Map.groupBy(differing, (cell) => cell.projectHex)) {
+    const [first, last] = [days[0], days.at(-1)];
+    if (first === undefined || last === undefined) continue;
+    const rows = cells.rowsBetween(projectHex, first.dayMicros, last.dayMicros);
+    if (rows > maxRows) {
+      groups.push(...days.map((day) => groupOf(projectHex, day.dayMicros, day.dayMicros, day.rows)));
+      continue;
+    }
+    const next = groupOf(projectHex, first.dayMicros, last.dayMicros, rows);
+    if (open !== null && open.rows + rows <= maxRows) {
+      open = {
+        projectsHex: [...open.projectsHex, projectHex],
+        fromMicros: least(open.fromMicros, next.fromMicros),
+        untilMicros: greatest(open.untilMicros, next.untilMicros),
+        rows: open.rows + rows,
+      };
+    } else {
+      if (open !== null) groups.push(open);
+      open = next;
+    }
+  }
+  if (open !== null) groups.push(open);
+  return groups;
+}
+
+function groupOf(projectHex: string, firstMicros: string, lastMicros: string, rows: number): CellGroup {
+  const untilMicros = String(BigInt(lastMicros) + BigInt(DAY_MICROS));
+  return { projectsHex: [projectHex], fromMicros: firstMicros, untilMicros, rows };
+}
+
+function least(a: string, b: string): string {
+  return BigInt(a) < BigInt(b) ? a : b;
+}
+
+function greatest(a: string, b: string): string {
+  return BigInt(a) > BigInt(b) ? a : b;
+}

@@ -1,0 +1,37 @@
+import type { RowDigest, RowPair } from "./digest-stream.ts";
+
+/** How a row of the target may differ from what the sources call for. */
+export const DIFFERENCE_KINDS = ["missing", "unexpected", "stale", "differing", "newer"] as const;
+
+/**
+ * `missing`: the target lacks it. `unexpected`: the sources do not explain it. `stale`: an older version is in the target. `differing`:
+ * other values. `newer`: written by others meanwhile; told apart only where that is wanted.
+ */
+export type DifferenceKind = (typeof DIFFERENCE_KINDS)[number];
+
+/** The verdict on a row. `json`: alike but for JSON of which the server's SQL is not certain. */
+export type Verdict = "equal" | "json" | DifferenceKind;
+
+/** Compares the rows of one key. Of several expected ones the newest counts, as in the target, whichever of equally new ones it is. */
+export function classify({ expected, actual }: RowPair, ignoreNewer: boolean): Verdict {
+  const wanted = newest(expected);
+  const [found] = newest(actual);
+  if (found === undefined) return "missing";
+  const [first] = wanted;
+  if (first === undefined) return ignoreNewer && !found.isCertain ? "newer" : "unexpected";
+  if (actual.length > 1) return "unexpected";
+  if (wanted.some(({ all }) => all === found.all)) return "equal";
+  if (wanted.some((row) => !row.isCertain && row.withoutJson === found.withoutJson)) return "json";
+  if (found.versionMicros < first.versionMicros) return "stale";
+  return ignoreNewer && (found.versionMicros > first.versionMicros || !found.isCertain)
+    ? "newer"
+    : "differing";
+}
+
+function newest(rows: readonly RowDigest[]): RowDigest[] {
+  const version = rows.reduce<bigint | null>(
+    (max, { versionMicros }) => (max === null || versionMicros > max ? versionMicros : max),
+    null,
+  );
+  return rows.filter(({ versionMicros }) => versionMicros === version);
+}

@@ -1,0 +1,99 @@
+import type { Condition } from "../clickhouse/key-range-sql.ts";
+import { parseTypeName, unwrap } from "../clickhouse/native/type-name.ts";
+import type { QueryParams } from "../clickhouse/server.ts";
+import { identifier, literal } from "../clickhouse/sql.ts";
+import { type EnrichmentScope, enrichmentSql, isExactItem } from "../mapping/enrichment-sql.ts";
+import type { ResolvedMapping, SelectItem } from "../mapping/resolve-mapping.ts";
+
+/** A column that is compared, with the target's type. */
+export interface ComparedColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** A subquery of rows, as `r` in the expressions below, with the compared columns in the types of the target. */
+export interface ComparedRows {
+  readonly sql: string;
+  readonly params: QueryParams;
+}
+
+/** The name of the column that tells whether the server's SQL is certain to give the JSON that a run inserts. */
+export const IS_EXACT = "__is_exact";
+
+/** The columns by which rows are told apart: those of the target's sorting key, hashes aside. */
+export const KEY_COLUMNS = ["project_id", "trace_id", "span_id", "start_time"] as const;
+
+/** The rows that a run inserts for a part of a source. `extra` columns speak of the source's row. */
+export function expectedRows(
+  mapping: ResolvedMapping,
+  scope: EnrichmentScope,
+  rows: Condition,
+  columns: readonly ComparedColumn[],
+  extra: readonly SelectItem[] = [],
+): ComparedRows {
+  const others = [isExactItem(mapping, IS_EXACT), ...extra];
+  const enrichment = enrichmentSql(mapping, scope, rows, others);
+  const list = columns.map(({ name, type }) => {
+    const made = enrichment.columns.includes(name) ? `e.${identifier(name)}` : defaultOf(type);
+    return `CAST(${made} AS ${type}) AS ${identifier(name)}`;
+  });
+  const names = others.map(({ name }) => `e.${identifier(name)} AS ${identifier(name)}`);
+  return {
+    sql: `SELECT ${[...list, ...names].join(", ")} FROM (${enrichment.sql}) AS e`,
+    params: enrichment.params,
+  };
+}
+
+/** What a column holds that an INSERT does not name. */
+function defaultOf(type: string): string {
+  return `defaultValueOfTypeName(${literal(type)})`;
+}
+
+/** The target's rows; `table` is quoted, and conditions speak of a row as `t`. */
+export function targetRows(
+  table: string,
+  columns: readonly ComparedColumn[],
+  conditions: readonly Condition[],
+): ComparedRows {
+  const list = columns.map(({ name }) => `t.${identifier(name)} AS ${identifier(name)}`).join(", ");
+  return {
+    sql: `SELECT ${list} FROM ${table} AS t FINAL WHERE ${conditions.map(({ sql }) => `(${sql})`).join(" AND ")}`,
+    params: Object.assign({}, ...conditions.map(({ params }) => params)) as QueryParams,
+  };
+}
+
+/** A hash of 128 bits over some columns of `r`; two rows have the same one when all values are the same. */
+export function digestSql(columns: readonly ComparedColumn[]): string {
+  const values = columns.flatMap(hashedValues);
+  return values.length === 0 ? "sipHash128('')" : `sipHash128(${values.join(", ")})`;
+}
+
+/** The digest of the columns that identify a row. */
+export const KEY_DIGEST = `sipHash128(${KEY_COLUMNS.map((name) => `r.${name}`).join(", ")})`;
+
+/** The condition that a row `r` has one of these digests of keys. As literals: parameters would have to fit a URL. */
+export function hasKey(keys: readonly string[]): string {
+  return `hex(${KEY_DIGEST}) IN (${keys.map(literal).join(", ")})`;
+}
+
+/** What the hash takes for a column: of a NULL it would be NULL, and JSON may be stored in several ways. */
+function hashedValues({ name, type }: ComparedColumn): string[] {
+  const value = `r.${identifier(name)}`;
+  const plain = unwrap(parseTypeName(type), "LowCardinality");
+  if (plain.name === "JSON") return [`toJSONString(${value})`];
+  if (plain.name === "Nullable") return [`isNull(${value})`, `ifNull(toString(${value}), '')`];
+  return [value];
+}
+
+/** Microseconds since 1970 of a column of `r`. */
+export function microsSql(column: string): string {
+  return `toUnixTimestamp64Micro(CAST(r.${column} AS DateTime64(6)))`;
+}
+
+export const DAY_MICROS = 86_400_000_000;
+
+/** The beginning of the day, by UTC, on which a row starts, in microseconds since 1970. */
+export const DAY_SQL = `(${microsSql("start_time")} - positiveModulo(${microsSql("start_time")}, ${DAY_MICROS}))`;
+
+/** The cell of a row, as `textOf` writes it. */
+export const CELL_SQL = `concat(hex(r.project_id), ' ', toString(${DAY_SQL}))`;

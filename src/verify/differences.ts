@@ -1,0 +1,288 @@
+import type { Condition } from "../clickhouse/key-range-sql.ts";
+import { withRetry } from "../clickhouse/retry.ts";
+import { TransportError } from "../clickhouse/server-errors.ts";
+import { identifier, literal } from "../clickhouse/sql.ts";
+import { hasJson } from "../mapping/enrichment-sql.ts";
+import { PHASE_KEYS } from "../plan/source-key.ts";
+import type { CellGroup } from "./cells.ts";
+import { classify, type DifferenceKind } from "./classify.ts";
+import {
+  CELL_SQL,
+  type ComparedColumn,
+  type ComparedRows,
+  digestSql,
+  expectedRows,
+  hasKey,
+  IS_EXACT,
+  KEY_COLUMNS,
+  KEY_DIGEST,
+  microsSql,
+  targetRows,
+} from "./compared-rows.ts";
+import { joinDigests, type RowDigest, rowDigest } from "./digest-stream.ts";
+import { targetConditions } from "./fingerprints.ts";
+import { JSON_COLUMN, METADATA_ITEMS, sameJson } from "./json-rows.ts";
+import type { VerifyScope } from "./scope.ts";
+
+/** Rows of a side that the server sorts at once: some hundred bytes each. */
+const SORTED_ROWS = 2_000_000;
+/** Rows whose columns are compared one by one, of each part of a cell; they are for people to look at. */
+const DETAILED_ROWS = 100;
+
+/** A row that differs, for people to look at. */
+export interface Example {
+  readonly kind: DifferenceKind;
+  readonly key: Readonly<Record<string, string>>;
+  /** The columns that differ; none where only one side has the row. */
+  readonly columns: readonly string[];
+}
+
+/** How many rows differ, by their cells as text. */
+export type DifferenceCounts = Map<string, Map<DifferenceKind, number>>;
+
+/** What was found in a group of cells. */
+export interface GroupDifferences {
+  readonly counts: DifferenceCounts;
+  readonly examples: readonly Example[];
+  /** Rows that the server's SQL is not certain of, and that this program compared. */
+  readonly comparedHere: number;
+}
+
+/** What to report of differences. */
+export interface DifferenceOptions {
+  readonly ignoreNewer: boolean;
+  /** The most examples of a kind. */
+  readonly examples: number;
+  /** The values of `source` that a run writes. */
+  readonly sources: readonly string[];
+}
+
+/** Looks for the rows that make the cells of a group differ. Rejects with an OperationError, or with the signal's reason. */
+export async function findDifferences(
+  scope: VerifyScope,
+  group: CellGroup,
+  options: DifferenceOptions,
+): Promise<GroupDifferences> {
+  const parts = Math.max(1, Math.ceil(group.rows / SORTED_ROWS));
+  const counts: DifferenceCounts = new Map();
+  const examples: Example[] = [];
+  let comparedHere = 0;
+  for (let part = 0; part < parts; part++) {
+    const found = await withRetry(`Comparing ${describeGroup(group)}`, scope.retry, () =>
+      comparePart(scope, { group, part, parts }, options),
+    );
+    for (const [cell, ofCell] of found.counts) {
+      for (const [kind, rows] of ofCell) count(counts, cell, kind, rows);
+    }
+    examples.push(...found.examples);
+    comparedHere += found.comparedHere;
+  }
+  return { counts, examples, comparedHere };
+}
+
+function describeGroup({ projectsHex, fromMicros, untilMicros }: CellGroup): string {
+  const [first = ""] = projectsHex;
+  const project = JSON.stringify(Buffer.from(first, "hex").toString());
+  const projects =
+    projectsHex.length === 1 ? `project ${project}` : `${projectsHex.length} projects from ${project} on`;
+  const time = (micros: string): string => new Date(Number(micros) / 1000).toISOString().slice(0, 10);
+  return `${projects}, from ${time(fromMicros)} to before ${time(untilMicros)} (UTC)`;
+}
+
+function count(counts: DifferenceCounts, cell: string, kind: DifferenceKind, rows: number): void {
+  const ofCell = counts.get(cell) ?? new Map<DifferenceKind, number>();
+  ofCell.set(kind, (ofCell.get(kind) ?? 0) + rows);
+  counts.set(cell, ofCell);
+}
+
+/** A share of a group's rows. */
+interface GroupPart {
+  readonly group: CellGroup;
+  readonly part: number;
+  readonly parts: number;
+}
+
+async function comparePart(
+  scope: VerifyScope,
+  part: GroupPart,
+  options: DifferenceOptions,
+): Promise<GroupDifferences> {
+  const keys = new Map<DifferenceKind, string[]>();
+  const counts: DifferenceCounts = new Map();
+  const note = (kind: DifferenceKind, key: string, cell: string): void => {
+    count(counts, cell, kind, 1);
+    const known = keys.get(kind) ?? [];
+    keys.set(kind, known);
+    if (known.length < options.examples) known.push(key);
+  };
+  /** The cells of rows by their keys. */
+  const uncertain = new Map<string, string>();
+  const pairs = joinDigests(expectedDigests(scope, part), actualDigests(scope, part, options.sources));
+  for await (const pair of pairs) {
+    const verdict = classify(pair, options.ignoreNewer);
+    const cell = (pair.expected[0] ?? pair.actual[0])?.cell ?? "";
+    if (verdict === "json") uncertain.set(pair.key, cell);
+    else if (verdict !== "equal") note(verdict, pair.key, cell);
+  }
+  const same = await sameCellJson(scope, part, [...uncertain.keys()]);
+  for (const [key, cell] of uncertain) if (!same.has(key)) note("differing", key, cell);
+  return { counts, examples: await examplesOf(scope, part, keys), comparedHere: uncertain.size };
+}
+
+async function sameCellJson(
+  scope: VerifyScope,
+  part: GroupPart,
+  keys: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const phase = scope.phases.findIndex(({ mapping }) => hasJson(mapping));
+  const kept = scope.phases[phase]?.mapping.keptJson;
+  const { expected, actual, where } = cellSides(scope, part, phase);
+  const rows = expected[phase];
+  if (keys.length === 0 || kept === undefined || rows === undefined) return new Set();
+  return await sameJson(scope, { expected: rows, actual, where }, keys, kept);
+}
+
+/** The rows of a group's part. */
+interface CellSides {
+  /** Those of each phase. */
+  readonly expected: readonly ComparedRows[];
+  readonly actual: ComparedRows;
+  /** A condition on a row `r` of either side. */
+  readonly where: string;
+}
+
+/** The rows of phase `withMetadata` have the columns of `METADATA_ITEMS`. */
+function cellSides(scope: VerifyScope, { group, part, parts }: GroupPart, withMetadata = -1): CellSides {
+  const params = {
+    cellfrom: group.fromMicros,
+    celluntil: group.untilMicros,
+  };
+  // A parameter would have to fit a URL.
+  const projects = `SELECT unhex(arrayJoin(splitByChar(',', ${literal(group.projectsHex.join())})))`;
+  const inCells = (alias: string, time: string): Condition => ({
+    sql: `${alias}.project_id IN (${projects}) AND ${alias}.${time} >= fromUnixTimestamp64Micro({cellfrom:Int64})
+      AND ${alias}.${time} < fromUnixTimestamp64Micro({celluntil:Int64})`,
+    params,
+  });
+  return {
+    expected: scope.phases.map(({ mapping, enrichment }, i) => {
+      const { alias } = PHASE_KEYS[enrichment.phase];
+      const condition = inCells(alias, enrichment.phase === "roots" ? "timestamp" : "start_time");
+      return expectedRows(
+        mapping,
+        enrichment,
+        condition,
+        scope.columns,
+        i === withMetadata ? METADATA_ITEMS : [],
+      );
+    }),
+    actual: targetRows(scope.target, scope.columns, targetConditions(scope, inCells("t", "start_time"))),
+    where: parts === 1 ? "1" : `cityHash64(r.span_id) % ${parts} = ${part}`,
+  };
+}
+
+function withoutJson(columns: readonly ComparedColumn[]): ComparedColumn[] {
+  return columns.filter(({ name }) => name !== JSON_COLUMN);
+}
+
+function digestItems(scope: VerifyScope): string {
+  const { columns } = scope;
+  return `hex(${KEY_DIGEST}) AS key, hex(${digestSql(columns)}), hex(${digestSql(withoutJson(columns))}), toString(${microsSql("event_ts")})`;
+}
+
+async function* expectedDigests(scope: VerifyScope, part: GroupPart): AsyncGenerator<RowDigest, void, void> {
+  const { expected, where } = cellSides(scope, part);
+  const selects = expected.map(
+    ({ sql }) => `SELECT ${digestItems(scope)}, r.${IS_EXACT}, ${CELL_SQL} FROM (${sql}) AS r WHERE ${where}`,
+  );
+  const params = Object.assign({}, ...expected.map((rows) => rows.params));
+  yield* digests(scope, `SELECT * FROM (${selects.join(" UNION ALL ")}) ORDER BY key`, params);
+}
+
+async function* actualDigests(
+  scope: VerifyScope,
+  part: GroupPart,
+  sources: readonly string[],
+): AsyncGenerator<RowDigest, void, void> {
+  const { actual, where } = cellSides(scope, part);
+  const isOurs = scope.columns.some(({ name }) => name === "source")
+    ? `toString(r.source) IN (${sources.map(literal).join(", ")})`
+    : "1";
+  const sql = `SELECT ${digestItems(scope)}, ${isOurs}, ${CELL_SQL} FROM (${actual.sql}) AS r WHERE ${where} ORDER BY key`;
+  yield* digests(scope, sql, actual.params);
+}
+
+async function* digests(
+  { server, retry, settings }: VerifyScope,
+  sql: string,
+  params: Readonly<Record<string, string | number>>,
+): AsyncGenerator<RowDigest, void, void> {
+  const rows = server.rows({ kind: "count", sql, params, settings }, retry.signal);
+  for await (const row of rows) yield rowDigest(row);
+}
+
+/** A row's key as text, and a digest of each column. */
+interface DetailedRow {
+  readonly key: Readonly<Record<string, string>>;
+  readonly columns: readonly string[];
+}
+
+async function examplesOf(
+  scope: VerifyScope,
+  part: GroupPart,
+  keys: ReadonlyMap<DifferenceKind, readonly string[]>,
+): Promise<Example[]> {
+  const wanted = [...keys.values()].flat().slice(0, DETAILED_ROWS);
+  if (wanted.length === 0) return [];
+  const { expected, actual, where } = cellSides(scope, part);
+  const [left, right] = [
+    await detailedRows(scope, expected, where, wanted),
+    await detailedRows(scope, [actual], where, wanted),
+  ];
+  const examples: Example[] = [];
+  for (const [kind, ofKind] of keys) {
+    for (const key of ofKind) {
+      const [a, b] = [left.get(key), right.get(key)];
+      const row = a ?? b;
+      if (row === undefined) continue;
+      const columns =
+        a === undefined || b === undefined
+          ? []
+          : scope.columns.filter((_, i) => a.columns[i] !== b.columns[i]).map(({ name }) => name);
+      examples.push({ kind, key: row.key, columns });
+    }
+  }
+  return examples;
+}
+
+async function detailedRows(
+  { server, retry, columns, settings }: VerifyScope,
+  sides: readonly ComparedRows[],
+  where: string,
+  keys: readonly string[],
+): Promise<Map<string, DetailedRow>> {
+  const names = KEY_COLUMNS.map((name) => `toValidUTF8(toString(r.${identifier(name)}))`).join(", ");
+  const each = columns.map((column) => `hex(${digestSql([column])})`).join(", ");
+  const selects = sides.map(
+    ({ sql }) => `SELECT hex(${KEY_DIGEST}) AS key, [${names}], [${each}], ${microsSql("event_ts")} AS version
+      FROM (${sql}) AS r WHERE ${where} AND ${hasKey(keys)}`,
+  );
+  const statement = {
+    kind: "count",
+    sql: `SELECT * FROM (${selects.join(" UNION ALL ")}) ORDER BY version`,
+    params: Object.assign({}, ...sides.map(({ params }) => params)),
+    settings,
+  } as const;
+  return await server.query("Reading the columns of rows that differ", statement, retry, (rows) => {
+    // Of several rows of a key the newest comes last, and stays.
+    return new Map(
+      rows.map(([key, values, digestsOfColumns]) => {
+        if (!Array.isArray(values) || !Array.isArray(digestsOfColumns)) {
+          throw new TransportError("No columns came back");
+        }
+        const named = KEY_COLUMNS.map((name, i) => [name, String(values[i])] as const);
+        return [String(key), { key: Object.fromEntries(named), columns: digestsOfColumns.map(String) }];
+      }),
+    );
+  });
+}

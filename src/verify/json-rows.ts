@@ -1,0 +1,141 @@
+import { ByteWriter } from "../bytes/byte-writer.ts";
+import { withRetry } from "../clickhouse/retry.ts";
+import { TransportError } from "../clickhouse/server-errors.ts";
+import { identifier, literal } from "../clickhouse/sql.ts";
+import { embedOf, needsEscape } from "../json/json-string.ts";
+import type { KeptJson } from "../json/kept-json.ts";
+import { JsonObjectBuilder } from "../json/object-builder.ts";
+import { type ComparedRows, hasKey, KEY_DIGEST } from "./compared-rows.ts";
+import type { VerifyScope } from "./scope.ts";
+
+/** Further columns of expected rows: the names and values of which the JSON is made, in hexadecimal. */
+export const METADATA_ITEMS = [
+  { name: "__names", sql: "arrayMap(value -> hex(value), json_names)" },
+  { name: "__values", sql: "arrayMap(value -> hex(value), json_values)" },
+] as const;
+
+/** The rows among which keys are looked up; the expected ones have the columns of `METADATA_ITEMS`. */
+export interface JsonSides {
+  readonly expected: ComparedRows;
+  readonly actual: ComparedRows;
+  /** A condition on a row `r` of either side. */
+  readonly where: string;
+}
+
+/** Rows whose JSON is compared at a time. */
+const CHUNK_ROWS = 500;
+/** What a server takes as the text of a query, at its default. */
+const USUAL_QUERY_BYTES = 200_000;
+
+/**
+ * Which of these keys have the JSON that a run inserts, made here as a run makes it, since the server's SQL is not certain of it. Rejects
+ * with an OperationError.
+ */
+export async function sameJson(
+  scope: VerifyScope,
+  sides: JsonSides,
+  keys: readonly string[],
+  kept: KeptJson,
+): Promise<ReadonlySet<string>> {
+  const same = new Set<string>();
+  for (let at = 0; at < keys.length; at += CHUNK_ROWS) {
+    const chunk = keys.slice(at, at + CHUNK_ROWS);
+    const stored = await storedJson(scope, sides, chunk);
+    const expected = await expectedJson(scope, sides, chunk, kept);
+    const asStored = await storedForms(
+      scope,
+      expected.map(({ text }) => text),
+    );
+    expected.forEach(({ key }, i) => {
+      if (stored.get(key) === asStored[i]) same.add(key);
+    });
+  }
+  return same;
+}
+
+/** The column whose JSON is compared. */
+export const JSON_COLUMN = "metadata";
+
+function isText({ columns }: VerifyScope): boolean {
+  return columns.find(({ name }) => name === JSON_COLUMN)?.type === "String";
+}
+
+async function storedJson(
+  scope: VerifyScope,
+  { actual, where }: JsonSides,
+  keys: readonly string[],
+): Promise<Map<string, string>> {
+  const value = `r.${identifier(JSON_COLUMN)}`;
+  const sql = `SELECT hex(${KEY_DIGEST}), hex(${isText(scope) ? value : `toJSONString(${value})`})
+    FROM (${actual.sql}) AS r WHERE ${where} AND ${hasKey(keys)}`;
+  const rows = await query(scope, sql, actual.params);
+  return new Map(rows.map(([key, text]) => [String(key), String(text)]));
+}
+
+async function expectedJson(
+  scope: VerifyScope,
+  { expected, where }: JsonSides,
+  keys: readonly string[],
+  kept: KeptJson,
+): Promise<{ key: string; text: Buffer }[]> {
+  const sql = `SELECT hex(${KEY_DIGEST}), r.__names, r.__values FROM (${expected.sql}) AS r WHERE ${where} AND ${hasKey(keys)}`;
+  const rows = await query(scope, sql, expected.params);
+  return rows.map(([key, names, values]) => {
+    if (!Array.isArray(names) || !Array.isArray(values)) throw new TransportError("No metadata came back");
+    return { key: String(key), text: objectText(names.map(fromHex), values.map(fromHex), kept) };
+  });
+}
+
+function fromHex(text: unknown): Buffer {
+  return Buffer.from(String(text), "hex");
+}
+
+/** The JSON object of a row, as a run writes it. */
+function objectText(names: readonly Buffer[], values: readonly Buffer[], kept: KeptJson): Buffer {
+  const members = new JsonObjectBuilder();
+  names.forEach((name, i) => {
+    const value = values[i] ?? Buffer.alloc(0);
+    const embed = embedOf(value, 0, value.length, kept);
+    members.add(name, 0, name.length, needsEscape(name, 0, name.length), value, 0, value.length, embed);
+  });
+  const out = new ByteWriter();
+  members.write(out);
+  return Buffer.from(out.written());
+}
+
+/** What the target's column holds of each text, in hexadecimal. */
+async function storedForms(scope: VerifyScope, texts: readonly Buffer[]): Promise<string[]> {
+  if (isText(scope)) return texts.map((text) => text.toString("hex").toUpperCase());
+  const type = scope.columns.find(({ name }) => name === JSON_COLUMN)?.type ?? "JSON";
+  const forms: string[] = [];
+  let list: string[] = [];
+  let bytes = 0;
+  const flush = async (): Promise<void> => {
+    if (list.length === 0) return;
+    const sql = `SELECT hex(toJSONString(CAST(arrayJoin([${list.join(", ")}]) AS ${type})))`;
+    const isLong = bytes > USUAL_QUERY_BYTES;
+    const rows = await query(scope, sql, {}, isLong ? { max_query_size: 2 * bytes } : {});
+    forms.push(...rows.map(([text]) => String(text)));
+    list = [];
+    bytes = 0;
+  };
+  for (const text of texts) {
+    // A parameter would have to fit a URL. What this program writes is UTF-8.
+    const quoted = literal(text.toString());
+    if (bytes + quoted.length > USUAL_QUERY_BYTES) await flush();
+    list.push(quoted);
+    bytes += Buffer.byteLength(quoted) + 2;
+  }
+  await flush();
+  return forms;
+}
+
+async function query(
+  { server, retry, settings }: VerifyScope,
+  sql: string,
+  params: Readonly<Record<string, string | number>>,
+  more: Readonly<Record<string, number>> = {},
+): Promise<unknown[][]> {
+  const statement = { kind: "count", sql, params, settings: { ...settings, ...more } } as const;
+  return await withRetry("Comparing metadata", retry, () => server.allRows(statement, retry.signal));
+}

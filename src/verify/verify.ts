@@ -1,0 +1,281 @@
+import { randomUUID } from "node:crypto";
+import type { Condition } from "../clickhouse/key-range-sql.ts";
+import { OperationError, type RetryPolicy } from "../clickhouse/retry.ts";
+import { type QuerySettings, Server } from "../clickhouse/server.ts";
+import { isServerFailure } from "../clickhouse/server-errors.ts";
+import { qualifiedTable } from "../clickhouse/sql.ts";
+import { RunError } from "../errors.ts";
+import { hasJson } from "../mapping/enrichment-sql.ts";
+import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
+import { MappingError, type ResolvedMapping } from "../mapping/resolve-mapping.ts";
+import type { TableColumn } from "../mapping/table-shape.ts";
+import { MONTHLY_PHASES } from "../plan/phases.ts";
+import { PHASE_KEYS } from "../plan/source-key.ts";
+import type { BackfillOptions } from "../run/backfill-options.ts";
+import type { BackfillEvent } from "../run/events.ts";
+import { chooseLayout } from "../run/preflight/choose-layout.ts";
+import { connect } from "../run/preflight/connect.ts";
+import { readEngines } from "../run/preflight/engines.ts";
+import { type CheckedTables, preflight } from "../run/preflight/preflight.ts";
+import { describeTable } from "../run/preflight/tables.ts";
+import { Cells, groupCells } from "./cells.ts";
+import { type ComparedColumn, KEY_COLUMNS } from "./compared-rows.ts";
+import { type DifferenceOptions, findDifferences } from "./differences.ts";
+import { compareExperiments } from "./experiments.ts";
+import { Findings, type FoundDifferences } from "./findings.ts";
+import { addFingerprints } from "./fingerprints.ts";
+import { inParallel, type VerifiedExperiments, type VerifiedPhase, type VerifyScope } from "./scope.ts";
+
+/** What a verification compares, and how. */
+export interface VerifyOptions {
+  /** The tables, the month and the layout, as of a run. */
+  readonly backfill: BackfillOptions;
+  /** Compare keys and versions alone. */
+  readonly quick: boolean;
+  /** Count rows apart that Langfuse has written meanwhile. */
+  readonly ignoreNewer: boolean;
+  /** The most examples of a kind of difference. */
+  readonly examples: number;
+}
+
+/** A column of the target that is not compared, and why. */
+export interface LeftOutColumn {
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** What a verification found. */
+export interface VerifyResult extends FoundDifferences {
+  readonly layout: LayoutName;
+  /** Rows that the sources call for, and that the target holds. */
+  readonly expectedRows: number;
+  readonly actualRows: number;
+  /** Ranges in which both sides were read. */
+  readonly ranges: number;
+  readonly columns: readonly string[];
+  readonly leftOut: readonly LeftOutColumn[];
+  readonly durationMs: number;
+}
+
+/** Rows that a query reads, about: its join holds the traces that they name. */
+const QUERY_ROWS = 1_000_000;
+/** Rows among which a query looks for those that differ. */
+const GROUP_ROWS = 500_000;
+
+/**
+ * Compares what the sources call for with what the target holds of a month, in every column that a run fills; reads only. First come
+ * fingerprints of both sides, by project and day; then, where these differ, the rows. Rejects with a RunError when the comparison
+ * fails, and with the signal's reason when it is stopped.
+ */
+export async function verify(
+  options: VerifyOptions,
+  emit: (event: BackfillEvent) => void,
+  stop: AbortSignal,
+): Promise<VerifyResult> {
+  const { connection, maxRetries } = options.backfill;
+  const retry: RetryPolicy = {
+    maxRetries,
+    onRetry: (notice) => emit({ kind: "retry", ...notice }),
+    signal: stop,
+  };
+  const server = new Server(connection, {
+    queryIdPrefix: randomUUID().slice(0, 8),
+    observer: { onQuiet: (quiet) => emit({ kind: "quiet", ...quiet }) },
+  });
+  try {
+    return await compare(server, options, emit, retry);
+  } catch (error) {
+    stop.throwIfAborted();
+    const isExpected =
+      error instanceof OperationError || error instanceof MappingError || isServerFailure(error);
+    throw isExpected ? new RunError(error.message, { cause: error }) : error;
+  } finally {
+    server.close();
+  }
+}
+
+async function compare(
+  server: Server,
+  options: VerifyOptions,
+  emit: (event: BackfillEvent) => void,
+  retry: RetryPolicy,
+): Promise<VerifyResult> {
+  const startedMs = performance.now();
+  // Nothing is written: what forbids an INSERT is of no concern.
+  const reading = { ...options.backfill, dryRun: true, ignoreTtl: true, allowMissingView: true };
+  const { serverVersion } = await connect(server, reading, retry);
+  emit({ kind: "connected", serverVersion, url: reading.connection.url });
+  const layout = await chooseLayout(server, reading, retry);
+  emit({ kind: "notice", message: `Layout ${layout.name}: ${layout.reason}` });
+  const checked = await preflight(server, reading, LAYOUTS[layout.name], retry, {
+    onWarning: (message) => emit({ kind: "warning", message }),
+    onNotice: (message) => emit({ kind: "notice", message }),
+    onWait: (notice) => emit({ kind: "wait", ...notice }),
+  });
+  const progress = new VerifyProgress(emit);
+  const { scope, leftOut } = await scopeOf(server, options, checked, retry, progress);
+  const cells = new Cells();
+  const ranges = await addFingerprints(scope, cells, (rows) => progress.plan(rows));
+  const groups = groupCells(cells, cells.differing(), GROUP_ROWS);
+  if (groups.length > 0) emit({ kind: "notice", message: "Looking for the rows that differ" });
+  const differences: DifferenceOptions = { ...options, sources: LAYOUTS[layout.name].sources };
+  const found = new Findings(options.examples);
+  await inParallel(groups, scope.parallelQueries, async (group) => {
+    found.add(await findDifferences(scope, group, differences));
+  });
+  const ofExperiments = await compareExperiments(scope, differences, found);
+  const expectedRows = cells.rows("expected") + ofExperiments.expectedRows;
+  const actualRows = cells.rows("actual") + ofExperiments.actualRows;
+  if (expectedRows + actualRows === 0) {
+    throw new RunError(
+      `Nothing was compared: neither the sources nor ${reading.tables.target} hold rows of partition ${reading.partition}`,
+    );
+  }
+  return {
+    layout: layout.name,
+    expectedRows,
+    actualRows,
+    ranges: ranges + ofExperiments.pages,
+    columns: [...scope.columns, ...(scope.experiments?.columns ?? [])].map(({ name }) => name),
+    leftOut,
+    ...found.result(),
+    durationMs: performance.now() - startedMs,
+  };
+}
+
+/** Rows that were compared, of those planned. */
+class VerifyProgress {
+  readonly #emit: (event: BackfillEvent) => void;
+  #rows = 0;
+  #totalRows = 0;
+
+  constructor(emit: (event: BackfillEvent) => void) {
+    this.#emit = emit;
+  }
+
+  plan(rows: number): void {
+    this.#totalRows += rows;
+    this.add(0);
+  }
+
+  add(rows: number): void {
+    this.#rows += rows;
+    this.#emit({ kind: "verified", rows: this.#rows, totalRows: Math.max(this.#rows, this.#totalRows) });
+  }
+}
+
+async function scopeOf(
+  server: Server,
+  { backfill, quick }: VerifyOptions,
+  checked: CheckedTables,
+  retry: RetryPolicy,
+  progress: VerifyProgress,
+): Promise<{ scope: VerifyScope; leftOut: LeftOutColumn[] }> {
+  const { connection, tables, partition, traceWindowDays, parallelWorkers, datasetRunItemsTable } = backfill;
+  const { database } = connection;
+  const shape = await describeTable(server, database, tables.target, retry);
+  if (!("columns" in shape)) throw new RunError(shape.problem);
+  const names = {
+    source: qualifiedTable(database, tables.source),
+    traces: qualifiedTable(database, tables.traces),
+    items: qualifiedTable(database, datasetRunItemsTable),
+  };
+  const phases = MONTHLY_PHASES.flatMap((phase): VerifiedPhase[] => {
+    const mapping = phase === "roots" ? checked.roots : checked.mapping;
+    if (mapping === null) return [];
+    const table = phase === "roots" ? names.traces : names.source;
+    return [
+      {
+        mapping,
+        enrichment: {
+          phase,
+          tables: names,
+          partition,
+          window: { partition, windowDays: traceWindowDays },
+          datasetRunItems: checked.experiments === null ? null : names.items,
+        },
+        plan: { server, table, key: PHASE_KEYS[phase], partition, pageRows: QUERY_ROWS, retry },
+      },
+    ];
+  });
+  const { columns, leftOut } = comparedColumns(shape.columns, phases, quick);
+  const scope: VerifyScope = {
+    server,
+    retry,
+    partition,
+    phases,
+    experiments: experimentsOf(checked, names, shape.columns, quick),
+    target: qualifiedTable(database, tables.target),
+    inMonth: await monthCondition(server, backfill, retry),
+    columns,
+    settings: phases.some(({ mapping }) => hasJson(mapping)) && !quick ? jsonSettings(server) : {},
+    queryRows: QUERY_ROWS,
+    parallelQueries: parallelWorkers,
+    onRows: (rows) => progress.add(rows),
+  };
+  return { scope, leftOut };
+}
+
+function comparedColumns(
+  target: readonly TableColumn[],
+  phases: readonly VerifiedPhase[],
+  quick: boolean,
+): { columns: ComparedColumn[]; leftOut: LeftOutColumn[] } {
+  const filled = new Set(phases.flatMap(({ mapping }) => filledBy(mapping)));
+  const columns: ComparedColumn[] = [];
+  const leftOut: LeftOutColumn[] = [];
+  for (const { name, type, isComputed } of target) {
+    const isOfExperiments = name.startsWith("experiment_");
+    if (filled.has(name) && (!quick || IDENTIFYING.includes(name))) columns.push({ name, type });
+    else if (filled.has(name)) leftOut.push({ name, reason: "--quick" });
+    else if (isComputed) leftOut.push({ name, reason: "the server computes it" });
+    else if (!isOfExperiments) leftOut.push({ name, reason: "a run does not fill it" });
+  }
+  return { columns, leftOut };
+}
+
+const IDENTIFYING: readonly string[] = [...KEY_COLUMNS, "event_ts"];
+
+function filledBy({ copied, derived }: ResolvedMapping): string[] {
+  return [...copied.map(({ name }) => name), ...derived.map(({ column }) => column.name)];
+}
+
+function experimentsOf(
+  { experiments }: CheckedTables,
+  tables: VerifiedExperiments["tables"],
+  target: readonly TableColumn[],
+  quick: boolean,
+): VerifiedExperiments | null {
+  if (experiments === null) return null;
+  const { itemColumns, hasParents, observations } = experiments;
+  const names = observations.derived.flatMap(({ column }) =>
+    column.source.from === "experiment" ? [column.name] : [],
+  );
+  const columns = quick ? [] : target.filter(({ name }) => names.includes(name));
+  return { tables, itemColumns, hasParents, columns };
+}
+
+/** Months are partitions of the target, mostly; a part of another partition key is found by the time. */
+async function monthCondition(
+  server: Server,
+  { connection: { database }, tables: { target }, partition }: BackfillOptions,
+  retry: RetryPolicy,
+): Promise<Condition> {
+  const facts = (await readEngines(server, database, [target], retry)).get(target);
+  if (facts?.sortingKey === "") {
+    throw new RunError(`${target}: the engine ${facts.engine} keeps no rows: there is nothing to compare`);
+  }
+  return facts?.partitionKey === "toYYYYMM(start_time)"
+    ? { sql: "t._partition_id = {month:String}", params: { month: partition } }
+    : { sql: "toYYYYMM(t.start_time) = {month:UInt32}", params: { month: partition } };
+}
+
+const JSON_SETTINGS =
+  /^(input_format_|type_json_|json_type_|schema_inference_|max_dynamic_|allow_simdjson|precise_float)/;
+
+/** Settings by which INSERTs read JSON. */
+function jsonSettings({ settings }: Server): QuerySettings {
+  return Object.fromEntries(
+    Object.entries(settings?.insert ?? {}).filter(([name]) => JSON_SETTINGS.test(name)),
+  );
+}
