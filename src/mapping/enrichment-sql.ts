@@ -14,7 +14,8 @@ export interface EnrichmentScope {
   readonly phase: MonthlyPhase;
   /** The quoted tables. */
   readonly tables: { readonly source: string; readonly traces: string };
-  readonly partition: string;
+  /** Null: every month. */
+  readonly partition: string | null;
   /** The traces that may enrich rows, and of whose versions the newest counts. */
   readonly window: TraceWindow;
   /** The quoted table of the dataset runs whose traces are left out; null: none are. */
@@ -49,11 +50,18 @@ export function enrichmentSql(
   const list = items.map((item) => `${item.sql} AS ${identifier(item.name)}`).join(",\n  ");
   const isOfRoots = scope.phase === "roots";
   const isWhole = rows.sql === WHOLE.sql;
-  const ofMonth = `${PHASE_KEYS[scope.phase].alias}._partition_id = {partition:String} AND ${rows.sql}`;
+  const { partition } = scope;
+  const { alias } = PHASE_KEYS[scope.phase];
+  const ofMonth =
+    partition === null ? rows.sql : `${alias}._partition_id = {partition:String} AND ${rows.sql}`;
   const sql = isOfRoots
     ? `SELECT\n  ${list}\n${rootsFrom(scope, ofMonth, isWhole)}`
     : `WITH\n  ${observationAliases(mapping).join(",\n  ")}\nSELECT\n  ${list}\n${observationsFrom(mapping, scope, ofMonth, isWhole)}`;
-  const params = { ...rows.params, partition: scope.partition, ...windowParams(scope.window) };
+  const params = {
+    ...rows.params,
+    ...(partition === null ? {} : { partition }),
+    ...windowParams(scope.window),
+  };
   return { sql, params, columns: items.map(({ name }) => name) };
 }
 

@@ -1,6 +1,7 @@
 import type { Condition } from "../clickhouse/key-range-sql.ts";
 import { parseTypeName, unwrap } from "../clickhouse/native/type-name.ts";
 import type { QueryParams } from "../clickhouse/server.ts";
+import { TransportError } from "../clickhouse/server-errors.ts";
 import { identifier, literal } from "../clickhouse/sql.ts";
 import { type EnrichmentScope, enrichmentSql, isExactItem } from "../mapping/enrichment-sql.ts";
 import type { ResolvedMapping, SelectItem } from "../mapping/resolve-mapping.ts";
@@ -45,7 +46,7 @@ export function expectedRows(
 }
 
 /** What a column holds that an INSERT does not name. */
-function defaultOf(type: string): string {
+export function defaultOf(type: string): string {
   return `defaultValueOfTypeName(${literal(type)})`;
 }
 
@@ -97,3 +98,20 @@ export const DAY_SQL = `(${microsSql("start_time")} - positiveModulo(${microsSql
 
 /** The cell of a row, as `textOf` writes it. */
 export const CELL_SQL = `concat(hex(r.project_id), ' ', toString(${DAY_SQL}))`;
+
+/** The values of a row's key as text, for people to read: bytes that are not UTF-8 are replaced. */
+export function keyTextsSql(): string {
+  return KEY_COLUMNS.map((name) => `toValidUTF8(toString(r.${identifier(name)}))`).join(", ");
+}
+
+/** What `keyTextsSql` selected, by the names of the columns. Throws a TransportError where it is something else. */
+export function namedKey(texts: unknown): Readonly<Record<string, string>> {
+  if (!Array.isArray(texts)) throw new TransportError("No key came back");
+  return Object.fromEntries(KEY_COLUMNS.map((name, i) => [name, String(texts[i])]));
+}
+
+/** Whether a row has a value of `source` that a run writes. */
+export function isOursSql(columns: readonly ComparedColumn[], sources: readonly string[]): string {
+  if (!columns.some(({ name }) => name === "source")) return "1";
+  return `toString(r.source) IN (${sources.map(literal).join(", ")})`;
+}

@@ -1,7 +1,7 @@
 import type { Condition } from "../clickhouse/key-range-sql.ts";
 import { withRetry } from "../clickhouse/retry.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
-import { identifier, literal } from "../clickhouse/sql.ts";
+import { literal } from "../clickhouse/sql.ts";
 import { hasJson } from "../mapping/enrichment-sql.ts";
 import { PHASE_KEYS } from "../plan/source-key.ts";
 import type { CellGroup } from "./cells.ts";
@@ -14,14 +14,16 @@ import {
   expectedRows,
   hasKey,
   IS_EXACT,
-  KEY_COLUMNS,
+  isOursSql,
   KEY_DIGEST,
+  keyTextsSql,
   microsSql,
+  namedKey,
   targetRows,
 } from "./compared-rows.ts";
 import { joinDigests, type RowDigest, rowDigest } from "./digest-stream.ts";
 import { targetConditions } from "./fingerprints.ts";
-import { JSON_COLUMN, METADATA_ITEMS, sameJson } from "./json-rows.ts";
+import { JSON_COLUMN, jsonThatIsSame, METADATA_ITEMS } from "./json-rows.ts";
 import type { VerifyScope } from "./scope.ts";
 
 /** Rows of a side that the server sorts at once: some hundred bytes each. */
@@ -72,7 +74,7 @@ export async function findDifferences(
       comparePart(scope, { group, part, parts }, options),
     );
     for (const [cell, ofCell] of found.counts) {
-      for (const [kind, rows] of ofCell) count(counts, cell, kind, rows);
+      for (const [kind, rows] of ofCell) countDifference(counts, cell, kind, rows);
     }
     examples.push(...found.examples);
     comparedHere += found.comparedHere;
@@ -89,7 +91,13 @@ function describeGroup({ projectsHex, fromMicros, untilMicros }: CellGroup): str
   return `${projects}, from ${time(fromMicros)} to before ${time(untilMicros)} (UTC)`;
 }
 
-function count(counts: DifferenceCounts, cell: string, kind: DifferenceKind, rows: number): void {
+/** Adds to the number of rows of a cell that differ. */
+export function countDifference(
+  counts: DifferenceCounts,
+  cell: string,
+  kind: DifferenceKind,
+  rows: number,
+): void {
   const ofCell = counts.get(cell) ?? new Map<DifferenceKind, number>();
   ofCell.set(kind, (ofCell.get(kind) ?? 0) + rows);
   counts.set(cell, ofCell);
@@ -110,7 +118,7 @@ async function comparePart(
   const keys = new Map<DifferenceKind, string[]>();
   const counts: DifferenceCounts = new Map();
   const note = (kind: DifferenceKind, key: string, cell: string): void => {
-    count(counts, cell, kind, 1);
+    countDifference(counts, cell, kind, 1);
     const known = keys.get(kind) ?? [];
     keys.set(kind, known);
     if (known.length < options.examples) known.push(key);
@@ -138,8 +146,9 @@ async function sameCellJson(
   const kept = scope.phases[phase]?.mapping.keptJson;
   const { expected, actual, where } = cellSides(scope, part, phase);
   const rows = expected[phase];
-  if (keys.length === 0 || kept === undefined || rows === undefined) return new Set();
-  return await sameJson(scope, { expected: rows, actual, where }, keys, kept);
+  const isCompared = scope.columns.some(({ name }) => name === JSON_COLUMN);
+  if (!isCompared || keys.length === 0 || kept === undefined || rows === undefined) return new Set();
+  return await jsonThatIsSame(scope, { expected: rows, actual, where }, keys, kept);
 }
 
 /** The rows of a group's part. */
@@ -205,9 +214,7 @@ async function* actualDigests(
   sources: readonly string[],
 ): AsyncGenerator<RowDigest, void, void> {
   const { actual, where } = cellSides(scope, part);
-  const isOurs = scope.columns.some(({ name }) => name === "source")
-    ? `toString(r.source) IN (${sources.map(literal).join(", ")})`
-    : "1";
+  const isOurs = isOursSql(scope.columns, sources);
   const sql = `SELECT ${digestItems(scope)}, ${isOurs}, ${CELL_SQL} FROM (${actual.sql}) AS r WHERE ${where} ORDER BY key`;
   yield* digests(scope, sql, actual.params);
 }
@@ -239,6 +246,11 @@ async function examplesOf(
     await detailedRows(scope, expected, where, wanted),
     await detailedRows(scope, [actual], where, wanted),
   ];
+  const sameJson = await sameCellJson(
+    scope,
+    part,
+    wanted.filter((key) => left.has(key) && right.has(key)),
+  );
   const examples: Example[] = [];
   for (const [kind, ofKind] of keys) {
     for (const key of ofKind) {
@@ -248,7 +260,12 @@ async function examplesOf(
       const columns =
         a === undefined || b === undefined
           ? []
-          : scope.columns.filter((_, i) => a.columns[i] !== b.columns[i]).map(({ name }) => name);
+          : scope.columns
+              .filter(
+                ({ name }, i) =>
+                  a.columns[i] !== b.columns[i] && !(name === JSON_COLUMN && sameJson.has(key)),
+              )
+              .map(({ name }) => name);
       examples.push({ kind, key: row.key, columns });
     }
   }
@@ -261,10 +278,11 @@ async function detailedRows(
   where: string,
   keys: readonly string[],
 ): Promise<Map<string, DetailedRow>> {
-  const names = KEY_COLUMNS.map((name) => `toValidUTF8(toString(r.${identifier(name)}))`).join(", ");
   const each = columns.map((column) => `hex(${digestSql([column])})`).join(", ");
   const selects = sides.map(
-    ({ sql }) => `SELECT hex(${KEY_DIGEST}) AS key, [${names}], [${each}], ${microsSql("event_ts")} AS version
+    ({
+      sql,
+    }) => `SELECT hex(${KEY_DIGEST}) AS key, [${keyTextsSql()}], [${each}], ${microsSql("event_ts")} AS version
       FROM (${sql}) AS r WHERE ${where} AND ${hasKey(keys)}`,
   );
   const statement = {
@@ -277,11 +295,8 @@ async function detailedRows(
     // Of several rows of a key the newest comes last, and stays.
     return new Map(
       rows.map(([key, values, digestsOfColumns]) => {
-        if (!Array.isArray(values) || !Array.isArray(digestsOfColumns)) {
-          throw new TransportError("No columns came back");
-        }
-        const named = KEY_COLUMNS.map((name, i) => [name, String(values[i])] as const);
-        return [String(key), { key: Object.fromEntries(named), columns: digestsOfColumns.map(String) }];
+        if (!Array.isArray(digestsOfColumns)) throw new TransportError("No columns came back");
+        return [String(key), { key: namedKey(values), columns: digestsOfColumns.map(String) }];
       }),
     );
   });

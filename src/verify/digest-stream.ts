@@ -41,15 +41,20 @@ export async function* joinDigests(
 ): AsyncGenerator<RowPair, void, void> {
   const left = new KeyGroups(expected);
   const right = new KeyGroups(actual);
-  for (;;) {
-    const [a, b] = [await left.peek(), await right.peek()];
-    if (a === null && b === null) return;
-    const key = a === null || (b !== null && b < a) ? (b as string) : a;
-    yield {
-      key,
-      expected: a === key ? await left.take() : [],
-      actual: b === key ? await right.take() : [],
-    };
+  try {
+    for (;;) {
+      const [a, b] = [await left.peek(), await right.peek()];
+      if (a === null && b === null) return;
+      const key = a === null || (b !== null && b < a) ? (b as string) : a;
+      yield {
+        key,
+        expected: a === key ? await left.take() : [],
+        actual: b === key ? await right.take() : [],
+      };
+    }
+  } finally {
+    // One may have failed while the other still has a response open.
+    await Promise.allSettled([expected.return?.(), actual.return?.()]);
   }
 }
 

@@ -31,7 +31,7 @@ const USUAL_QUERY_BYTES = 200_000;
  * Which of these keys have the JSON that a run inserts, made here as a run makes it, since the server's SQL is not certain of it. Rejects
  * with an OperationError.
  */
-export async function sameJson(
+export async function jsonThatIsSame(
   scope: VerifyScope,
   sides: JsonSides,
   keys: readonly string[],
