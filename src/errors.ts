@@ -13,6 +13,11 @@ export class CheckpointError extends Error {
   override readonly name: string = "CheckpointError";
 }
 
+/** A verification found differences. The message says how many, of what kind. */
+export class DifferencesError extends Error {
+  override readonly name: string = "DifferencesError";
+}
+
 /** The signals that end a run gracefully. */
 export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
@@ -39,6 +44,7 @@ export const EXIT_CODES = {
   failed: 1,
   usage: 2,
   checkpoint: 3,
+  differences: 4,
   sighup: 129,
   sigint: 130,
   sigterm: 143,
@@ -55,6 +61,7 @@ const CODE_OF_SIGNAL: Readonly<Record<StopSignal, number>> = {
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT_CODES.usage;
   if (error instanceof CheckpointError) return EXIT_CODES.checkpoint;
+  if (error instanceof DifferencesError) return EXIT_CODES.differences;
   if (error instanceof InterruptedError) return CODE_OF_SIGNAL[error.signal];
   return EXIT_CODES.failed;
 }

@@ -1,5 +1,5 @@
-import type { AnyOptionSpec } from "../config/option-spec.ts";
-import { OPTION_LIST } from "../config/options.ts";
+import type { AnyOptionSpec, OptionCommand } from "../config/option-spec.ts";
+import { OPTION_LIST, takesOption } from "../config/options.ts";
 import { quoteValue } from "../config/quote-value.ts";
 import { UsageError } from "../errors.ts";
 import { COMMANDS, GENERAL_FLAGS, SHELLS, type Shell } from "./commands.ts";
@@ -11,12 +11,11 @@ export type Invocation =
   | { readonly kind: "version" }
   | { readonly kind: "completion"; readonly shell: Shell }
   | { readonly kind: "man" }
-  | { readonly kind: "command"; readonly name: string; readonly args: readonly string[] };
+  | { readonly kind: "command"; readonly name: OptionCommand; readonly args: readonly string[] };
 
 const SPECS = new Map<string, AnyOptionSpec>(
   OPTION_LIST.flatMap(([, spec]) => (spec.flag === null ? [] : [[spec.flag, spec]])),
 );
-const FLAG_NAMES = [...SPECS.keys(), ...GENERAL_FLAGS.map(({ name }) => name)].map((name) => `--${name}`);
 const SECRET_FLAGS = [...SPECS.values()].flatMap(({ flag, secret }) => (secret ? [`--${flag}`] : []));
 const SEE_HELP = "see --help";
 
@@ -29,6 +28,7 @@ export function readArgv(argv: readonly string[]): Invocation {
   const name = COMMANDS.find((command) => command.name === argv[0])?.name ?? null;
   if (name === "completion" || name === "man") return readPlainCommand(name, argv.slice(1));
 
+  const command = name ?? COMMANDS[0].name;
   const args = new Map<string, string>();
   let last: AnyOptionSpec | null = null;
   for (let at = name === null ? 0 : 1; at < argv.length; at += 1) {
@@ -38,10 +38,10 @@ export function readArgv(argv: readonly string[]): Invocation {
     if (!argument.startsWith("-") || argument === "-") throw strayArgument(argument, at, last);
 
     const { flag, inline } = splitFlag(argument);
-    const spec = SPECS.get(flag);
+    const spec = specOf(flag, command);
     if (spec === undefined) {
-      const negated = negatedToggle(argument);
-      if (negated === null) throw unknownFlag(argument);
+      const negated = negatedToggle(argument, command);
+      if (negated === null) throw unknownFlag(argument, command);
       put(args, negated, "false");
     } else if (spec.placeholder === null) {
       put(args, flag, inline ?? "true");
@@ -55,7 +55,7 @@ export function readArgv(argv: readonly string[]): Invocation {
   }
   return {
     kind: "command",
-    name: name ?? COMMANDS[0].name,
+    name: command,
     args: Array.from(args, ([flag, value]) => `--${flag}=${value}`),
   };
 }
@@ -97,10 +97,19 @@ function splitFlag(argument: string): { flag: string; inline: string | null } {
   return { flag: argument.slice(2, equals), inline: argument.slice(equals + 1) };
 }
 
+/** The option of that flag; throws where only another command takes it. */
+function specOf(flag: string, command: OptionCommand): AnyOptionSpec | undefined {
+  const spec = SPECS.get(flag);
+  if (spec?.of !== undefined && spec.of !== command) {
+    throw new UsageError(`--${flag} is an option of ${spec.of}: ${command} does not take it`);
+  }
+  return spec;
+}
+
 /** The switch that `--no-<switch>` turns off. */
-function negatedToggle(argument: string): string | null {
+function negatedToggle(argument: string, command: OptionCommand): string | null {
   const flag = argument.startsWith("--no-") ? argument.slice("--no-".length) : "";
-  return SPECS.get(flag)?.placeholder === null ? flag : null;
+  return specOf(flag, command)?.placeholder === null ? flag : null;
 }
 
 function put(args: Map<string, string>, flag: string, value: string): void {
@@ -128,8 +137,13 @@ function quotedName(argument: string): string {
   return quoteValue(secret === undefined ? name : `${secret}…`);
 }
 
-function unknownFlag(argument: string): UsageError {
-  const suggestion = nearest(nameOf(argument), FLAG_NAMES);
+function unknownFlag(argument: string, command: OptionCommand): UsageError {
+  const specs = [...SPECS.values()].filter((spec) => takesOption(command, spec));
+  const names = [...specs.map(({ flag }) => flag), ...GENERAL_FLAGS.map(({ name }) => name)];
+  const suggestion = nearest(
+    nameOf(argument),
+    names.map((name) => `--${name}`),
+  );
   return new UsageError(
     `unknown option ${quotedName(argument)}: ${suggestion === null ? SEE_HELP : `did you mean ${suggestion}?`}`,
   );

@@ -1,5 +1,6 @@
 import { type ArgsDef, type CommandDef, defineCommand, runCommand } from "citty";
-import { OPTION_LIST } from "../config/options.ts";
+import type { OptionCommand } from "../config/option-spec.ts";
+import { OPTION_LIST, takesOption } from "../config/options.ts";
 import { readArgv } from "./argv.ts";
 import type { Host } from "./host.ts";
 import { PROGRAM, version, versionLine } from "./version.ts";
@@ -32,23 +33,36 @@ export async function runCli(argv: readonly string[], host: Host): Promise<void>
 }
 
 function rootCommand(host: Host): CommandDef {
-  const run = defineCommand({
-    meta: { name: "run" },
-    args: optionArgs(),
-    run: async ({ args }) => {
-      host.beforeRun();
-      const { run } = await import("./run.ts");
-      await run(flagsOf(args), host);
-    },
+  const run = optionCommand("run", async (flags) => {
+    host.beforeRun();
+    const { run } = await import("./run.ts");
+    await run(flags, host);
   });
-  return defineCommand({ meta: { name: PROGRAM }, subCommands: { run } });
+  const verify = optionCommand("verify", async (flags) => {
+    const { verifyCommand } = await import("./verify.ts");
+    await verifyCommand(flags, host);
+  });
+  return defineCommand({ meta: { name: PROGRAM }, subCommands: { run, verify } });
+}
+
+function optionCommand(
+  name: OptionCommand,
+  run: (flags: ReadonlyMap<string, string>) => Promise<void>,
+): CommandDef {
+  return defineCommand({
+    meta: { name },
+    args: optionArgs(name),
+    run: async ({ args }) => await run(flagsOf(args)),
+  });
 }
 
 /** All strings: citty reads any value of a boolean but `false` as true, and has no say in defaults. */
-function optionArgs(): ArgsDef {
+function optionArgs(command: OptionCommand): ArgsDef {
   return Object.fromEntries(
     OPTION_LIST.flatMap(([, spec]) =>
-      spec.flag === null ? [] : [[spec.flag, { type: "string", description: spec.description }]],
+      spec.flag === null || !takesOption(command, spec)
+        ? []
+        : [[spec.flag, { type: "string", description: spec.description }]],
     ),
   );
 }

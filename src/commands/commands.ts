@@ -1,3 +1,5 @@
+import type { OptionCommand } from "../config/option-spec.ts";
+
 /** The shells with completion scripts. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
@@ -8,7 +10,7 @@ export type Shell = (typeof SHELLS)[number];
 export interface CommandSpec {
   readonly name: string;
   readonly description: string;
-  /** The options of a run, one of a few words, or nothing; `--help` and `--version` are taken everywhere. */
+  /** Its options, one of a few words, or nothing; `--help` and `--version` are taken everywhere. */
   readonly takes: "options" | "nothing" | WordSpec;
 }
 
@@ -23,12 +25,20 @@ export interface WordSpec {
 export const COMMANDS = [
   { name: "run", description: "Backfill the month; the command may be left out", takes: "options" },
   {
+    name: "verify",
+    description: "Compare the month's sources with the target; reads only, exit code 4 where they differ",
+    takes: "options",
+  },
+  {
     name: "completion",
     description: "Print the shell's completion script",
     takes: { of: "shell", words: SHELLS },
   },
   { name: "man", description: "Print the manual page (| man -l -)", takes: "nothing" },
 ] as const satisfies readonly CommandSpec[];
+
+/** The commands that take options, the one first that runs when none is named. */
+export const OPTION_COMMANDS = ["run", "verify"] as const satisfies readonly OptionCommand[];
 
 /** What every command takes; `short` is another, one-letter flag for the same. */
 export const GENERAL_FLAGS = [

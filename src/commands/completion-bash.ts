@@ -1,10 +1,10 @@
-import { COMMANDS } from "./commands.ts";
-import { type FlagKind, GENERAL_WORDS, PLAIN_COMMANDS, runFlags } from "./completion-model.ts";
+import type { OptionCommand } from "../config/option-spec.ts";
+import { COMMANDS, OPTION_COMMANDS } from "./commands.ts";
+import { type FlagKind, flagsOf, GENERAL_WORDS, PLAIN_COMMANDS } from "./completion-model.ts";
 import { PROGRAM } from "./version.ts";
 
 /** The script for bash 3.2, which macOS has, and later; it needs no package bash-completion. */
 export function bashCompletion(): string {
-  const flags = runFlags();
   const general = GENERAL_WORDS.join(" ");
   return `# bash completion for ${PROGRAM}
 # In this shell: source <(${PROGRAM} completion bash)
@@ -35,11 +35,8 @@ ${
       [[ $current == -* ]] && words=(${general})
       ;;
 `,
-).join("")}    *)
-      case $flag in
-${flagCases(flags)}      esac
-      words=(${[...flags.map(({ name }) => `--${name}`), general].join(" ")})
-      ((COMP_CWORD == 1)) && words+=(${COMMANDS.map(({ name }) => name).join(" ")})
+).join("")}${OTHERS.map((command) => `    ${command})\n${optionCase(command)}      ;;\n`).join("")}    *)
+${optionCase(FIRST)}      ((COMP_CWORD == 1)) && words+=(${COMMANDS.map(({ name }) => name).join(" ")})
       ;;
   esac
   _clickhouse_backfill_reply -W "\${words[*]}" -- "$current"
@@ -63,8 +60,19 @@ complete -F _clickhouse_backfill ${PROGRAM}
 `;
 }
 
+const [FIRST, ...OTHERS] = OPTION_COMMANDS;
+
+/** What may stand within a command that takes options. */
+function optionCase(command: OptionCommand): string {
+  const flags = flagsOf(command);
+  return `      case $flag in
+${flagCases(flags)}      esac
+      words=(${[...flags.map(({ name }) => `--${name}`), ...GENERAL_WORDS].join(" ")})
+`;
+}
+
 /** What follows a flag, for each kind that has flags. */
-function flagCases(flags: ReturnType<typeof runFlags>): string {
+function flagCases(flags: ReturnType<typeof flagsOf>): string {
   const kinds: readonly (readonly [FlagKind, string])[] = [
     ["directory", '_clickhouse_backfill_paths -d "$current"'],
     ["file", '_clickhouse_backfill_paths -f "$current"'],

@@ -1,6 +1,8 @@
-import { COMMANDS, GENERAL_FLAGS } from "./commands.ts";
-import { type FlagKind, PLAIN_COMMANDS, runFlags } from "./completion-model.ts";
+import { COMMANDS, GENERAL_FLAGS, OPTION_COMMANDS } from "./commands.ts";
+import { type FlagKind, flagsOf, PLAIN_COMMANDS } from "./completion-model.ts";
 import { PROGRAM } from "./version.ts";
+
+const OTHERS = OPTION_COMMANDS.slice(1);
 
 /** How fish's `complete` declares what follows a flag; see its manual page. */
 const VALUES: Readonly<Record<FlagKind, string>> = {
@@ -20,12 +22,19 @@ function __clickhouse_backfill_is_first
     test (count (commandline -opc)) -eq 1
 end
 
-# The options are a run's: no other command is named.
+# The command is run: no other one is named.
 function __clickhouse_backfill_is_run
     set -l words (commandline -opc)
-    not contains -- "$words[2]" ${PLAIN_COMMANDS.map(({ name }) => name).join(" ")}
+    not contains -- "$words[2]" ${[...PLAIN_COMMANDS.map(({ name }) => name), ...OTHERS].join(" ")}
 end
-
+${OTHERS.map(
+  (name) => `
+function __clickhouse_backfill_is_${name}
+    set -l words (commandline -opc)
+    test "$words[2]" = ${name}
+end
+`,
+).join("")}
 # The command is the given one, and its word is being written.
 function __clickhouse_backfill_follows
     set -l words (commandline -opc)
@@ -42,9 +51,11 @@ ${[
       ? []
       : [`-n '__clickhouse_backfill_follows ${name}' -a ${quoted(follow.words.join(" "))} -d ${follow.of}`],
   ),
-  ...runFlags().map(
-    ({ name, description, kind }) =>
-      `-n __clickhouse_backfill_is_run -l ${name}${VALUES[kind]} -d ${quoted(description)}`,
+  ...OPTION_COMMANDS.flatMap((command) =>
+    flagsOf(command).map(
+      ({ name, description, kind }) =>
+        `-n __clickhouse_backfill_is_${command} -l ${name}${VALUES[kind]} -d ${quoted(description)}`,
+    ),
   ),
   ...GENERAL_FLAGS.map(
     ({ name, short, description }) =>

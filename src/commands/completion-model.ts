@@ -1,4 +1,5 @@
-import { OPTION_LIST } from "../config/options.ts";
+import type { OptionCommand } from "../config/option-spec.ts";
+import { OPTION_LIST, takesOption } from "../config/options.ts";
 import { COMMANDS, type CommandSpec, GENERAL_FLAGS, type WordSpec } from "./commands.ts";
 
 /** What may follow a flag: `switch`: nothing but `=true` and `=false`; `text`: something of which nothing is known. */
@@ -14,10 +15,11 @@ export interface CompletedFlag {
   readonly placeholder: string;
 }
 
-/** The flags of a run, in the order of the help text. */
-export function runFlags(): CompletedFlag[] {
-  return OPTION_LIST.flatMap(([, { flag, description, placeholder, pathOf }]) => {
-    if (flag === null) return [];
+/** The flags of a command, in the order of the help text. */
+export function flagsOf(command: OptionCommand): CompletedFlag[] {
+  return OPTION_LIST.flatMap(([, spec]) => {
+    const { flag, description, placeholder, pathOf } = spec;
+    if (flag === null || !takesOption(command, spec)) return [];
     const kind = placeholder === null ? "switch" : (pathOf ?? "text");
     return [{ name: flag, description, kind, placeholder: placeholder ?? "" }];
   });
@@ -26,7 +28,7 @@ export function runFlags(): CompletedFlag[] {
 /** `--help` and `--version`, with their dashes. */
 export const GENERAL_WORDS: readonly string[] = GENERAL_FLAGS.map(({ name }) => `--${name}`);
 
-/** The commands that take no options of a run, each with the words that may follow it. */
+/** The commands that take no options, each with the words that may follow it. */
 export const PLAIN_COMMANDS: readonly { readonly name: string; readonly follow: WordSpec | null }[] =
   COMMANDS.flatMap(({ name, takes }: CommandSpec) =>
     takes === "options" ? [] : [{ name, follow: takes === "nothing" ? null : takes }],

@@ -1,5 +1,5 @@
-import { COMMANDS, GENERAL_FLAGS } from "./commands.ts";
-import { type CompletedFlag, PLAIN_COMMANDS, runFlags, singleQuoted } from "./completion-model.ts";
+import { COMMANDS, GENERAL_FLAGS, OPTION_COMMANDS } from "./commands.ts";
+import { type CompletedFlag, flagsOf, PLAIN_COMMANDS, singleQuoted } from "./completion-model.ts";
 import { PROGRAM } from "./version.ts";
 
 /** The script for zsh: a file `_clickhouse-backfill` in `fpath`, or read by `source` after `compinit`. */
@@ -12,16 +12,18 @@ _${PROGRAM}() {
   local -a general=(
 ${lines(GENERAL_FLAGS.flatMap(generalSpecs))}
   )
-  local -a options=(
-${lines(runFlags().map(optionSpec))}
+${OPTION_COMMANDS.map(
+  (command) => `  local -a ${command}_options=(
+${lines(flagsOf(command).map(optionSpec))}
   )
-  local -a commands=(
+`,
+).join("")}  local -a commands=(
 ${lines(COMMANDS.map(({ name, description }) => `${name}:${escaped(description, /[\\:]/g)}`))}
   )
 
   if ((CURRENT == 2)); then
     [[ $words[2] == -* ]] || _describe -t commands command commands
-    _arguments : $options $general
+    _arguments : $run_options $general
     return
   fi
   case $words[2] in
@@ -29,7 +31,9 @@ ${PLAIN_COMMANDS.map(
   ({ name, follow }) =>
     `    ${name}) _arguments : $general${follow === null ? " '1:command:'" : ` '1:command:' '2:${follow.of}:(${follow.words.join(" ")})'`} ;;`,
 ).join("\n")}
-    *) _arguments : $options $general '1::command:' ;;
+${OPTION_COMMANDS.slice(1)
+  .map((name) => `    ${name}) _arguments : $${name}_options $general '1:command:' ;;\n`)
+  .join("")}    *) _arguments : $run_options $general '1::command:' ;;
   esac
 }
 

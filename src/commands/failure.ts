@@ -1,5 +1,6 @@
 import {
   CheckpointError,
+  DifferencesError,
   EXIT_CODES,
   exitCodeOf,
   InterruptedError,
@@ -20,9 +21,10 @@ function messageOf(error: unknown, withStack: boolean): string {
   if (error instanceof InterruptedError) {
     return `${error.message} (${error.signal}). Run the same command again to continue.`;
   }
-  if (error instanceof UsageError || error instanceof CheckpointError || error instanceof RunError) {
-    return error.message;
-  }
+  const isSaid = [UsageError, CheckpointError, RunError, DifferencesError].some(
+    (kind) => error instanceof kind,
+  );
+  if (isSaid && error instanceof Error) return error.message;
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const where = withStack ? "the stack below" : "the output of the same command with LOG_LEVEL=debug";
   return [

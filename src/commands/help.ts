@@ -1,5 +1,5 @@
 import type { AnyOptionSpec } from "../config/option-spec.ts";
-import { OPTION_LIST } from "../config/options.ts";
+import { OPTION_LIST, takesOption } from "../config/options.ts";
 import { COMMANDS, type CommandSpec, GENERAL_FLAGS } from "./commands.ts";
 import { PROGRAM } from "./version.ts";
 
@@ -12,6 +12,7 @@ export const EXIT_CODE_LINES: readonly (readonly [string, string])[] = [
   ["1", "the run failed (server, network, data)"],
   ["2", "usage or configuration"],
   ["3", "the checkpoint or its lock forbids the run"],
+  ["4", "verify found differences"],
   ["130, 143, 129", "ended by SIGINT, SIGTERM, SIGHUP; run again to continue"],
 ];
 
@@ -26,9 +27,15 @@ export function helpText(): string {
     "enriching every observation with attributes of its trace.",
     "",
     `Usage: ${PROGRAM} [run] [OPTIONS]`,
+    `       ${PROGRAM} verify [OPTIONS]`,
     "",
     "Options [variable, default]:",
-    ...specs.filter((spec) => spec.flag !== null).flatMap(optionLines),
+    ...specs.filter((spec) => spec.flag !== null && takesOption("run", spec)).flatMap(optionLines),
+    "",
+    "Options of verify, beside those above that choose server, tables and month:",
+    ...specs.filter(({ of }) => of === "verify").flatMap(optionLines),
+    "",
+    "Options of every command:",
     ...GENERAL_FLAGS.flatMap(({ name, short, description }) =>
       entry(`  ${short === null ? "    " : `-${short}, `}--${name}`, description),
     ),

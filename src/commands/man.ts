@@ -95,7 +95,8 @@ function optionItems(): string[] {
   return OPTION_LIST.flatMap(([, spec]) => {
     if (spec.flag === null) return [];
     const value = spec.placeholder === null ? "" : ` Ar ${spec.placeholder}`;
-    return [`.It Fl -${spec.flag}${value}`, ...prose(spec.description), ...facts(spec)];
+    const command = spec.of === undefined ? [] : prose(`an option of ${spec.of} alone`);
+    return [`.It Fl -${spec.flag}${value}`, ...prose(spec.description), ...command, ...facts(spec)];
   });
 }
 

@@ -1,48 +1,26 @@
-import type { ConsolaInstance } from "consola/core";
 import { fingerprintOf } from "../checkpoint/fingerprint.ts";
 import { type LedgerOptions, openLedger, openReadOnlyLedger } from "../checkpoint/ledger.ts";
 import { acquireLock } from "../checkpoint/lock.ts";
 import { checkpointName, ensureStateDirectory, lockPath } from "../checkpoint/paths.ts";
 import { openSkipFile } from "../checkpoint/skip-file.ts";
-import { readDotenv } from "../config/dotenv.ts";
-import { proxyFor } from "../config/proxy.ts";
-import { resolveSettings } from "../config/resolve-settings.ts";
-import { type RunConfig, toRunConfig } from "../config/run-config.ts";
-import { readTlsFiles } from "../config/tls-files.ts";
 import type { RejectedRowLog } from "../copy/rejected-row.ts";
 import { CheckpointError } from "../errors.ts";
 import { MONTHLY_PHASES } from "../plan/phases.ts";
 import { renderFinalReport } from "../report/final-report.ts";
-import { createLogger, isLevelShown, wantsColor } from "../report/logger.ts";
-import { type ProgressTarget, startProgressDisplay } from "../report/progress-display.ts";
-import { createTerminal, type Terminal } from "../report/terminal.ts";
+import { isLevelShown } from "../report/logger.ts";
 import { type RunLedgers, runBackfill } from "../run/backfill.ts";
 import type { PageLedger } from "../run/page-ledger.ts";
 import type { BackfillReport } from "../run/report.ts";
-import { logEvent } from "./event-log.ts";
 import type { Host } from "./host.ts";
-import { settleCredentials } from "./settle-credentials.ts";
-import {
-  FIGURES_SIGNAL,
-  GRACE_PERIOD_MS,
-  listenForStop,
-  STOP_SIGNALS,
-  unlessAborted,
-} from "./stop-signals.ts";
-
-interface Session {
-  readonly config: RunConfig;
-  readonly host: Host;
-  readonly terminal: Terminal;
-  readonly logger: ConsolaInstance;
-}
+import { openSession, type Session, showWork } from "./session.ts";
+import { GRACE_PERIOD_MS } from "./stop-signals.ts";
 
 /**
  * The command `run`: configuration, lock, checkpoint, backfill, final report.
  * @throws the error that decides the exit code.
  */
 export async function run(flags: ReadonlyMap<string, string>, host: Host): Promise<void> {
-  const session = openSession(flags, host);
+  const session = openSession("run", flags, host);
   const { backfill: options, skipBadRowsPath } = session.config;
   const skipped = openSessionSkipFile(session);
   const report = await copy(session, openSessionLedgers(session), skipped);
@@ -53,26 +31,6 @@ export async function run(flags: ReadonlyMap<string, string>, host: Host): Promi
       skipFilePath: skipBadRowsPath,
     }),
   );
-}
-
-function openSession(flags: ReadonlyMap<string, string>, host: Host): Session {
-  const { environment, stderr } = host;
-  const dotenv = readDotenv(host.workingDirectory);
-  const given = resolveSettings({ flags, environment, dotenv });
-  const { settings, notice } = settleCredentials(given, host.secrets);
-  const proxy = proxyFor(settings.clickhouseUrl, environment);
-  if (proxy?.credentials != null) host.secrets.hideText(proxy.credentials);
-  const config = toRunConfig(settings, { tls: readTlsFiles(settings), proxy });
-  host.showStacks = isLevelShown("debug", config.logLevel);
-  const terminal = createTerminal(stderr);
-  const logger = createLogger(terminal, {
-    level: config.logLevel,
-    isTTY: stderr.isTTY,
-    isColored: wantsColor(stderr.isTTY, environment),
-    now: () => new Date(),
-  });
-  if (notice !== null) logger.warn(notice);
-  return { config, host, terminal, logger };
 }
 
 /** A dry run leaves no trace on the disk: neither directory nor lock. */
@@ -141,53 +99,15 @@ async function copy(
   ledgers: RunLedgers,
   skipped: RejectedRowLog | null,
 ): Promise<BackfillReport> {
-  const { config, host, logger } = session;
-  const stop = listenForStop(
-    host.signals,
-    (signal) =>
-      logger.warn(
-        `${signal}: no new pages are begun, open INSERTs end after the block in flight (at most ${GRACE_PERIOD_MS / 1000} s). ` +
-          "A second signal stops at once; nothing is lost by it.",
-      ),
-    STOP_SIGNALS.filter((signal) => signal !== "SIGHUP" || !host.ignoresHangup),
-  );
-  const progress = startProgressDisplay(progressTarget(session), () => performance.now());
-  const logFigures = (): void => logger.info(progress.figures());
-  host.signals.on(FIGURES_SIGNAL, logFigures);
-  try {
-    const work = runBackfill(
-      {
-        ...config.backfill,
-        workerUrl: host.workerUrl,
-        cores: host.cores,
-        recordsQueries: isLevelShown("debug", config.logLevel),
-      },
-      ledgers,
-      (event) => {
-        progress.onEvent(event);
-        logEvent(logger, event);
-      },
-      stop.graceful,
-      skipped,
-    );
-    return await unlessAborted(work, stop.atOnce);
-  } finally {
-    progress.stop();
-    stop.dispose();
-    host.signals.off(FIGURES_SIGNAL, logFigures);
-  }
-}
-
-function progressTarget({ config, host, terminal, logger }: Session): ProgressTarget {
-  const { stderr, environment } = host;
-  // A bar belongs to what level info shows, as the lines do.
-  if (stderr.isTTY && environment["TERM"] !== "dumb" && isLevelShown("info", config.logLevel)) {
-    return {
-      kind: "bar",
-      columns: stderr.columns,
-      setStatus: terminal.setStatus,
-      writeLine: (line) => logger.info(line),
-    };
-  }
-  return { kind: "lines", writeLine: (line) => logger.info(line) };
+  const { config, host } = session;
+  const options = {
+    ...config.backfill,
+    workerUrl: host.workerUrl,
+    cores: host.cores,
+    recordsQueries: isLevelShown("debug", config.logLevel),
+  };
+  const notice =
+    `no new pages are begun, open INSERTs end after the block in flight (at most ${GRACE_PERIOD_MS / 1000} s). ` +
+    "A second signal stops at once; nothing is lost by it.";
+  return await showWork(session, notice, (emit, stop) => runBackfill(options, ledgers, emit, stop, skipped));
 }

@@ -1,7 +1,7 @@
 import { COMPRESSIONS } from "../clickhouse/connection.ts";
 import { PHASES } from "../plan/phases.ts";
 import { levelFromRustLog, logLevel } from "./log-level.ts";
-import type { AnyOptionSpec, OptionSpec } from "./option-spec.ts";
+import type { AnyOptionSpec, OptionCommand, OptionSpec } from "./option-spec.ts";
 import { redactUrl } from "./quote-value.ts";
 import * as schema from "./schemas.ts";
 
@@ -11,7 +11,7 @@ function option<Value>(spec: OptionSpec<Value>): OptionSpec<Value> {
 }
 
 /**
- * Every option of a run, in the order of the help text.
+ * Every option, in the order of the help text.
  * Flags, variables, validation, `--help` and `.env.example` all come from here or are checked against it.
  */
 export const OPTIONS = {
@@ -96,6 +96,7 @@ export const OPTIONS = {
   batchSize: option({
     flag: "batch-size",
     variable: "BATCH_SIZE",
+    of: "run",
     default: "10000",
     unit: "events",
     description: "Events per block that is sent, at most",
@@ -105,6 +106,7 @@ export const OPTIONS = {
   insertRows: option({
     flag: "insert-rows",
     variable: "INSERT_ROWS",
+    of: "run",
     default: "250000",
     unit: "rows",
     description: "Rows per INSERT statement, at most: the unit of acknowledgement",
@@ -114,6 +116,7 @@ export const OPTIONS = {
   streamBlockSize: option({
     flag: "stream-block-size",
     variable: "STREAM_BLOCK_SIZE",
+    of: "run",
     default: "50000",
     unit: "rows",
     description: "Observations fetched per page query",
@@ -123,6 +126,7 @@ export const OPTIONS = {
   dryRun: option({
     flag: "dry-run",
     variable: "DRY_RUN",
+    of: "run",
     default: "false",
     description: "Read, enrich, validate and report, but insert nothing and write no checkpoint",
     placeholder: null,
@@ -148,6 +152,7 @@ export const OPTIONS = {
   skipBadRows: option({
     flag: "skip-bad-rows",
     variable: "SKIP_BAD_ROWS",
+    of: "run",
     default: "",
     description: "Append rows that the server rejects to this file, and go on",
     placeholder: "FILE",
@@ -157,6 +162,7 @@ export const OPTIONS = {
   ignoreTtl: option({
     flag: "ignore-ttl",
     variable: "IGNORE_TTL",
+    of: "run",
     default: "false",
     description: "Go on although a TTL of the target deletes or empties what is inserted",
     placeholder: null,
@@ -165,6 +171,7 @@ export const OPTIONS = {
   cursorStateDir: option({
     flag: "cursor-state-dir",
     variable: "CURSOR_STATE_DIR",
+    of: "run",
     default: ".",
     description: "Directory of the checkpoint; created if missing",
     placeholder: "PATH",
@@ -174,6 +181,7 @@ export const OPTIONS = {
   restart: option({
     flag: "restart",
     variable: "RESTART",
+    of: "run",
     default: "false",
     description: "Set the checkpoint aside, if there is one, and copy the month from the start",
     placeholder: null,
@@ -247,6 +255,7 @@ export const OPTIONS = {
   only: option({
     flag: "only",
     variable: "ONLY",
+    of: "run",
     default: PHASES.join(),
     description: "Phases to run, as far as the layout has them",
     placeholder: "PHASES",
@@ -255,8 +264,56 @@ export const OPTIONS = {
   allowMissingView: option({
     flag: "allow-missing-view",
     variable: "ALLOW_MISSING_VIEW",
+    of: "run",
     default: "false",
     description: "Go on although no view fills events_core from the target (layout v4)",
+    placeholder: null,
+    schema: schema.toggle,
+  }),
+  quick: option({
+    flag: "quick",
+    variable: "VERIFY_QUICK",
+    of: "verify",
+    default: "false",
+    description: "Compare the keys and versions of rows alone",
+    placeholder: null,
+    schema: schema.toggle,
+  }),
+  ignoreNewer: option({
+    flag: "ignore-newer",
+    variable: "VERIFY_IGNORE_NEWER",
+    of: "verify",
+    default: "false",
+    description: "Count rows apart that Langfuse has written into the month since it was copied",
+    placeholder: null,
+    schema: schema.toggle,
+  }),
+  examples: option({
+    flag: "examples",
+    variable: "VERIFY_EXAMPLES",
+    of: "verify",
+    default: "5",
+    unit: "rows",
+    description: "Examples of each kind of difference, at most",
+    placeholder: "N",
+    schema: schema.wholeNumber(0, 1_000),
+  }),
+  report: option({
+    flag: "report",
+    variable: "VERIFY_REPORT",
+    of: "verify",
+    default: "",
+    description: "Write the parts of the month that differ to this file, as JSON lines",
+    placeholder: "FILE",
+    pathOf: "file",
+    schema: schema.pathOrNone,
+  }),
+  json: option({
+    flag: "json",
+    variable: "VERIFY_JSON",
+    of: "verify",
+    default: "false",
+    description: "Print the result as JSON",
     placeholder: null,
     schema: schema.toggle,
   }),
@@ -278,6 +335,11 @@ export type OptionName = keyof typeof OPTIONS;
 export type Settings = {
   readonly [Name in OptionName]: (typeof OPTIONS)[Name] extends OptionSpec<infer Value> ? Value : never;
 };
+
+/** Whether a command takes an option. */
+export function takesOption(command: OptionCommand, { of }: AnyOptionSpec): boolean {
+  return of === undefined || of === command;
+}
 
 /** The table as a list, in its order. */
 export const OPTION_LIST: readonly (readonly [OptionName, AnyOptionSpec])[] = Object.entries(OPTIONS) as [

@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { UsageError } from "../errors.ts";
 import type { DotenvFile } from "./dotenv.ts";
-import type { AnyOptionSpec } from "./option-spec.ts";
-import { OPTION_LIST, OPTIONS, type Settings } from "./options.ts";
+import type { AnyOptionSpec, OptionCommand } from "./option-spec.ts";
+import { OPTION_LIST, OPTIONS, type Settings, takesOption } from "./options.ts";
 import { quoteValue } from "./quote-value.ts";
 
 /** Everything that can set an option; an earlier member beats a later one, and all beat the defaults. */
@@ -25,16 +25,17 @@ interface Given {
 }
 
 /**
- * The settings of a run: flag before environment before `.env` before default.
+ * The settings of a command: flag before environment before `.env` before default.
  * An empty variable counts as not set; an empty flag is a value. The password and the password file are two forms of one
  * setting: of the two, the one from the stronger source counts, and the other is empty.
  * @throws {UsageError} for a missing or invalid value: one line that names its origin, the value and what is accepted.
  */
-export function resolveSettings(sources: Sources): Settings {
+export function resolveSettings(sources: Sources, command: OptionCommand = "run"): Settings {
   const values: Record<string, unknown> = {};
   const origins: Record<string, string> = {};
   for (const [name, spec] of OPTION_LIST) {
-    const given = find(spec, sources);
+    // What another command is set to is of no concern, be it valid or not.
+    const given = find(spec, takesOption(command, spec) ? sources : NOTHING_GIVEN);
     values[name] = validate(spec, given);
     origins[name] = given.origin;
   }
@@ -42,6 +43,12 @@ export function resolveSettings(sources: Sources): Settings {
   checkTablesDiffer(settings, origins);
   return { ...settings, ...onePassword(settings, sources) };
 }
+
+const NOTHING_GIVEN: Sources = {
+  flags: new Map(),
+  environment: {},
+  dotenv: { values: {}, lineOf: () => null },
+};
 
 function onePassword(
   { clickhousePassword, clickhousePasswordFile }: Settings,

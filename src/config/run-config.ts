@@ -3,7 +3,7 @@ import type { BackfillOptions } from "../run/backfill-options.ts";
 import type { LogLevel } from "./log-level.ts";
 import type { Settings } from "./options.ts";
 
-/** The settings in the shape in which the run's parts take them. */
+/** The settings in the shape in which the parts of a command take them. */
 export interface RunConfig {
   readonly backfill: Omit<BackfillOptions, "workerUrl" | "cores">;
   readonly cursorStateDir: string;
@@ -12,6 +12,15 @@ export interface RunConfig {
   /** The file of skipped rows; `null`: a row that cannot be inserted ends the run. */
   readonly skipBadRowsPath: string | null;
   readonly logLevel: LogLevel;
+  readonly verification: {
+    readonly quick: boolean;
+    readonly ignoreNewer: boolean;
+    /** Of each kind of difference. */
+    readonly maxExamples: number;
+    /** The file for the parts of the month that differ; `null`: none is written. */
+    readonly reportPath: string | null;
+    readonly asJson: boolean;
+  };
 }
 
 /** Sorts the settings by who needs them. */
@@ -54,5 +63,12 @@ export function toRunConfig(
     restart: settings.restart,
     skipBadRowsPath: settings.skipBadRows,
     logLevel: settings.logLevel,
+    verification: {
+      quick: settings.quick,
+      ignoreNewer: settings.ignoreNewer,
+      maxExamples: settings.examples,
+      reportPath: settings.report,
+      asJson: settings.json,
+    },
   };
 }

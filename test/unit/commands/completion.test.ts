@@ -1,9 +1,15 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { COMMANDS, type CommandSpec, SHELLS, type Shell } from "../../../src/commands/commands.ts";
+import {
+  COMMANDS,
+  type CommandSpec,
+  OPTION_COMMANDS,
+  SHELLS,
+  type Shell,
+} from "../../../src/commands/commands.ts";
 import { completionScript } from "../../../src/commands/completion.ts";
-import { OPTION_LIST } from "../../../src/config/options.ts";
+import { OPTION_LIST, takesOption } from "../../../src/config/options.ts";
 import { temporaryDirectory } from "../../support/cli-directory.ts";
 import { checkSyntax, completionsOf } from "../../support/shell-completion.ts";
 import { runProgram } from "./program.ts";
@@ -83,6 +89,9 @@ describe.each(SHELLS.filter(isInstalled))("in %s", (shell) => {
     ["completion f", ["fish"]],
     ["completion bash f", []],
     ["completion bash --par", []],
+    ["verify --par", ["--parallel-workers", "--partition"]],
+    ["verify --dr", []],
+    ["verify --q", ["--quick"]],
     ["man --par", []],
     ["man --v", ["--version"]],
     ["--partition ", []],
@@ -92,8 +101,13 @@ describe.each(SHELLS.filter(isInstalled))("in %s", (shell) => {
     expect(await offered(line)).toEqual(expected);
   });
 
-  test("all flags are offered", async () => {
-    expect(await withoutShort("run --")).toEqual([...FLAGS, ...GENERAL].sort());
+  test("all flags of a command are offered", async () => {
+    for (const command of OPTION_COMMANDS) {
+      const own = OPTION_LIST.flatMap(([, spec]) =>
+        spec.flag !== null && takesOption(command, spec) ? [`--${spec.flag}`] : [],
+      );
+      expect(await withoutShort(`${command} --`)).toEqual([...own, ...GENERAL].sort());
+    }
   });
 
   test("all commands are offered where one may stand", async () => {

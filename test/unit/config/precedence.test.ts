@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parseDotenv } from "../../../src/config/dotenv.ts";
-import { OPTION_LIST, type Settings } from "../../../src/config/options.ts";
+import { OPTION_LIST, type Settings, takesOption } from "../../../src/config/options.ts";
 import { resolveSettings } from "../../../src/config/resolve-settings.ts";
 import { withSeed } from "../../support/property.ts";
 import { settingsFrom } from "./settings.ts";
@@ -36,6 +36,11 @@ test("with the partition alone, all options have the defaults that scripts rely 
     layout: "auto",
     only: ["roots", "observations", "experiments"],
     allowMissingView: false,
+    quick: false,
+    ignoreNewer: false,
+    examples: 5,
+    report: null,
+    json: false,
     logLevel: "info",
   });
 });
@@ -93,6 +98,31 @@ const SAMPLES: { readonly [Name in keyof Settings]: readonly (readonly [string, 
     ["1", 1],
     ["100000000", 100_000_000],
     ["5000", 5000],
+  ],
+  quick: [
+    ["true", true],
+    ["0", false],
+    ["TRUE", true],
+  ],
+  ignoreNewer: [
+    ["true", true],
+    ["0", false],
+    ["TRUE", true],
+  ],
+  examples: [
+    ["0", 0],
+    ["1000", 1000],
+    ["7", 7],
+  ],
+  report: [
+    ["differences.jsonl", "differences.jsonl"],
+    ["/tmp/r e", "/tmp/r e"],
+    ["-", "-"],
+  ],
+  json: [
+    ["true", true],
+    ["0", false],
+    ["TRUE", true],
   ],
   restart: [
     ["true", true],
@@ -199,8 +229,9 @@ test("a flag beats the environment, that beats .env, that beats the default, for
     const environment: Record<string, string> = {};
     const dotenvLines: string[] = [];
     const expected: Record<string, unknown> = { ...DEFAULTS };
+    const command = random.below(2) === 0 ? "run" : "verify";
     for (const [name, spec] of OPTION_LIST) {
-      if (SAMPLES[name].length === 0) continue;
+      if (SAMPLES[name].length === 0 || !takesOption(command, spec)) continue;
       const [byFlag, byEnvironment, byDotenv] = random.shuffle<readonly [string, unknown]>(SAMPLES[name]);
       if (byFlag === undefined || byEnvironment === undefined || byDotenv === undefined)
         throw new Error(name);
@@ -223,8 +254,19 @@ test("a flag beats the environment, that beats .env, that beats the default, for
       }
     }
     const dotenv = parseDotenv(random.shuffle(dotenvLines).join("\n"));
-    expect(resolveSettings({ flags, environment, dotenv })).toEqual(expected as Settings);
+    expect(resolveSettings({ flags, environment, dotenv }, command)).toEqual(expected as Settings);
   });
+});
+
+test("what another command is set to has no effect, be it valid or not", () => {
+  const environment = { VERIFY_EXAMPLES: "many", BATCH_SIZE: "0" };
+  expect(settingsFrom({ environment: { VERIFY_EXAMPLES: "many" } })).toEqual(DEFAULTS);
+  expect(settingsFrom({ command: "verify", environment: { BATCH_SIZE: "0" } })).toEqual(DEFAULTS);
+  for (const command of ["run", "verify"] as const) {
+    expect(() => settingsFrom({ command, environment })).toThrow(
+      command === "run" ? "BATCH_SIZE" : "VERIFY_EXAMPLES",
+    );
+  }
 });
 
 describe("empty values", () => {
