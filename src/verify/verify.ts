@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Condition } from "../clickhouse/key-range-sql.ts";
+import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import { OperationError, type RetryPolicy } from "../clickhouse/retry.ts";
 import { type QuerySettings, Server } from "../clickhouse/server.ts";
 import { isServerFailure } from "../clickhouse/server-errors.ts";
@@ -102,16 +103,17 @@ async function compare(
 ): Promise<VerifyResult> {
   const startedMs = performance.now();
   // Nothing is written: what forbids an INSERT is of no concern.
-  const reading = { ...options.backfill, dryRun: true, ignoreTtl: true, allowMissingView: true };
+  const reading = { ...options.backfill, dryRun: true };
   const { serverVersion } = await connect(server, reading, retry);
   emit({ kind: "connected", serverVersion, url: reading.connection.url });
   const layout = await chooseLayout(server, reading, retry);
   emit({ kind: "notice", message: `Layout ${layout.name}: ${layout.reason}` });
-  const checked = await preflight(server, reading, LAYOUTS[layout.name], retry, {
-    onWarning: (message) => emit({ kind: "warning", message }),
-    onNotice: (message) => emit({ kind: "notice", message }),
-    onWait: (notice) => emit({ kind: "wait", ...notice }),
-  });
+  const listener = {
+    onWarning: (message: string) => emit({ kind: "warning", message }),
+    onNotice: (message: string) => emit({ kind: "notice", message }),
+    onWait: (notice: WaitNotice) => emit({ kind: "wait", ...notice }),
+  } as const;
+  const checked = await preflight(server, reading, LAYOUTS[layout.name], retry, listener, "compare");
   const progress = new VerifyProgress(emit);
   const { scope, leftOut } = await scopeOf(server, options, checked, retry, progress);
   const cells = new Cells();

@@ -16,6 +16,9 @@ import { sortingKeyColumns, sortingKeyProblems } from "./sorting-key.ts";
 import { inspectTables, type TableFindings } from "./tables.ts";
 import { describeSourceTtl, describeTargetTtl, expiredSourceTtls, expiredTargetTtls } from "./ttl.ts";
 
+/** What the tables are checked for: what would spoil an INSERT is of no concern to who only compares. */
+export type Purpose = "copy" | "compare";
+
 /** Who follows the checks. */
 export interface PreflightListener {
   readonly onWarning: (message: string) => void;
@@ -65,8 +68,9 @@ export async function preflight(
   layout: Layout,
   retry: RetryPolicy,
   listener: PreflightListener,
+  purpose: Purpose = "copy",
 ): Promise<Preflight> {
-  const tables = await checkTables(server, options, retry, listener, layout);
+  const tables = await checkTables(server, options, retry, listener, layout, purpose);
   await waitForReplicas(server, options, retry, listener);
   await waitForMutations(server, options, retry, listener);
   const { database } = options.connection;
@@ -89,6 +93,7 @@ export async function checkTables(
     onNotice: () => {},
   },
   layout: Layout = LAYOUTS.events,
+  purpose: Purpose = "copy",
 ): Promise<CheckedTables> {
   const findings = await inspectTables(server, options, layout, retry);
   const mapping = findings.mappings?.observations ?? null;
@@ -98,14 +103,15 @@ export async function checkTables(
     problems.length > 0 ? ["Check --clickhouse-db, --source-table, --traces-table and --target-table."] : [];
   if (mapping !== null && problems.length === 0) {
     problems.push(...(await keyProblems(server, options, retry, findings, mapping)));
-    const ttls = await targetTtlProblems(server, options, retry, findings, mapping);
+    const ttls =
+      purpose === "compare" ? [] : await targetTtlProblems(server, options, retry, findings, mapping);
     if (options.ignoreTtl) for (const ttl of ttls) onWarning(ttl);
     else problems.push(...ttls);
     for (const warning of await sourceTtlWarnings(server, options, retry, findings)) onWarning(warning);
     const experiments = await checkExperiments(server, options, retry, findings);
     problems.push(...experiments.problems);
     if (experiments.notice !== null) onNotice(experiments.notice);
-    if (layout === LAYOUTS.v4) {
+    if (layout === LAYOUTS.v4 && purpose === "copy") {
       const view = await coreViewProblem(server, options.connection.database, options.tables.target, retry);
       if (view?.kind === "missing" && options.allowMissingView) onWarning(view.message);
       else if (view !== null) problems.push(view.message);

@@ -12,6 +12,7 @@ import {
   type TestServer,
 } from "../../../scripts/testbed/server.ts";
 import { RunError } from "../../../src/errors.ts";
+import { type VerifyResult, verify } from "../../../src/verify/verify.ts";
 import { backfill, type RunOutcome } from "../../support/backfill.ts";
 import { chooseSeed, generateDataset } from "../../support/generate.ts";
 import { writeReference } from "../../support/reference.ts";
@@ -109,4 +110,27 @@ test("a profile that filters and limits decides nothing", async () => {
 
 test("a name with a colon and a password with odd characters are those of the user", async () => {
   expect((await runAs("us:er", true)).report.outcome).toBe("dry-run");
+});
+
+describe("a user who may only read", () => {
+  test("verifies a month", async () => {
+    await server.command("TRUNCATE TABLE events", { database });
+    await server.command("INSERT INTO events SELECT * FROM expected", { database });
+    const options = runOptions(server, database, PARTITION, { maxRetries: 0 });
+    const verifyAs = async (user: string): Promise<VerifyResult> =>
+      await verify(
+        {
+          backfill: { ...options, connection: { ...options.connection, user } },
+          quick: false,
+          ignoreNewer: false,
+          examples: 5,
+        },
+        () => {},
+        new AbortController().signal,
+      );
+    const { counts, actualRows } = await verifyAs("clean reader");
+    expect(counts).toEqual({ missing: 0, unexpected: 0, stale: 0, differing: 0, newer: 0 });
+    expect(actualRows).toBeGreaterThan(50);
+    await expect(verifyAs("reader")).rejects.toThrow("final is '1' and must be '0'");
+  });
 });
