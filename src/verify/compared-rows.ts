@@ -1,5 +1,5 @@
 import type { Condition } from "../clickhouse/key-range-sql.ts";
-import { parseTypeName, unwrap } from "../clickhouse/native/type-name.ts";
+import { parseTypeName } from "../clickhouse/native/type-name.ts";
 import type { QueryParams } from "../clickhouse/server.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
 import { identifier, literal } from "../clickhouse/sql.ts";
@@ -63,14 +63,17 @@ export function targetRows(
   };
 }
 
-/** A hash of 128 bits over some columns of `r`; two rows have the same one when all values are the same. */
+/**
+ * A hash of 128 bits, as a number, over some columns of `r`; two rows have the same one when all values are the same. Of two hash
+ * functions of 64 bits, which the server computes some ten times as fast as one of 128.
+ */
 export function digestSql(columns: readonly ComparedColumn[]): string {
-  const values = columns.flatMap(hashedValues);
-  return values.length === 0 ? "sipHash128('')" : `sipHash128(${values.join(", ")})`;
+  const values = columns.length === 0 ? "''" : columns.flatMap(hashedValues).join(", ");
+  return `bitOr(bitShiftLeft(toUInt128(cityHash64(${values})), 64), toUInt128(farmHash64(${values})))`;
 }
 
 /** The digest of the columns that identify a row. */
-export const KEY_DIGEST = `sipHash128(${KEY_COLUMNS.map((name) => `r.${name}`).join(", ")})`;
+export const KEY_DIGEST = digestSql(KEY_COLUMNS.map((name) => ({ name, type: "String" })));
 
 /** The condition that a row `r` has one of these digests of keys. As literals: parameters would have to fit a URL. */
 export function hasKey(keys: readonly string[]): string {
@@ -80,10 +83,14 @@ export function hasKey(keys: readonly string[]): string {
 /** What the hash takes for a column: of a NULL it would be NULL, and JSON may be stored in several ways. */
 function hashedValues({ name, type }: ComparedColumn): string[] {
   const value = `r.${identifier(name)}`;
-  const plain = unwrap(parseTypeName(type), "LowCardinality");
-  if (plain.name === "JSON") return [`toJSONString(${value})`];
-  if (plain.name === "Nullable") return [`isNull(${value})`, `ifNull(toString(${value}), '')`];
-  return [value];
+  if (parseTypeName(type).name === "JSON") return [`toJSONString(${value})`];
+  const inner = within("Nullable", within("LowCardinality", type) ?? type);
+  return inner === null ? [value] : [`isNull(${value})`, `ifNull(${value}, ${defaultOf(inner)})`];
+}
+
+/** The type within a wrapper; null where it is not wrapped. */
+function within(wrapper: "Nullable" | "LowCardinality", type: string): string | null {
+  return type.startsWith(`${wrapper}(`) ? type.slice(wrapper.length + 1, -1) : null;
 }
 
 /** Microseconds since 1970 of a column of `r`. */

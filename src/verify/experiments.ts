@@ -276,7 +276,11 @@ class ExperimentVerification {
         toString(${microsSql("event_ts")}), ${CELL_SQL}, ${isOursSql(columns, this.#options.sources)}
       FROM (${rows.sql}) AS r`;
     const operation = `Comparing dataset runs, ${describeRange(this.#page.range)}`;
-    const response = await server.query(operation, { kind: "count", sql, params: rows.params }, retry);
+    const response = await server.query(
+      operation,
+      { kind: "count", sql, params: rows.params, settings: this.#scope.settings },
+      retry,
+    );
     for (const row of response) {
       const [key = "", base = "", times = "", experiment = "", version = "", cell = "", isOurs] =
         row.map(String);
@@ -339,7 +343,11 @@ class ExperimentVerification {
   async #query(sql: string, params: Condition["params"]): Promise<unknown[][]> {
     const { server, retry } = this.#scope;
     const operation = `Comparing dataset runs, ${describeRange(this.#page.range)}`;
-    return await server.query(operation, { kind: "count", sql, params }, retry);
+    return await server.query(
+      operation,
+      { kind: "count", sql, params, settings: this.#scope.settings },
+      retry,
+    );
   }
 }
 

@@ -73,7 +73,7 @@ async function fingerprints(
   { operation, rows }: Task,
 ): Promise<{ key: CellKey; fingerprint: Fingerprint }[]> {
   const sql = `SELECT hex(r.project_id) AS project, toString(${DAY_SQL}) AS day, count() AS row_count,
-      toString(sum(reinterpretAsUInt128(${digestSql(columns)})))
+      toString(sum(${digestSql(columns)}))
     FROM (${rows.sql}) AS r GROUP BY project, day`;
   const statement = { kind: "count", sql, params: rows.params, settings } as const;
   return await server.query(operation, statement, retry, (response) =>

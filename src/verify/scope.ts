@@ -37,7 +37,7 @@ export interface VerifyScope {
   readonly inMonth: Condition;
   /** All columns that a run fills, those of experiments aside. */
   readonly columns: readonly ComparedColumn[];
-  /** With which text becomes JSON as in an INSERT; none where the target has no JSON column. */
+  /** Of the queries that compare; where the target has a JSON column, text becomes JSON by them as in an INSERT. */
   readonly settings: QuerySettings;
   /** Rows that a query reads, about. */
   readonly queryRows: number;

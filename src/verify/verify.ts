@@ -4,6 +4,9 @@ import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import { OperationError, type RetryPolicy } from "../clickhouse/retry.ts";
 import { type QuerySettings, Server } from "../clickhouse/server.ts";
 import { isServerFailure } from "../clickhouse/server-errors.ts";
+import { ENRICHMENT_SETTINGS } from "../clickhouse/settings/preferred-settings.ts";
+import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
+import { preferredSettings } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { RunError } from "../errors.ts";
 import { hasJson } from "../mapping/enrichment-sql.ts";
@@ -104,7 +107,7 @@ async function compare(
   const startedMs = performance.now();
   // Nothing is written: what forbids an INSERT is of no concern.
   const reading = { ...options.backfill, dryRun: true };
-  const { serverVersion } = await connect(server, reading, retry);
+  const { serverVersion, userSettings } = await connect(server, reading, retry);
   emit({ kind: "connected", serverVersion, url: reading.connection.url });
   const layout = await chooseLayout(server, reading, retry);
   emit({ kind: "notice", message: `Layout ${layout.name}: ${layout.reason}` });
@@ -115,7 +118,7 @@ async function compare(
   } as const;
   const checked = await preflight(server, reading, LAYOUTS[layout.name], retry, listener, "compare");
   const progress = new VerifyProgress(emit);
-  const { scope, leftOut } = await scopeOf(server, options, checked, retry, progress);
+  const { scope, leftOut } = await scopeOf(server, options, checked, userSettings, retry, progress);
   const cells = new Cells();
   const ranges = await addFingerprints(scope, cells, (rows) => progress.plan(rows));
   const groups = groupCells(cells, cells.differing(), GROUP_ROWS);
@@ -170,6 +173,7 @@ async function scopeOf(
   server: Server,
   { backfill, quick }: VerifyOptions,
   checked: CheckedTables,
+  userSettings: SettingsOfUser,
   retry: RetryPolicy,
   progress: VerifyProgress,
 ): Promise<{ scope: VerifyScope; leftOut: LeftOutColumn[] }> {
@@ -210,7 +214,10 @@ async function scopeOf(
     target: qualifiedTable(database, tables.target),
     inMonth: await monthCondition(server, backfill, retry),
     columns,
-    settings: phases.some(({ mapping }) => hasJson(mapping)) && !quick ? jsonSettings(server) : {},
+    settings: {
+      ...preferredSettings(userSettings, ENRICHMENT_SETTINGS),
+      ...(phases.some(({ mapping }) => hasJson(mapping)) && !quick ? jsonSettings(server) : {}),
+    },
     queryRows: QUERY_ROWS,
     parallelQueries: parallelWorkers,
     onRows: (rows) => progress.add(rows),

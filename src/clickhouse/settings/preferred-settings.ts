@@ -15,6 +15,16 @@ export function preferredReadSettings(blockRows: number, compression: Compressio
   };
 }
 
+/**
+ * Settings for the enrichment on the server; dropped where the user may not change them. The join must hold the traces, whatever the
+ * server has learned of the sizes of both sides: observations have the large columns.
+ */
+export const ENRICHMENT_SETTINGS: QuerySettings = {
+  query_plan_join_swap_table: "false",
+  // A key lies in one partition, so the partitions' parts need not be merged with each other.
+  do_not_merge_across_partitions_select_final: 1,
+};
+
 /** Above the size of an INSERT on the wire: columns in the server's memory are somewhat larger. */
 const MAX_PART_BYTES = 384 * 2 ** 20;
 

@@ -58,11 +58,10 @@ export interface Preferences {
 /** Adds what statements prefer, as far as the user may change it. */
 export function withPreferred(
   sent: StatementSettings,
-  { settings }: SettingsOfUser,
+  userSettings: SettingsOfUser,
   { pageRead, traceRead, insert, compression }: Preferences,
 ): StatementSettings {
-  const preferred = (wanted: QuerySettings): QuerySettings =>
-    changeable(settings, differing(settings, Object.entries(wanted)));
+  const preferred = (wanted: QuerySettings): QuerySettings => preferredSettings(userSettings, wanted);
   const reading = (blockRows: number): QuerySettings =>
     preferred(preferredReadSettings(blockRows, compression));
   return {
@@ -71,6 +70,11 @@ export function withPreferred(
     traceRead: { ...reading(traceRead), ...sent.traceRead },
     insert: { ...preferred(preferredInsertSettings(insert)), ...sent.insert },
   };
+}
+
+/** Those of the wanted settings that the server has at another value, and that the user may change. */
+export function preferredSettings({ settings }: SettingsOfUser, wanted: QuerySettings): QuerySettings {
+  return changeable(settings, differing(settings, Object.entries(wanted)));
 }
 
 /**
