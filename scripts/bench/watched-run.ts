@@ -42,6 +42,7 @@ async function watch(
   const sinceStart = (): number => performance.now() - startedMs;
   const ledger: PageLedger = {
     finished: false,
+    isPartial: false,
     targetRows: null,
     rowsProcessed: 0,
     done: [],

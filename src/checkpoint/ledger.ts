@@ -159,6 +159,7 @@ function createLedger(
   return {
     notice: initial.fingerprint === null ? LEGACY_NOTICE : notice,
     finished: initial.finished,
+    isPartial: false,
     targetRows: initial.targetRows,
     rowsProcessed: initial.rowsProcessed,
     done: doneRanges(initial.done, initial.rowsProcessed).map(({ after, upTo, rows }) => ({

@@ -100,8 +100,9 @@ function splitFlag(argument: string): { flag: string; inline: string | null } {
 /** The option of that flag; throws where only another command takes it. */
 function specOf(flag: string, command: OptionCommand): AnyOptionSpec | undefined {
   const spec = SPECS.get(flag);
-  if (spec?.of !== undefined && spec.of !== command) {
-    throw new UsageError(`--${flag} is an option of ${spec.of}: ${command} does not take it`);
+  if (spec?.of !== undefined && !spec.of.includes(command)) {
+    const names = spec.of.join(" and ");
+    throw new UsageError(`--${flag} is an option of ${names}: ${command} does not take it`);
   }
   return spec;
 }

@@ -42,7 +42,12 @@ function rootCommand(host: Host): CommandDef {
     const { verifyCommand } = await import("./verify.ts");
     await verifyCommand(flags, host);
   });
-  return defineCommand({ meta: { name: PROGRAM }, subCommands: { run, verify } });
+  const repair = optionCommand("repair", async (flags) => {
+    host.beforeRun();
+    const { repairCommand } = await import("./repair.ts");
+    await repairCommand(flags, host);
+  });
+  return defineCommand({ meta: { name: PROGRAM }, subCommands: { run, verify, repair } });
 }
 
 function optionCommand(

@@ -30,6 +30,11 @@ export const COMMANDS = [
     takes: "options",
   },
   {
+    name: "repair",
+    description: "Copy the parts of the month that differ again, and compare them; deletes nothing",
+    takes: "options",
+  },
+  {
     name: "completion",
     description: "Print the shell's completion script",
     takes: { of: "shell", words: SHELLS },
@@ -38,7 +43,7 @@ export const COMMANDS = [
 ] as const satisfies readonly CommandSpec[];
 
 /** The commands that take options, the one first that runs when none is named. */
-export const OPTION_COMMANDS = ["run", "verify"] as const satisfies readonly OptionCommand[];
+export const OPTION_COMMANDS = ["run", "verify", "repair"] as const satisfies readonly OptionCommand[];
 
 /** What every command takes; `short` is another, one-letter flag for the same. */
 export const GENERAL_FLAGS = [

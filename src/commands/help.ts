@@ -12,7 +12,7 @@ export const EXIT_CODE_LINES: readonly (readonly [string, string])[] = [
   ["1", "the run failed (server, network, data)"],
   ["2", "usage or configuration"],
   ["3", "the checkpoint or its lock forbids the run"],
-  ["4", "verify found differences"],
+  ["4", "verify found differences, or repair left some"],
   ["130, 143, 129", "ended by SIGINT, SIGTERM, SIGHUP; run again to continue"],
 ];
 
@@ -27,13 +27,13 @@ export function helpText(): string {
     "enriching every observation with attributes of its trace.",
     "",
     `Usage: ${PROGRAM} [run] [OPTIONS]`,
-    `       ${PROGRAM} verify [OPTIONS]`,
+    `       ${PROGRAM} verify|repair [OPTIONS]`,
     "",
     "Options [variable, default]:",
     ...specs.filter((spec) => spec.flag !== null && takesOption("run", spec)).flatMap(optionLines),
     "",
-    "Options of verify, beside those above that choose server, tables and month:",
-    ...specs.filter(({ of }) => of === "verify").flatMap(optionLines),
+    "Options of verify and repair, beside those that choose server, tables, month:",
+    ...specs.filter((spec) => !takesOption("run", spec)).flatMap(optionLines),
     "",
     "Options of every command:",
     ...GENERAL_FLAGS.flatMap(({ name, short, description }) =>

@@ -95,7 +95,7 @@ function optionItems(): string[] {
   return OPTION_LIST.flatMap(([, spec]) => {
     if (spec.flag === null) return [];
     const value = spec.placeholder === null ? "" : ` Ar ${spec.placeholder}`;
-    const command = spec.of === undefined ? [] : prose(`an option of ${spec.of} alone`);
+    const command = spec.of === undefined ? [] : prose(`an option of ${spec.of.join(" and ")} alone`);
     return [`.It Fl -${spec.flag}${value}`, ...prose(spec.description), ...command, ...facts(spec)];
   });
 }

@@ -1,7 +1,6 @@
 import { fingerprintOf } from "../checkpoint/fingerprint.ts";
 import { type LedgerOptions, openLedger, openReadOnlyLedger } from "../checkpoint/ledger.ts";
-import { acquireLock } from "../checkpoint/lock.ts";
-import { checkpointName, ensureStateDirectory, lockPath } from "../checkpoint/paths.ts";
+import { checkpointName } from "../checkpoint/paths.ts";
 import { openSkipFile } from "../checkpoint/skip-file.ts";
 import type { RejectedRowLog } from "../copy/rejected-row.ts";
 import { CheckpointError } from "../errors.ts";
@@ -12,7 +11,7 @@ import { type RunLedgers, runBackfill } from "../run/backfill.ts";
 import type { PageLedger } from "../run/page-ledger.ts";
 import type { BackfillReport } from "../run/report.ts";
 import type { Host } from "./host.ts";
-import { openSession, type Session, showWork } from "./session.ts";
+import { lock, openSession, type Session, showWork } from "./session.ts";
 import { GRACE_PERIOD_MS } from "./stop-signals.ts";
 
 /**
@@ -73,14 +72,6 @@ function openPhaseLedger(session: Session, checkpoint: string): PageLedger {
   const ledger = backfill.dryRun ? openReadOnlyLedger(options) : openLedger(options);
   if (ledger.notice !== null) session.logger.warn(ledger.notice);
   return ledger;
-}
-
-/** The lock is held until the process exits: after a stop at once workers may still insert until then. */
-function lock({ host, logger }: Session, directory: string, partition: string): void {
-  ensureStateDirectory(directory);
-  const { notice, release } = acquireLock(lockPath(directory, partition));
-  host.onExit(release);
-  if (notice !== null) logger.warn(notice);
 }
 
 /** A dry run inserts nothing, so that nothing is refused. */

@@ -1,4 +1,6 @@
 import type { ConsolaInstance } from "consola/core";
+import { acquireLock } from "../checkpoint/lock.ts";
+import { ensureStateDirectory, lockPath } from "../checkpoint/paths.ts";
 import { readDotenv } from "../config/dotenv.ts";
 import type { OptionCommand } from "../config/option-spec.ts";
 import { proxyFor } from "../config/proxy.ts";
@@ -86,4 +88,12 @@ function progressTarget({ config, host, terminal, logger }: Session): ProgressTa
     };
   }
   return { kind: "lines", writeLine: (line) => logger.info(line) };
+}
+
+/** The lock is held until the process exits: after a stop at once workers may still insert until then. */
+export function lock({ host, logger }: Session, directory: string, partition: string): void {
+  ensureStateDirectory(directory);
+  const { notice, release } = acquireLock(lockPath(directory, partition));
+  host.onExit(release);
+  if (notice !== null) logger.warn(notice);
 }

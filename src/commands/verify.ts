@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { DifferencesError, UsageError } from "../errors.ts";
 import { describeDifferences, renderVerifyJson, renderVerifyText } from "../report/verify-report.ts";
+import { rangeToJson } from "../verify/differing-range.ts";
 import { type VerifyResult, verify } from "../verify/verify.ts";
 import type { Host } from "./host.ts";
 import { openSession, showWork } from "./session.ts";
@@ -19,6 +20,7 @@ export async function verifyCommand(flags: ReadonlyMap<string, string>, host: Ho
     quick,
     ignoreNewer,
     examples: maxExamples,
+    only: null,
   };
   const notice = "the comparison is stopped. A second signal ends the program at once.";
   const result = await showWork(session, notice, (emit, stop) => verify(options, emit, stop));
@@ -33,12 +35,7 @@ export async function verifyCommand(flags: ReadonlyMap<string, string>, host: Ho
 
 /** The parts of the month that differ, as JSON lines. */
 function rangeLines({ differingRanges }: VerifyResult, partition: string): string {
-  return differingRanges
-    .map(({ project, projectHex, day, counts }) =>
-      JSON.stringify({ partition, project, project_hex: projectHex, day, ...counts }),
-    )
-    .map((line) => `${line}\n`)
-    .join("");
+  return differingRanges.map((range) => `${JSON.stringify({ partition, ...rangeToJson(range) })}\n`).join("");
 }
 
 function writeReport(path: string, text: string): void {

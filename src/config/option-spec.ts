@@ -1,7 +1,7 @@
 import type * as v from "valibot";
 
 /** The commands that take options. */
-export type OptionCommand = "run" | "verify";
+export type OptionCommand = "run" | "verify" | "repair";
 
 /** A variable that another convention defines: `read` takes from its value what is meant for this program, if anything. */
 export interface BorrowedVariable {
@@ -27,8 +27,8 @@ export interface OptionSpec<Value> {
   readonly placeholder: string | null;
   /** The value is the path of one; completion offers those. */
   readonly pathOf?: "file" | "directory";
-  /** The only command that takes it; all that take options where it is not given. */
-  readonly of?: OptionCommand;
+  /** The commands that take it; all that take options where it is not given. */
+  readonly of?: readonly OptionCommand[];
   /** The value must not appear in any message. */
   readonly secret?: true;
   /** What messages show of a value that may hold credentials. */

@@ -96,7 +96,7 @@ export const OPTIONS = {
   batchSize: option({
     flag: "batch-size",
     variable: "BATCH_SIZE",
-    of: "run",
+    of: ["run", "repair"],
     default: "10000",
     unit: "events",
     description: "Events per block that is sent, at most",
@@ -106,7 +106,7 @@ export const OPTIONS = {
   insertRows: option({
     flag: "insert-rows",
     variable: "INSERT_ROWS",
-    of: "run",
+    of: ["run", "repair"],
     default: "250000",
     unit: "rows",
     description: "Rows per INSERT statement, at most: the unit of acknowledgement",
@@ -116,7 +116,7 @@ export const OPTIONS = {
   streamBlockSize: option({
     flag: "stream-block-size",
     variable: "STREAM_BLOCK_SIZE",
-    of: "run",
+    of: ["run", "repair"],
     default: "50000",
     unit: "rows",
     description: "Observations fetched per page query",
@@ -126,7 +126,7 @@ export const OPTIONS = {
   dryRun: option({
     flag: "dry-run",
     variable: "DRY_RUN",
-    of: "run",
+    of: ["run", "repair"],
     default: "false",
     description: "Read, enrich, validate and report, but insert nothing and write no checkpoint",
     placeholder: null,
@@ -152,7 +152,7 @@ export const OPTIONS = {
   skipBadRows: option({
     flag: "skip-bad-rows",
     variable: "SKIP_BAD_ROWS",
-    of: "run",
+    of: ["run"],
     default: "",
     description: "Append rows that the server rejects to this file, and go on",
     placeholder: "FILE",
@@ -162,7 +162,7 @@ export const OPTIONS = {
   ignoreTtl: option({
     flag: "ignore-ttl",
     variable: "IGNORE_TTL",
-    of: "run",
+    of: ["run", "repair"],
     default: "false",
     description: "Go on although a TTL of the target deletes or empties what is inserted",
     placeholder: null,
@@ -171,7 +171,7 @@ export const OPTIONS = {
   cursorStateDir: option({
     flag: "cursor-state-dir",
     variable: "CURSOR_STATE_DIR",
-    of: "run",
+    of: ["run", "repair"],
     default: ".",
     description: "Directory of the checkpoint; created if missing",
     placeholder: "PATH",
@@ -181,7 +181,7 @@ export const OPTIONS = {
   restart: option({
     flag: "restart",
     variable: "RESTART",
-    of: "run",
+    of: ["run"],
     default: "false",
     description: "Set the checkpoint aside, if there is one, and copy the month from the start",
     placeholder: null,
@@ -255,7 +255,7 @@ export const OPTIONS = {
   only: option({
     flag: "only",
     variable: "ONLY",
-    of: "run",
+    of: ["run"],
     default: PHASES.join(),
     description: "Phases to run, as far as the layout has them",
     placeholder: "PHASES",
@@ -264,7 +264,7 @@ export const OPTIONS = {
   allowMissingView: option({
     flag: "allow-missing-view",
     variable: "ALLOW_MISSING_VIEW",
-    of: "run",
+    of: ["run", "repair"],
     default: "false",
     description: "Go on although no view fills events_core from the target (layout v4)",
     placeholder: null,
@@ -273,7 +273,7 @@ export const OPTIONS = {
   quick: option({
     flag: "quick",
     variable: "VERIFY_QUICK",
-    of: "verify",
+    of: ["verify"],
     default: "false",
     description: "Compare the keys and versions of rows alone",
     placeholder: null,
@@ -282,7 +282,7 @@ export const OPTIONS = {
   ignoreNewer: option({
     flag: "ignore-newer",
     variable: "VERIFY_IGNORE_NEWER",
-    of: "verify",
+    of: ["verify", "repair"],
     default: "false",
     description: "Count rows apart that Langfuse has written into the month since it was copied",
     placeholder: null,
@@ -291,7 +291,7 @@ export const OPTIONS = {
   examples: option({
     flag: "examples",
     variable: "VERIFY_EXAMPLES",
-    of: "verify",
+    of: ["verify", "repair"],
     default: "5",
     unit: "rows",
     description: "Examples of each kind of difference, at most",
@@ -301,9 +301,9 @@ export const OPTIONS = {
   report: option({
     flag: "report",
     variable: "VERIFY_REPORT",
-    of: "verify",
+    of: ["verify", "repair"],
     default: "",
-    description: "Write the parts of the month that differ to this file, as JSON lines",
+    description: "File for the parts of the month that differ: verify writes it, repair reads it",
     placeholder: "FILE",
     pathOf: "file",
     schema: schema.pathOrNone,
@@ -311,7 +311,7 @@ export const OPTIONS = {
   json: option({
     flag: "json",
     variable: "VERIFY_JSON",
-    of: "verify",
+    of: ["verify", "repair"],
     default: "false",
     description: "Print the result as JSON",
     placeholder: null,
@@ -338,7 +338,7 @@ export type Settings = {
 
 /** Whether a command takes an option. */
 export function takesOption(command: OptionCommand, { of }: AnyOptionSpec): boolean {
-  return of === undefined || of === command;
+  return of === undefined || of.includes(command);
 }
 
 /** The table as a list, in its order. */

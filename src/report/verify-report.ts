@@ -1,4 +1,5 @@
 import { DIFFERENCE_KINDS, type DifferenceKind } from "../verify/classify.ts";
+import { rangeToJson } from "../verify/differing-range.ts";
 import type { VerifyResult } from "../verify/verify.ts";
 import { formatCount, formatDuration } from "./format.ts";
 
@@ -103,12 +104,7 @@ export function renderVerifyJson(result: VerifyResult, { partition, target, quic
     columns_left_out: result.leftOut,
     rows_compared_here: result.comparedHere,
     examples: result.examples,
-    differing_ranges: result.differingRanges.map(({ project, projectHex, day, counts }) => ({
-      project,
-      project_hex: projectHex,
-      day,
-      ...counts,
-    })),
+    differing_ranges: result.differingRanges.map(rangeToJson),
     duration_ms: Math.round(result.durationMs),
   })}\n`;
 }

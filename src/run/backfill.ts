@@ -147,7 +147,8 @@ async function claimLedgers(
     monthly: open,
     experiments: experiments === null ? null : await unfinishedExperiments(server, context, experiments),
     isFresh:
-      all.length === PHASES.length && all.every(({ done, finished }) => done.length === 0 && !finished),
+      all.length === PHASES.length &&
+      all.every(({ done, finished, isPartial }) => done.length === 0 && !finished && !isPartial),
   };
 }
 
@@ -204,7 +205,8 @@ async function copyPhase(
   const { name, scope, ledger } = phase;
   progress.begin(name, rows, ledger.rowsProcessed);
   const readSinceMs = ledger.begin(clock.nowMs());
-  const lastKey = options.dryRun ? null : await greatestKey(scope);
+  const isRecorded = !options.dryRun && !ledger.isPartial;
+  const lastKey = isRecorded ? await greatestKey(scope) : null;
   const remaining = ledger.remaining();
   const isLeft = session !== null && remaining.length > 0;
   const copied = isLeft ? await session.copy(phase, planPages(scope, remaining)) : [];
@@ -212,7 +214,7 @@ async function copyPhase(
   const earlier = options.dryRun ? [] : ledger.done.map((range) => ({ ...range, readSinceMs }));
   const verification = await verifySource(context, phase, [...earlier, ...copied]);
   refuseIfAllRejected(context, ledger);
-  if (!options.dryRun) ledger.finishPartition(lastKey, await countTargetRows(server, options, retry));
+  if (isRecorded) ledger.finishPartition(lastKey, await countTargetRows(server, options, retry));
   return verification;
 }
 

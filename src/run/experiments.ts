@@ -80,7 +80,7 @@ export async function copyExperiments(
           session.copy({ name: "experiments", ledger }, pages),
         );
   // A dry run verifies only what it has read itself, which is everything unless an earlier run has begun.
-  const isWhole = !options.dryRun || ledger.done.length === 0;
+  const isWhole = !ledger.isPartial && (!options.dryRun || ledger.done.length === 0);
   const rows = copied.reduce((sum, range) => sum + range.rows, options.dryRun ? 0 : doneRows(ledger));
   const unsettled = isWhole
     ? await verifyExperiments(context, experiments, ledger, rows, readSinceMs)

@@ -15,6 +15,8 @@ export interface PageLedger {
   readonly targetRows: number | null;
   /** Observations that earlier runs copied. */
   readonly rowsProcessed: number;
+  /** Only a part is to be copied: what lies beside it is of no concern. */
+  readonly isPartial: boolean;
   /** What earlier runs copied, in key order. */
   readonly done: readonly DoneRange[];
   /** The ledger as if nothing was done, for what an earlier run finished and is to be copied again. Durable with its first page. */
@@ -29,7 +31,7 @@ export interface PageLedger {
    * pages are done: nothing of `done` was read before.
    */
   begin(nowMs: number): number;
-  /** The gapless complement of what is done, in key order; the whole key space when nothing is. */
+  /** What is left, in key order: all that is not done, or of a partial ledger its ranges. */
   remaining(): KeyRange[];
   /** Records a page whose every batch the server has acknowledged. Durable when it returns. */
   finishPage(range: KeyRange, rows: number): void;

@@ -1,4 +1,4 @@
-import { DAY_MICROS } from "./compared-rows.ts";
+import { type CellSpan, DAY_MICROS } from "./compared-rows.ts";
 
 /** The rows of one project and day, by UTC: what is compared at once. */
 export interface CellKey {
@@ -77,12 +77,8 @@ export function cellOf(text: string): CellKey {
   return { projectHex, dayMicros };
 }
 
-/** Cells that are looked at together: of some projects, all rows from one day to another. */
-export interface CellGroup {
-  readonly projectsHex: readonly string[];
-  /** Microseconds since 1970: the beginning of the first day, and the end of the last. */
-  readonly fromMicros: string;
-  readonly untilMicros: string;
+/** Cells that are looked at together. */
+export interface CellGroup extends CellSpan {
   /** About. */
   readonly rows: number;
 }
@@ -114,6 +110,11 @@ export function groupCells(cells: Cells, differing: readonly DifferingCell[], ma
   }
   if (open !== null) groups.push(open);
   return groups;
+}
+
+/** A single cell. */
+export function spanOfCell({ projectHex, dayMicros }: CellKey): CellSpan {
+  return groupOf(projectHex, dayMicros, dayMicros, 0);
 }
 
 function groupOf(projectHex: string, firstMicros: string, lastMicros: string, rows: number): CellGroup {

@@ -122,3 +122,34 @@ export function isOursSql(columns: readonly ComparedColumn[], sources: readonly 
   if (!columns.some(({ name }) => name === "source")) return "1";
   return `toString(r.source) IN (${sources.map(literal).join(", ")})`;
 }
+
+/**
+ * The condition that selects rows of some projects from one moment to before another, on a table whose columns are the given expressions.
+ */
+export function spanCondition(
+  columns: { readonly projectId: string; readonly time: string },
+  { projectsHex, fromMicros, untilMicros }: CellSpan,
+): Condition {
+  // A parameter would have to fit a URL.
+  const projects = `SELECT unhex(arrayJoin(splitByChar(',', ${literal(projectsHex.join())})))`;
+  return {
+    sql: `${columns.projectId} IN (${projects}) AND ${columns.time} >= fromUnixTimestamp64Micro({cellfrom:Int64})
+      AND ${columns.time} < fromUnixTimestamp64Micro({celluntil:Int64})`,
+    params: { cellfrom: fromMicros, celluntil: untilMicros },
+  };
+}
+
+/** Rows of some projects from one day to another. */
+export interface CellSpan {
+  readonly projectsHex: readonly string[];
+  /** Microseconds since 1970: the beginning of the first day, and the end of the last. */
+  readonly fromMicros: string;
+  readonly untilMicros: string;
+}
+
+/** The columns of the sources, by phase, and of the target that say whose and when a row is. */
+export const SPAN_COLUMNS = {
+  roots: { projectId: "t.project_id", time: "t.timestamp" },
+  observations: { projectId: "o.project_id", time: "o.start_time" },
+  target: { projectId: "t.project_id", time: "t.start_time" },
+} as const;

@@ -1,9 +1,6 @@
-import type { Condition } from "../clickhouse/key-range-sql.ts";
 import { withRetry } from "../clickhouse/retry.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
-import { literal } from "../clickhouse/sql.ts";
 import { hasJson } from "../mapping/enrichment-sql.ts";
-import { PHASE_KEYS } from "../plan/source-key.ts";
 import type { CellGroup } from "./cells.ts";
 import { classify, type DifferenceKind } from "./classify.ts";
 import {
@@ -19,6 +16,8 @@ import {
   keyTextsSql,
   microsSql,
   namedKey,
+  SPAN_COLUMNS,
+  spanCondition,
   targetRows,
 } from "./compared-rows.ts";
 import { joinDigests, type RowDigest, rowDigest } from "./digest-stream.ts";
@@ -162,21 +161,9 @@ interface CellSides {
 
 /** The rows of phase `withMetadata` have the columns of `METADATA_ITEMS`. */
 function cellSides(scope: VerifyScope, { group, part, parts }: GroupPart, withMetadata = -1): CellSides {
-  const params = {
-    cellfrom: group.fromMicros,
-    celluntil: group.untilMicros,
-  };
-  // A parameter would have to fit a URL.
-  const projects = `SELECT unhex(arrayJoin(splitByChar(',', ${literal(group.projectsHex.join())})))`;
-  const inCells = (alias: string, time: string): Condition => ({
-    sql: `${alias}.project_id IN (${projects}) AND ${alias}.${time} >= fromUnixTimestamp64Micro({cellfrom:Int64})
-      AND ${alias}.${time} < fromUnixTimestamp64Micro({celluntil:Int64})`,
-    params,
-  });
   return {
     expected: scope.phases.map(({ mapping, enrichment }, i) => {
-      const { alias } = PHASE_KEYS[enrichment.phase];
-      const condition = inCells(alias, enrichment.phase === "roots" ? "timestamp" : "start_time");
+      const condition = spanCondition(SPAN_COLUMNS[enrichment.phase], group);
       return expectedRows(
         mapping,
         enrichment,
@@ -185,7 +172,11 @@ function cellSides(scope: VerifyScope, { group, part, parts }: GroupPart, withMe
         i === withMetadata ? METADATA_ITEMS : [],
       );
     }),
-    actual: targetRows(scope.target, scope.columns, targetConditions(scope, inCells("t", "start_time"))),
+    actual: targetRows(
+      scope.target,
+      scope.columns,
+      targetConditions(scope, spanCondition(SPAN_COLUMNS.target, group)),
+    ),
     where: parts === 1 ? "1" : `cityHash64(r.span_id) % ${parts} = ${part}`,
   };
 }

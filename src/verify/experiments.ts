@@ -12,11 +12,10 @@ import {
 } from "../copy/experiments/statements.ts";
 import { SPAN_KEY } from "../mapping/resolve-mapping.ts";
 import { namedTracesIn, planExperimentPages } from "../plan/experiment-pages.ts";
-import { describeRange, WHOLE_KEY_SPACE } from "../plan/key-range.ts";
+import { describeRange, type KeyRange } from "../plan/key-range.ts";
 import type { Page } from "../plan/pages.ts";
 import type { DifferenceKind } from "./classify.ts";
 import {
-  CELL_SQL,
   type ComparedColumn,
   type ComparedRows,
   defaultOf,
@@ -30,12 +29,7 @@ import {
   namedKey,
   targetRows,
 } from "./compared-rows.ts";
-import {
-  countDifference,
-  type DifferenceCounts,
-  type DifferenceOptions,
-  type Example,
-} from "./differences.ts";
+import type { DifferenceOptions, Example } from "./differences.ts";
 import type { Findings } from "./findings.ts";
 import { inParallel, type VerifiedExperiments, type VerifyScope } from "./scope.ts";
 
@@ -54,18 +48,19 @@ const TIMES_OF_WRITING: readonly string[] = ["created_at", "updated_at", "event_
 
 /**
  * Compares the month's rows of the traces that dataset runs name, page by page: the server says what the rows are without experiments,
- * and this program which item reaches which span, as in a run. Rejects with an OperationError, or with the signal's reason.
+ * and this program which item reaches which span, as in a run; `ranges` are of the order in which they are copied. Rejects with an OperationError, or with the signal's reason.
  */
 export async function compareExperiments(
   scope: VerifyScope,
   options: DifferenceOptions,
   found: Findings,
+  ranges: readonly KeyRange[],
 ): Promise<ComparedExperiments> {
   const { experiments, server, retry, parallelQueries } = scope;
   const sum = { expectedRows: 0, actualRows: 0, pages: 0 };
-  if (experiments === null) return sum;
+  if (experiments === null || ranges.length === 0) return sum;
   const { tables } = experiments;
-  const pages = await planExperimentPages({ server, tables, pageRows: PAGE_ROWS, retry }, [WHOLE_KEY_SPACE]);
+  const pages = await planExperimentPages({ server, tables, pageRows: PAGE_ROWS, retry }, ranges);
   await inParallel(pages, parallelQueries, async (page) => {
     const verification = new ExperimentVerification(scope, experiments, page, options);
     const { expectedRows, actualRows } = await verification.run(found);
@@ -81,7 +76,6 @@ interface ExpectedRow {
   readonly base: string;
   readonly times: string;
   readonly versionMicros: bigint;
-  readonly cell: string;
   /** What the item says that reaches the row's span; null: none does. */
   readonly item: Item | null;
 }
@@ -98,7 +92,6 @@ interface ActualRow {
   readonly times: string;
   readonly experiment: string;
   readonly versionMicros: bigint;
-  readonly cell: string;
   readonly isOurs: boolean;
 }
 
@@ -107,7 +100,7 @@ class ExperimentVerification {
   readonly #experiments: VerifiedExperiments;
   readonly #page: Page;
   readonly #options: DifferenceOptions;
-  readonly #counts: DifferenceCounts = new Map();
+  readonly #counts = new Map<DifferenceKind, number>();
   readonly #keys = new Map<DifferenceKind, string[]>();
 
   constructor(scope: VerifyScope, experiments: VerifiedExperiments, page: Page, options: DifferenceOptions) {
@@ -127,14 +120,10 @@ class ExperimentVerification {
       const wanted = expected.get(key);
       expected.delete(key);
       const kind = this.#verdict(wanted ?? [], row, plain);
-      if (kind !== null) this.#note(kind, key, row.cell);
+      if (kind !== null) this.#note(kind, key);
     }
-    for (const [key, [row]] of expected) this.#note("missing", key, row?.cell ?? "");
-    found.add({
-      counts: this.#counts,
-      examples: await this.#examples(items, plain),
-      comparedHere: 0,
-    });
+    for (const key of expected.keys()) this.#note("missing", key);
+    found.addExperiments(this.#page.range, this.#counts, await this.#examples(items, plain));
     return { expectedRows: this.#expectedRows, actualRows };
   }
 
@@ -153,8 +142,8 @@ class ExperimentVerification {
     return ignoreNewer && (isNewer || !row.isOurs) ? "newer" : "differing";
   }
 
-  #note(kind: DifferenceKind, key: string, cell: string): void {
-    countDifference(this.#counts, cell, kind, 1);
+  #note(kind: DifferenceKind, key: string): void {
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
     const known = this.#keys.get(kind) ?? [];
     this.#keys.set(kind, known);
     if (known.length < this.#options.examples) known.push(key);
@@ -241,12 +230,12 @@ class ExperimentVerification {
     for (const phase of ["roots", "observations"] as const) {
       const rows = this.#plainRows(phase, this.#scope.partition);
       if (rows === null) continue;
-      const sql = `SELECT hex(${KEY_DIGEST}), ${this.#baseDigests()}, toString(${microsSql("event_ts")}), ${CELL_SQL}, hex(r.__span_key)
+      const sql = `SELECT hex(${KEY_DIGEST}), ${this.#baseDigests()}, toString(${microsSql("event_ts")}), hex(r.__span_key)
         FROM (${rows.sql}) AS r`;
       for (const row of await this.#query(sql, rows.params)) {
-        const [key = "", base = "", times = "", version = "", cell = "", span = ""] = row.map(String);
+        const [key = "", base = "", times = "", version = "", span = ""] = row.map(String);
         const ofKey = expected.get(key) ?? [];
-        ofKey.push({ base, times, versionMicros: BigInt(version), cell, item: items.get(span) ?? null });
+        ofKey.push({ base, times, versionMicros: BigInt(version), item: items.get(span) ?? null });
         expected.set(key, ofKey);
         this.#expectedRows++;
       }
@@ -273,7 +262,7 @@ class ExperimentVerification {
     const { server, retry, columns } = this.#scope;
     const rows = this.#targetRows();
     const sql = `SELECT hex(${KEY_DIGEST}), ${this.#baseDigests()}, hex(${digestSql(this.#experiments.columns)}),
-        toString(${microsSql("event_ts")}), ${CELL_SQL}, ${isOursSql(columns, this.#options.sources)}
+        toString(${microsSql("event_ts")}), ${isOursSql(columns, this.#options.sources)}
       FROM (${rows.sql}) AS r`;
     const operation = `Comparing dataset runs, ${describeRange(this.#page.range)}`;
     const response = await server.query(
@@ -282,9 +271,8 @@ class ExperimentVerification {
       retry,
     );
     for (const row of response) {
-      const [key = "", base = "", times = "", experiment = "", version = "", cell = "", isOurs] =
-        row.map(String);
-      yield [key, { base, times, experiment, versionMicros: BigInt(version), cell, isOurs: isOurs === "1" }];
+      const [key = "", base = "", times = "", experiment = "", version = "", isOurs] = row.map(String);
+      yield [key, { base, times, experiment, versionMicros: BigInt(version), isOurs: isOurs === "1" }];
     }
   }
 

@@ -1,17 +1,8 @@
+import type { KeyRange } from "../plan/key-range.ts";
 import { cellOf } from "./cells.ts";
 import type { DifferenceKind } from "./classify.ts";
 import type { Example, GroupDifferences } from "./differences.ts";
-
-/** A part of the month that differs. */
-export interface DifferingRange {
-  /** The project's id; bytes that are not UTF-8 are replaced. */
-  readonly project: string;
-  /** The same bytes in hexadecimal. */
-  readonly projectHex: string;
-  /** Day by UTC, as YYYY-MM-DD. */
-  readonly day: string;
-  readonly counts: Readonly<Partial<Record<DifferenceKind, number>>>;
-}
+import type { DifferingRange, KindCounts } from "./differing-range.ts";
 
 /** What was found in all cells. */
 export interface FoundDifferences {
@@ -42,20 +33,34 @@ export class Findings {
 
   add({ counts, examples, comparedHere }: GroupDifferences): void {
     this.#comparedHere += comparedHere;
+    this.#addExamples(examples);
+    for (const [cell, ofCell] of counts) {
+      const { projectHex, dayMicros } = cellOf(cell);
+      const day = new Date(Number(dayMicros) / 1000).toISOString().slice(0, 10);
+      this.#ranges.push({ phase: "month", projectHex, day, counts: this.#sum(ofCell) });
+    }
+  }
+
+  /** The same of a page of the traces that dataset runs name. */
+  addExperiments(
+    range: KeyRange,
+    counts: ReadonlyMap<DifferenceKind, number>,
+    examples: readonly Example[],
+  ): void {
+    this.#addExamples(examples);
+    if (counts.size > 0) this.#ranges.push({ phase: "experiments", range, counts: this.#sum(counts) });
+  }
+
+  #addExamples(examples: readonly Example[]): void {
     for (const example of examples) {
       const known = this.#examples.filter(({ kind }) => kind === example.kind).length;
       if (known < this.#maxExamples) this.#examples.push(example);
     }
-    for (const [cell, ofCell] of counts) {
-      for (const [kind, rows] of ofCell) this.#counts[kind] += rows;
-      const { projectHex, dayMicros } = cellOf(cell);
-      this.#ranges.push({
-        project: Buffer.from(projectHex, "hex").toString(),
-        projectHex,
-        day: new Date(Number(dayMicros) / 1000).toISOString().slice(0, 10),
-        counts: Object.fromEntries(ofCell),
-      });
-    }
+  }
+
+  #sum(counts: ReadonlyMap<DifferenceKind, number>): KindCounts {
+    for (const [kind, rows] of counts) this.#counts[kind] += rows;
+    return Object.fromEntries(counts);
   }
 
   result(): FoundDifferences {

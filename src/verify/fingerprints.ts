@@ -3,8 +3,16 @@ import { TransportError } from "../clickhouse/server-errors.ts";
 import { describeRange, WHOLE_KEY_SPACE } from "../plan/key-range.ts";
 import { planPages } from "../plan/pages.ts";
 import { PHASE_KEYS, rangeCondition } from "../plan/source-key.ts";
-import type { CellKey, Cells, Fingerprint, Side } from "./cells.ts";
-import { type ComparedRows, DAY_SQL, digestSql, expectedRows, targetRows } from "./compared-rows.ts";
+import { type CellKey, type Cells, type Fingerprint, type Side, spanOfCell, textOf } from "./cells.ts";
+import {
+  type ComparedRows,
+  DAY_SQL,
+  digestSql,
+  expectedRows,
+  SPAN_COLUMNS,
+  spanCondition,
+  targetRows,
+} from "./compared-rows.ts";
 import { inParallel, type VerifyScope } from "./scope.ts";
 import { planTargetRanges } from "./target-ranges.ts";
 
@@ -17,15 +25,20 @@ interface Task {
 }
 
 /**
- * Reads both sides once, range by range, and adds the fingerprints of their cells; dataset runs aside. Returns how many ranges there
+ * Reads both sides once, range by range, and adds the fingerprints of their cells; dataset runs aside. `only`: of these cells alone.
+ * Returns how many ranges there
  * were. Rejects with an OperationError, or with the signal's reason.
  */
 export async function addFingerprints(
   scope: VerifyScope,
   cells: Cells,
+  only: readonly CellKey[] | null,
   onPlanned: (rows: number) => void,
 ): Promise<number> {
-  const tasks = [...(await expectedTasks(scope)), ...(await targetTasks(scope))];
+  const tasks =
+    only === null
+      ? [...(await expectedTasks(scope)), ...(await targetTasks(scope))]
+      : only.flatMap((cell) => cellTasks(scope, cell));
   onPlanned(tasks.reduce((sum, { plannedRows }) => sum + plannedRows, 0));
   await inParallel(tasks, scope.parallelQueries, async (task) => {
     for (const { key, fingerprint } of await fingerprints(scope, task))
@@ -59,6 +72,20 @@ async function targetTasks(scope: VerifyScope): Promise<Task[]> {
     rows: targetRows(scope.target, scope.columns, targetConditions(scope, condition)),
     plannedRows: rows,
   }));
+}
+
+/** The queries of one cell. */
+function cellTasks(scope: VerifyScope, cell: CellKey): Task[] {
+  const span = spanOfCell(cell);
+  const operation = `Reading ${textOf(cell)}`;
+  const expected = scope.phases.map(({ mapping, enrichment }): Task => {
+    const condition = spanCondition(SPAN_COLUMNS[enrichment.phase], span);
+    const rows = expectedRows(mapping, enrichment, condition, scope.columns);
+    return { side: "expected", operation, rows, plannedRows: 0 };
+  });
+  const conditions = targetConditions(scope, spanCondition(SPAN_COLUMNS.target, span));
+  const rows = targetRows(scope.target, scope.columns, conditions);
+  return [...expected, { side: "actual", operation, rows, plannedRows: 0 }];
 }
 
 /** The conditions that select a part of the target's month; what dataset runs name is compared apart. */

@@ -13,6 +13,7 @@ import { hasJson } from "../mapping/enrichment-sql.ts";
 import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
 import { MappingError, type ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { TableColumn } from "../mapping/table-shape.ts";
+import { type KeyRange, WHOLE_KEY_SPACE } from "../plan/key-range.ts";
 import { MONTHLY_PHASES } from "../plan/phases.ts";
 import { PHASE_KEYS } from "../plan/source-key.ts";
 import type { BackfillOptions } from "../run/backfill-options.ts";
@@ -22,9 +23,10 @@ import { connect } from "../run/preflight/connect.ts";
 import { readEngines } from "../run/preflight/engines.ts";
 import { type CheckedTables, preflight } from "../run/preflight/preflight.ts";
 import { describeTable } from "../run/preflight/tables.ts";
-import { Cells, groupCells } from "./cells.ts";
+import { type CellKey, Cells, groupCells } from "./cells.ts";
 import { type ComparedColumn, KEY_COLUMNS } from "./compared-rows.ts";
 import { type DifferenceOptions, findDifferences } from "./differences.ts";
+import { type DifferingRange, dayMicrosOf } from "./differing-range.ts";
 import { compareExperiments } from "./experiments.ts";
 import { Findings, type FoundDifferences } from "./findings.ts";
 import { addFingerprints } from "./fingerprints.ts";
@@ -40,6 +42,8 @@ export interface VerifyOptions {
   readonly ignoreNewer: boolean;
   /** The most examples of a kind of difference. */
   readonly examples: number;
+  /** Compare these parts of the month alone; null: all of it. */
+  readonly only: readonly DifferingRange[] | null;
 }
 
 /** A column of the target that is not compared, and why. */
@@ -120,7 +124,7 @@ async function compare(
   const progress = new VerifyProgress(emit);
   const { scope, leftOut } = await scopeOf(server, options, checked, userSettings, retry, progress);
   const cells = new Cells();
-  const ranges = await addFingerprints(scope, cells, (rows) => progress.plan(rows));
+  const ranges = await addFingerprints(scope, cells, cellsOf(options.only), (rows) => progress.plan(rows));
   const groups = groupCells(cells, cells.differing(), GROUP_ROWS);
   if (groups.length > 0) emit({ kind: "notice", message: "Looking for the rows that differ" });
   const differences: DifferenceOptions = { ...options, sources: LAYOUTS[layout.name].sources };
@@ -128,10 +132,10 @@ async function compare(
   await inParallel(groups, scope.parallelQueries, async (group) => {
     found.add(await findDifferences(scope, group, differences));
   });
-  const ofExperiments = await compareExperiments(scope, differences, found);
+  const ofExperiments = await compareExperiments(scope, differences, found, tracesOf(options.only));
   const expectedRows = cells.rows("expected") + ofExperiments.expectedRows;
   const actualRows = cells.rows("actual") + ofExperiments.actualRows;
-  if (expectedRows + actualRows === 0) {
+  if (expectedRows + actualRows === 0 && options.only === null) {
     throw new RunError(
       `Nothing was compared: neither the sources nor ${reading.tables.target} hold rows of partition ${reading.partition}`,
     );
@@ -146,6 +150,18 @@ async function compare(
     ...found.result(),
     durationMs: performance.now() - startedMs,
   };
+}
+
+function cellsOf(only: VerifyOptions["only"]): CellKey[] | null {
+  if (only === null) return null;
+  return only.flatMap((range) =>
+    range.phase === "month" ? [{ projectHex: range.projectHex, dayMicros: dayMicrosOf(range.day) }] : [],
+  );
+}
+
+function tracesOf(only: VerifyOptions["only"]): KeyRange[] {
+  if (only === null) return [WHOLE_KEY_SPACE];
+  return only.flatMap((range) => (range.phase === "experiments" ? [range.range] : []));
 }
 
 /** Rows that were compared, of those planned. */

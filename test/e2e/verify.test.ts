@@ -66,7 +66,7 @@ async function tamperedTarget(name: string): Promise<void> {
   );
   await server.command(
     `INSERT INTO ${name} SELECT * REPLACE ('invented' AS span_id) FROM events_full FINAL
-      WHERE toYYYYMM(start_time) = ${PARTITION} LIMIT 1`,
+      WHERE ${plain} AND toYYYYMM(start_time) = ${PARTITION} LIMIT 1`,
     { database },
   );
 }
@@ -160,13 +160,83 @@ describe(`verify, seed ${seed}`, () => {
 
   test.concurrent("refuses what it does not take", async () => {
     for (const [flag, message] of [
-      ["--batch-size=5", "--batch-size is an option of run: verify does not take it\n"],
+      ["--batch-size=5", "--batch-size is an option of run and repair: verify does not take it\n"],
       ["--examples=x", '--examples "x": expected a whole number'],
       [`--report=${cwd}`, `--report "${cwd}": expected a file that can be written`],
     ] as const) {
       const outcome = await verify(flag);
       expect(outcome).toMatchObject({ code: 2, stdout: "" });
       expect(outcome.stderr).toStartWith(message);
+    }
+  });
+});
+
+describe(`repair, seed ${seed}`, () => {
+  /** Each in a state directory of its own: of one month and directory there is one at a time. */
+  const repair = (...more: string[]): Promise<CliOutcome> =>
+    runCli(["repair", ...flags([...more, "--cursor-state-dir=."])], {
+      cwd: temporaryDirectory("clickhouse-backfill-repair-"),
+    });
+  const partsOf = async (target: string): Promise<string[]> =>
+    (
+      await server.queryJson<{ name: string }>(
+        "SELECT name FROM system.parts WHERE active AND database = {database:String} AND table = {target:String}",
+        { params: { database, target } },
+      )
+    ).map(({ name }) => name);
+
+  test.concurrent("copies what differs, deletes nothing and leaves other parts as they are", async () => {
+    await tamperedTarget("repaired");
+    const before = await partsOf("repaired");
+    const dry = await repair("--target-table=repaired", "--dry-run");
+    expect(dry).toMatchObject({ code: 0 });
+    expect(dry.stdout).toMatch(/^Would copy \d parts of partition 202511 again:\n {2}project ".*, 2025-11-/);
+    expect(await partsOf("repaired")).toEqual(before);
+    const outcome = await repair("--target-table=repaired", "--allow-missing-view");
+    expect(outcome).toMatchObject({ code: 4 });
+    expect(outcome.stderr).toEndWith("repaired still differs from its sources: 1 unexpected\n");
+    expect(await partsOf("repaired")).toEqual(expect.arrayContaining(before));
+    const [statement = ""] = /^ {2}DELETE FROM .*$/m.exec(outcome.stdout) ?? [];
+    await server.command(
+      statement.replace("DELETE FROM", "ALTER TABLE").replace(" WHERE ", " DELETE WHERE "),
+      {
+        database,
+        settings: { mutations_sync: 2 },
+      },
+    );
+    expect(await verify("--target-table=repaired")).toMatchObject({ code: 0 });
+    expect(await repair("--target-table=repaired")).toMatchObject({
+      code: 0,
+      stdout: "Nothing to repair: no part of partition 202511 differs.\n",
+    });
+  });
+
+  test.concurrent("copies the parts that a report names, experiments among them", async () => {
+    await server.command("CREATE TABLE half AS events_full", { database });
+    await server.command("INSERT INTO half SELECT * FROM events_full WHERE cityHash64(span_id) % 2 = 0", {
+      database,
+    });
+    const report = `--report=${join(cwd, "half.jsonl")}`;
+    expect(await verify("--target-table=half", report)).toMatchObject({ code: 4 });
+    expect(readFileSync(join(cwd, "half.jsonl"), "utf8")).toContain('"phase":"experiments"');
+    const outcome = await repair("--target-table=half", report, "--allow-missing-view");
+    expect(outcome).toMatchObject({ code: 0 });
+    expect(await verify("--target-table=half")).toMatchObject({ code: 0 });
+  });
+
+  test.concurrent("refuses a report that is none, or of another month", async () => {
+    const path = join(cwd, "odd.jsonl");
+    for (const [text, message] of [
+      ["{}\n", "line 1: "],
+      [
+        `${JSON.stringify({ partition: "202510", phase: "month", project_hex: "41", day: "2025-10-01" })}\n`,
+        "line 1 is of partition 202510, not of 202511",
+      ],
+    ] as const) {
+      await Bun.write(path, text);
+      const outcome = await repair(`--report=${path}`);
+      expect(outcome).toMatchObject({ code: 2, stdout: "" });
+      expect(outcome.stderr).toStartWith(`--report "${path}": expected a report of verify: ${message}`);
     }
   });
 });

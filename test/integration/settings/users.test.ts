@@ -124,6 +124,7 @@ describe("a user who may only read", () => {
           quick: false,
           ignoreNewer: false,
           examples: 5,
+          only: null,
         },
         () => {},
         new AbortController().signal,

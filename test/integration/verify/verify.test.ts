@@ -32,7 +32,14 @@ function optionsFor(target: string): VerifyOptions["backfill"] {
 }
 
 async function verifyTarget(target: string, changes: Partial<VerifyOptions> = {}): Promise<VerifyResult> {
-  const options = { backfill: optionsFor(target), quick: false, ignoreNewer: false, examples: 5, ...changes };
+  const options = {
+    backfill: optionsFor(target),
+    quick: false,
+    ignoreNewer: false,
+    examples: 5,
+    only: null,
+    ...changes,
+  };
   return await verify(options, () => {}, new AbortController().signal);
 }
 
