@@ -1,6 +1,6 @@
 /**
  * Shows the tool at work on this machine: starts a local ClickHouse on .local/demo, makes a month of lifelike data, runs
- * the backfill, and compares every event with the same enrichment done in SQL.
+ * the backfill, verifies every event, and then changes one, has it found and has it repaired.
  *
  *   bun run demo [--layout events|v4] [--observations 200000] [--traces 20000] [--seed 1] [--port 0]
  *            [--binary <path> [--runner "<command>"]]
@@ -16,7 +16,6 @@ import { type DemoSize, dataStatements } from "./demo/data.ts";
 import { datasetRunStatement } from "./demo/dataset-runs.ts";
 import { showLangfusePages } from "./demo/langfuse-pages.ts";
 import { startLocalServer } from "./demo/server.ts";
-import { verifyEvents, verifyV4 } from "./demo/verify.ts";
 import {
   datasetRunItemsTable,
   eventsCoreTables,
@@ -126,8 +125,10 @@ async function demo({ layout, size, port, binary, runner }: Demo): Promise<numbe
     stopServer = local.stop;
     const server = connectTo(local.url);
     if (interruptedWith === null) await makeData(server, layout, size);
-    code = interruptedWith ?? (await runBackfill(local.url, layout, binary, runner));
-    if (code === 0) code = (await verify(server, layout)) ? 0 : 1;
+    const tool = { url: local.url, layout, binary, runner };
+    code = interruptedWith ?? (await expectCode(0, runTool(tool, "run")));
+    if (code === 0) code = await expectCode(0, runTool(tool, "verify"));
+    if (code === 0) code = await repairPlanted(server, tool);
     if (code === 0 && layout === "v4") {
       say("What Langfuse's pages ask for");
       await showLangfusePages(server, DATABASE);
@@ -176,45 +177,51 @@ async function makeData(server: TestServer, layout: DemoLayout, size: DemoSize):
   if (parts !== undefined) console.log(`  ${count(parts.rows)} rows, ${parts.size} uncompressed`);
 }
 
-/** Runs the tool itself, as a user would, and returns its exit code. A compiled binary runs from a folder of its own. */
-async function runBackfill(
-  url: string,
-  layout: DemoLayout,
-  binary: string,
-  runner: readonly string[],
+/** How the tool is run. */
+interface Tool extends Pick<Demo, "layout" | "binary" | "runner"> {
+  readonly url: string;
+}
+
+/** Runs a command of the tool, as a user would, and returns its exit code. A compiled binary runs from a folder of its own. */
+async function runTool(
+  { url, layout, binary, runner }: Tool,
+  command: "run" | "verify" | "repair",
+  ...more: readonly string[]
 ): Promise<number> {
   const cwd = binary === "" ? ROOT : tmpdir();
   const program = binary === "" ? [process.execPath, "src/main.ts"] : [...runner, resolve(binary)];
   const flags = ["--partition", PARTITION, "--clickhouse-url", url, "--clickhouse-db", DATABASE];
   if (layout === "v4") flags.push("--target-table", "events_full");
-  const state = ["--cursor-state-dir", binary === "" ? relative(ROOT, STATE_DIRECTORY) : STATE_DIRECTORY];
-  const command = [...program, "run", ...flags, ...state];
-  say([binary === "" ? "bun" : program[0], ...command.slice(1)].join(" "));
-  run = Bun.spawn(command, { cwd, stdio: ["inherit", "inherit", "inherit"] });
+  const directory = binary === "" ? relative(ROOT, STATE_DIRECTORY) : STATE_DIRECTORY;
+  const state = command === "verify" ? [] : ["--cursor-state-dir", directory];
+  const words = [...program, command, ...flags, ...state, ...more];
+  say([binary === "" ? "bun" : program[0], ...words.slice(1)].join(" "));
+  run = Bun.spawn(words, { cwd, stdio: ["inherit", "inherit", "inherit"] });
   const code = await run.exited;
   run = null;
-  if (code !== 0 && interruptedWith === null) console.error(`The run ended with exit code ${code}.`);
   return code;
 }
 
-async function verify(server: TestServer, layout: DemoLayout): Promise<boolean> {
-  say("Comparing the events with the same enrichment as one SQL statement");
-  const started = performance.now();
-  const { actualRows, differingRows, description } = await (layout === "v4" ? verifyV4 : verifyEvents)(
-    server,
-    DATABASE,
-    PARTITION,
+/** Resolves to 0 where a command ends with the code that it should end with, and else to a code that ends the demo. */
+async function expectCode(expected: number, command: Promise<number>): Promise<number> {
+  const code = await command;
+  if (code === expected) return 0;
+  if (interruptedWith === null) console.error(`It ended with exit code ${code}, expected ${expected}.`);
+  return code === 0 ? 1 : code;
+}
+
+/** Changes an event behind the tool's back, and has the tool find and repair it. Returns the exit code. */
+async function repairPlanted(server: TestServer, tool: Tool): Promise<number> {
+  const target = tool.layout === "v4" ? "events_full" : "events";
+  say("Changing the output of one event");
+  await server.command(
+    `INSERT INTO ${target} SELECT * REPLACE ('not what the model said' AS output) FROM ${target} FINAL
+      WHERE notEmpty(output) ORDER BY span_id LIMIT 1`,
+    { database: DATABASE },
   );
-  if (differingRows > 0) {
-    console.error(`DIFFERENT, ${seconds(started)}. ${description}`);
-    return false;
-  }
-  if (actualRows === 0) {
-    console.error("There are no events at all.");
-    return false;
-  }
-  console.log(`  the same: ${count(actualRows)} events in every column, ${seconds(started)}`);
-  return true;
+  const report = ["--report", join(DIRECTORY, "differences.jsonl")];
+  const found = await expectCode(4, runTool(tool, "verify", ...report));
+  return found === 0 ? await expectCode(0, runTool(tool, "repair", ...report)) : found;
 }
 
 function tellHowToLook(layout: DemoLayout): void {

@@ -17,6 +17,8 @@ export function runOptions(
     layout: "events",
     only: PHASES,
     allowMissingView: true,
+    engine: "client",
+    serverMemoryBytes: null,
     batchSizeRows: 10_000,
     insertRows: 250_000,
     streamBlockSizeRows: 50_000,

@@ -48,7 +48,7 @@ export class QueryLog {
     const actualKind = kind ?? statement.kind ?? "query";
     const ofKind = isBare === true ? {} : (this.settings?.[actualKind] ?? FIRST_QUERY_SETTINGS);
     const sent = { ...ofKind, ...settings };
-    const id = `clickhouse-backfill-${this.#idPrefix}-${++this.#count}`;
+    const id = statement.id ?? `clickhouse-backfill-${this.#idPrefix}-${++this.#count}`;
     const startedMs = performance.now();
     const { onQuery, onQuiet } = this.#observer;
     let isOver = false;

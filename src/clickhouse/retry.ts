@@ -78,9 +78,14 @@ export async function pause(delayMs: number, signal: AbortSignal): Promise<void>
 
 /** Whether an operation failed for want of a right. */
 export function isAccessDenied(error: unknown): boolean {
-  return (
-    error instanceof OperationError &&
-    error.cause instanceof ServerError &&
-    error.cause.code === ERROR_CODE.accessDenied
-  );
+  return failedWith(error, ERROR_CODE.accessDenied);
+}
+
+/** Whether an operation failed since there is no such table. */
+export function isUnknownTable(error: unknown): boolean {
+  return failedWith(error, ERROR_CODE.unknownTable);
+}
+
+function failedWith(error: unknown, code: number): boolean {
+  return error instanceof OperationError && error.cause instanceof ServerError && error.cause.code === code;
 }

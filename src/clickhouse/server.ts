@@ -113,6 +113,14 @@ export class Server {
   }
 
   /**
+   * Runs an INSERT … SELECT and returns how many rows the server reports as written. Rejects with a ServerError or a TransportError;
+   * then the rows may be written or not, now or later.
+   */
+  async insertSelect(statement: Statement, signal: AbortSignal): Promise<number> {
+    return await this.#streams.insertSelect(this.#log.begin(statement, "insert"), signal);
+  }
+
+  /**
    * Begins an INSERT that stays open for blocks; `signal` ends it at once. Sealed: the server rejects data that ends early, at the
    * end of a block too.
    */

@@ -13,6 +13,8 @@ export interface Statement {
   readonly kind?: StatementKind;
   /** Settings beside those of its kind. */
   readonly settings?: QuerySettings;
+  /** The query's id, by which it can be found again; made up unless given. */
+  readonly id?: string;
   /** Sent with its own settings alone: to learn what the server has without those of its kind. */
   readonly isBare?: true;
 }

@@ -45,7 +45,8 @@ export async function repairCommand(flags: ReadonlyMap<string, string>, host: Ho
   const { eventsInserted } = await showWork(session, STOP_NOTICE, (emit, stop) =>
     copyRanges(options.backfill, toCopy, emit, stop),
   );
-  session.logger.info(`${formatCount(eventsInserted)} rows of ${toCopy.length} parts were copied again`);
+  const parts = toCopy.length === 1 ? "1 part" : `${formatCount(toCopy.length)} parts`;
+  session.logger.info(`${formatCount(eventsInserted)} rows of ${parts} were copied again`);
   printResult(session, await compare(session, { ...options, only: toCopy }));
 }
 
@@ -59,7 +60,7 @@ async function compare(session: Session, options: VerifyOptions): Promise<Verify
 
 function printResult({ config, host }: Session, result: VerifyResult): void {
   const { partition, connection, tables } = config.backfill;
-  const subject = { partition, target: tables.target, quick: false };
+  const subject = { partition, target: tables.target, quick: false, isPartial: true };
   const { asJson } = config.verification;
   host.stdout.write(asJson ? renderVerifyJson(result, subject) : renderVerifyText(result, subject));
   const statement = deleteStatement(connection.database, tables.target, result.examples);

@@ -33,16 +33,25 @@ interface Given {
 export function resolveSettings(sources: Sources, command: OptionCommand = "run"): Settings {
   const values: Record<string, unknown> = {};
   const origins: Record<string, string> = {};
+  const defaults = new Set<string>();
   for (const [name, spec] of OPTION_LIST) {
     // What another command is set to is of no concern, be it valid or not.
     const given = find(spec, takesOption(command, spec) ? sources : NOTHING_GIVEN);
     values[name] = validate(spec, given);
     origins[name] = given.origin;
+    if (given.place === "default") defaults.add(name);
   }
   const settings = values as Settings;
   checkTablesDiffer(settings, origins);
-  return { ...settings, ...onePassword(settings, sources) };
+  const workers =
+    settings.engine === "server" && defaults.has("parallelWorkers")
+      ? { parallelWorkers: SERVER_ENGINE_WORKERS }
+      : {};
+  return { ...settings, ...workers, ...onePassword(settings, sources) };
 }
+
+/** Each is a statement that the server runs with several threads. */
+const SERVER_ENGINE_WORKERS = 2;
 
 const NOTHING_GIVEN: Sources = {
   flags: new Map(),

@@ -49,6 +49,8 @@ export function toRunConfig(
       layout: settings.layout,
       only: settings.only,
       allowMissingView: settings.allowMissingView,
+      engine: settings.engine,
+      serverMemoryBytes: settings.serverMemory,
       batchSizeRows: settings.batchSize,
       insertRows: settings.insertRows,
       streamBlockSizeRows: settings.streamBlockSize,

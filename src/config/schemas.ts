@@ -44,6 +44,17 @@ export function wholeNumber(min: number, max: number): v.GenericSchema<string, n
   );
 }
 
+/** The same, or nothing: null. */
+export function wholeNumberOrNone(min: number, max: number): v.GenericSchema<string, number | null> {
+  const accepted = `nothing, or a whole number from ${min} to ${max}`;
+  return v.pipe(
+    v.string(),
+    v.regex(/^\d{0,15}$/, accepted),
+    v.transform((text) => (text === "" ? null : Number(text))),
+    v.check((number) => number === null || (number >= min && number <= max), accepted),
+  );
+}
+
 /** One of several words, in any case. */
 export function oneOf<const Word extends string>(words: readonly Word[]): v.GenericSchema<string, Word> {
   const accepted = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;

@@ -6,7 +6,7 @@ import type { MonthlyPhase } from "../plan/phases.ts";
 import { OBSERVATIONS_KEY, PHASE_KEYS, rangeCondition } from "../plan/source-key.ts";
 import { type TraceWindow, windowCondition, windowParams } from "../plan/trace-window.ts";
 import { HELPER } from "./mapped-column.ts";
-import type { ResolvedMapping, SelectItem } from "./resolve-mapping.ts";
+import type { DerivedColumn, ResolvedMapping, SelectItem } from "./resolve-mapping.ts";
 
 /** Which rows a month consists of, and where they are. */
 export interface EnrichmentScope {
@@ -65,6 +65,26 @@ export function enrichmentSql(
   return { sql, params, columns: items.map(({ name }) => name) };
 }
 
+/** A column of the joined traces: 0 where an observation has none. */
+const IS_FOUND = { name: "is_found", sql: "toUInt8(1)" } as const;
+
+/** A SELECT that counts the rows that `enrichmentSql` yields: all of them, those without a trace, and those that are exact. */
+export function enrichedCountsSql(
+  mapping: ResolvedMapping,
+  scope: EnrichmentScope,
+  rows: Condition,
+): Omit<Enrichment, "columns"> {
+  const isMissing = scope.phase === "roots" ? "0" : `t.${IS_FOUND.name} = 0`;
+  const items = [{ name: "is_missing", sql: isMissing }, isExactItem(mapping, "is_exact")];
+  const { sql, params } = enrichmentSql(
+    { ...mapping, copied: [], derived: mapping.derived.filter(isJson) },
+    scope,
+    rows,
+    items,
+  );
+  return { sql: `SELECT count(), countIf(is_missing), countIf(is_exact) FROM (${sql})`, params };
+}
+
 /** All rows of the month. */
 const WHOLE = rangeCondition(OBSERVATIONS_KEY, WHOLE_KEY_SPACE);
 
@@ -78,7 +98,9 @@ function observationsFrom(
   const named = isWhole
     ? null
     : `(t.project_id, t.id) IN (SELECT o.project_id, o.trace_id FROM ${source} AS o WHERE ${rows})`;
-  const columns = mapping.traceColumns.map(({ name, sql }) => `${sql} AS ${identifier(name)}`).join(", ");
+  const columns = [...mapping.traceColumns, IS_FOUND]
+    .map(({ name, sql }) => `${sql} AS ${identifier(name)}`)
+    .join(", ");
   return `FROM (SELECT * FROM ${source} AS o FINAL WHERE ${rows}${leftOut("o.trace_id", "o", scope)}) AS o
 LEFT JOIN (${newestTraces(scope, named, columns)}) AS t ON o.project_id = t.project_id AND o.trace_id = t.id`;
 }
@@ -140,7 +162,11 @@ export function isExactItem(mapping: ResolvedMapping, name: string): SelectItem 
 
 /** Whether the target has a column that holds the merged metadata as JSON. */
 export function hasJson({ derived }: ResolvedMapping): boolean {
-  return derived.some(({ column: { source } }) => source.from === "metadata" && source.part === "json");
+  return derived.some(isJson);
+}
+
+function isJson({ column: { source } }: DerivedColumn): boolean {
+  return source.from === "metadata" && source.part === "json";
 }
 
 /** Whether `value` may be JSON, and neither side is certain to take it for JSON. */

@@ -8,6 +8,8 @@ export interface VerifySubject {
   readonly partition: string;
   readonly target: string;
   readonly quick: boolean;
+  /** Only what was repaired was compared. */
+  readonly isPartial: boolean;
 }
 
 /** Rows that Langfuse wrote meanwhile are no differences; they are counted apart where that is wanted. */
@@ -35,10 +37,11 @@ export function renderVerifyText(result: VerifyResult, subject: VerifySubject): 
   const { partition, target } = subject;
   const differences = describeDifferences(result.counts);
   const what = subject.quick ? "in the keys and versions of rows" : "in every column that a run fills";
+  const month = subject.isPartial ? `The repaired parts of partition ${partition}` : `Partition ${partition}`;
   const lines = [
     differences === null
-      ? `Partition ${partition}: ${target} is the same as its sources, ${what}.`
-      : `Partition ${partition}: ${target} differs from its sources: ${differences}.`,
+      ? `${month}: ${target} is the same as its sources, ${what}.`
+      : `${month}: ${target} differs from its sources: ${differences}.`,
     figure("Rows expected", formatCount(result.expectedRows)),
     figure(`Rows in ${target}`, formatCount(result.actualRows)),
     ...DIFFERENCE_KINDS.flatMap((kind) =>

@@ -16,6 +16,10 @@ export interface BackfillOptions {
   readonly allowMissingView: boolean;
   /** What to copy, as far as the layout has it. */
   readonly only: readonly PhaseName[];
+  /** Who enriches the rows of months: this program, or the server by key range. */
+  readonly engine: "client" | "server";
+  /** The most memory that a query of the engine `server` may take; null: a quarter of the server's. */
+  readonly serverMemoryBytes: number | null;
   readonly batchSizeRows: number;
   /** Rows of an INSERT statement, at most. */
   readonly insertRows: number;

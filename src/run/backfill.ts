@@ -25,6 +25,7 @@ import { refuseIfAllRejected } from "./refuse-if-all-rejected.ts";
 import { type BackfillReport, reportOf, type UnsettledRows } from "./report.ts";
 import type { RunContext } from "./run-context.ts";
 import { RunProgress } from "./run-progress.ts";
+import { serverSession } from "./server-session.ts";
 import { countTargetRows } from "./target-rows.ts";
 import { verifySource } from "./verify-source.ts";
 
@@ -190,9 +191,9 @@ async function copyPhases(
     }
     return sum;
   };
-  return isLeft
-    ? await withCopySession(context, prepared, await prepared.monthSetup(), run)
-    : await run(null);
+  if (!isLeft) return await run(null);
+  if (context.options.engine === "server") return await run(await serverSession(context, prepared));
+  return await withCopySession(context, prepared, await prepared.monthSetup(), run);
 }
 
 async function copyPhase(

@@ -1,6 +1,6 @@
-import { OperationError } from "../clickhouse/retry.ts";
+import { isUnknownTable } from "../clickhouse/retry.ts";
 import { parseCount, type Server } from "../clickhouse/server.ts";
-import { ERROR_CODE, ServerError, TransportError } from "../clickhouse/server-errors.ts";
+import { TransportError } from "../clickhouse/server-errors.ts";
 import { identifier, qualifiedTable } from "../clickhouse/sql.ts";
 import { RunError } from "../errors.ts";
 import { planExperimentPages } from "../plan/experiment-pages.ts";
@@ -44,11 +44,6 @@ export async function unfinishedExperiments(
   const message = `${newer} items of dataset runs are newer than the run that copied the experiments: they are copied again`;
   emit({ kind: "notice", message });
   return ledger.reopen();
-}
-
-function isUnknownTable(error: unknown): boolean {
-  const cause = error instanceof OperationError ? error.cause : null;
-  return cause instanceof ServerError && cause.code === ERROR_CODE.unknownTable;
 }
 
 const NOTHING_UNSETTLED: UnsettledRows = { lateRows: 0, rewrittenRows: 0 };

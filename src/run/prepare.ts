@@ -3,7 +3,7 @@ import { parsesJsonByDefault } from "../clickhouse/settings/json-parsing.ts";
 import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { statementSettings, withPreferred } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
-import { hasJson } from "../mapping/enrichment-sql.ts";
+import { type EnrichmentScope, hasJson } from "../mapping/enrichment-sql.ts";
 import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
 import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { ExperimentScope, ExperimentTables } from "../plan/experiment-pages.ts";
@@ -29,6 +29,9 @@ export interface PreparedRun {
   readonly clock: ServerClock;
   /** What the final report repeats. */
   readonly warnings: readonly string[];
+  /** What enriches the rows of a phase of the month. */
+  readonly enrichmentOf: (phase: MonthlyPhase) => EnrichmentScope;
+  readonly userSettings: SettingsOfUser;
   /** Returns what the workers of the monthly phases are set up with. Rejects with an OperationError. */
   readonly monthSetup: () => Promise<WorkerSetup>;
 }
@@ -99,7 +102,19 @@ export async function prepare(
     traces: traceSetup(context, checked, { partition, windowDays: traceWindowDays }, items),
   });
   const experiments = items === null ? null : experimentRun(server, context, checked, items, common);
-  return { server, phases, experiments, clock, warnings: checked.warnings, monthSetup };
+  const { tables, connection } = options;
+  const enrichmentOf = (phase: MonthlyPhase): EnrichmentScope => ({
+    phase,
+    tables: {
+      source: qualifiedTable(connection.database, tables.source),
+      traces: qualifiedTable(connection.database, tables.traces),
+    },
+    partition,
+    window: { partition, windowDays: traceWindowDays },
+    datasetRunItems: items,
+  });
+  const { warnings } = checked;
+  return { server, phases, experiments, clock, warnings, enrichmentOf, userSettings, monthSetup };
 }
 
 /** What the workers of all phases are set up with. */
@@ -134,17 +149,20 @@ function experimentRun(
 }
 
 function scopeOf(server: Server, { options, retry }: RunContext, phase: MonthlyPhase): PlanScope {
-  const { connection, tables, partition, streamBlockSizeRows } = options;
+  const { connection, tables, partition, streamBlockSizeRows, insertRows, engine } = options;
   const isRoots = phase === "roots";
   return {
     server,
     table: qualifiedTable(connection.database, isRoots ? tables.traces : tables.source),
     key: PHASE_KEYS[phase],
     partition,
-    pageRows: streamBlockSizeRows,
+    pageRows: engine === "server" ? insertRows * SERVER_PAGE_INSERTS : streamBlockSizeRows,
     retry,
   };
 }
+
+/** The server reads and writes a page as one statement: fewer of them are cheaper, and some memory each. */
+const SERVER_PAGE_INSERTS = 4;
 
 /** `leftOut`: the quoted table of dataset runs whose traces are left out; null: there is none. */
 function traceSetup(

@@ -176,11 +176,12 @@ class VerifyProgress {
 
   plan(rows: number): void {
     this.#totalRows += rows;
-    this.add(0);
+    if (rows > 0) this.add(0);
   }
 
   add(rows: number): void {
     this.#rows += rows;
+    if (this.#totalRows === 0) return;
     this.#emit({ kind: "verified", rows: this.#rows, totalRows: Math.max(this.#rows, this.#totalRows) });
   }
 }

@@ -95,6 +95,8 @@ describe("configuration", () => {
       },
       tables: { source: "observations", traces: "traces", target: "events" },
       datasetRunItemsTable: "dataset_run_items_rmt",
+      engine: "client",
+      serverMemoryBytes: null,
       layout: "auto",
       only: ["roots", "observations", "experiments"],
       allowMissingView: false,

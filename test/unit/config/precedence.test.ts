@@ -27,6 +27,8 @@ test("with the partition alone, all options have the defaults that scripts rely 
     skipBadRows: null,
     cursorStateDir: ".",
     parallelWorkers: 4,
+    engine: "client",
+    serverMemory: null,
     compression: "none",
     traceWindowDays: 2,
     sourceTable: "observations",
@@ -98,6 +100,16 @@ const SAMPLES: { readonly [Name in keyof Settings]: readonly (readonly [string, 
     ["1", 1],
     ["100000000", 100_000_000],
     ["5000", 5000],
+  ],
+  engine: [
+    ["client", "client"],
+    ["SERVER", "server"],
+    ["Client", "client"],
+  ],
+  serverMemory: [
+    ["1", 1],
+    ["4000000000", 4_000_000_000],
+    ["007", 7],
   ],
   quick: [
     ["true", true],
@@ -230,6 +242,7 @@ test("a flag beats the environment, that beats .env, that beats the default, for
     const dotenvLines: string[] = [];
     const expected: Record<string, unknown> = { ...DEFAULTS };
     const command = random.below(2) === 0 ? "run" : "verify";
+    const given = new Set<string>();
     for (const [name, spec] of OPTION_LIST) {
       if (SAMPLES[name].length === 0 || !takesOption(command, spec)) continue;
       const [byFlag, byEnvironment, byDotenv] = random.shuffle<readonly [string, unknown]>(SAMPLES[name]);
@@ -252,10 +265,17 @@ test("a flag beats the environment, that beats .env, that beats the default, for
       if (spec.default === null && expected[name] === DEFAULTS.partition) {
         flags.set("partition", "202501");
       }
+      if (places > 0) given.add(name);
     }
     const dotenv = parseDotenv(random.shuffle(dotenvLines).join("\n"));
+    if (expected["engine"] === "server" && !given.has("parallelWorkers")) expected["parallelWorkers"] = 2;
     expect(resolveSettings({ flags, environment, dotenv }, command)).toEqual(expected as Settings);
   });
+});
+
+test("with the engine server two statements run at a time, unless a number is given", () => {
+  expect(settingsFrom({ flags: { engine: "server" } }).parallelWorkers).toBe(2);
+  expect(settingsFrom({ flags: { engine: "server", "parallel-workers": "4" } }).parallelWorkers).toBe(4);
 });
 
 test("what another command is set to has no effect, be it valid or not", () => {

@@ -42,6 +42,8 @@ function optionsFor(
     tables: { source: "observations", traces: "traces", target: "events", ...tables },
     datasetRunItemsTable: "dataset_run_items_rmt",
     layout: "events",
+    engine: "client",
+    serverMemoryBytes: null,
     only: PHASES,
     allowMissingView: false,
     batchSizeRows: 10,

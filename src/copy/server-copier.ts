@@ -1,0 +1,195 @@
+import { type WaitNotice, waitForMerges } from "../clickhouse/merge-wait.ts";
+import { backoffMs, OperationError, pause, type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
+import { parseCount, type QuerySettings, type Server } from "../clickhouse/server.ts";
+import { refusalOf, TransportError } from "../clickhouse/server-errors.ts";
+import { identifier } from "../clickhouse/sql.ts";
+import { type EnrichmentScope, enrichedCountsSql, enrichmentSql } from "../mapping/enrichment-sql.ts";
+import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
+import { describeRange, type KeyRange } from "../plan/key-range.ts";
+import { type Page, type PlanScope, planPages } from "../plan/pages.ts";
+import { rangeCondition } from "../plan/source-key.ts";
+import type { SplitNotice } from "./careful-insert.ts";
+import { InsertSize } from "./insert-size.ts";
+import type { PageResult } from "./page-result.ts";
+import { cancelQuery, outcomeOf } from "./running-query.ts";
+
+/** What copying on the server takes. */
+export interface ServerCopy {
+  readonly server: Server;
+  readonly scope: PlanScope;
+  readonly mapping: ResolvedMapping;
+  readonly enrichment: EnrichmentScope;
+  /** The quoted table. */
+  readonly target: string;
+  /** Sent with each INSERT … SELECT, beside what every INSERT has. */
+  readonly settings: QuerySettings;
+  /** The most rows of a statement. */
+  readonly rows: number;
+  /** Count, and insert nothing. */
+  readonly dryRun: boolean;
+  /** Begins the ids of the queries. */
+  readonly queryIdPrefix: string;
+  readonly retry: RetryPolicy;
+  /** How long an INSERT waits for merges; 0: it does not. */
+  readonly maxWaitMs: number;
+  readonly onWait: (notice: WaitNotice) => void;
+  readonly onSplit: (notice: SplitNotice) => void;
+  /** Records a page whose rows are acknowledged. */
+  readonly onCopied: (page: Page, done: PageResult) => void;
+  /** Takes a page that another engine must copy: a value is rejected, or SQL is not certain of the JSON of a row. */
+  readonly onRefused: (page: Page, reason: string) => void;
+}
+
+let queries = 0;
+
+/**
+ * Copies pages by one INSERT … SELECT each, so that no row leaves the server. A page that is too large for it is halved, and the next ones
+ * are smaller; they grow back slowly.
+ */
+export class ServerCopier {
+  readonly #copy: ServerCopy;
+  readonly #size: InsertSize;
+
+  constructor(copy: ServerCopy) {
+    this.#copy = copy;
+    this.#size = new InsertSize(copy.rows);
+  }
+
+  /** Copies a page. Rejects with an OperationError, or with the reason of the retry policy's signal. */
+  async copyPage(page: Page): Promise<void> {
+    if (page.plannedRows > this.#size.rows * SPLIT_FROM_SIZES) {
+      await this.#copyParts(page);
+      return;
+    }
+    const { retry, onSplit, onRefused, target } = this.#copy;
+    const operation = `Inserting into ${target}, ${describeRange(page.range)}`;
+    for (let halvings = 0; ; halvings++) {
+      retry.signal.throwIfAborted();
+      const refusal = await this.#insert(operation, page);
+      if (refusal === null) {
+        this.#size.grow();
+        return;
+      }
+      if (refusal.reason === "data") {
+        onRefused(page, refusal.error.message);
+        return;
+      }
+      onSplit({ reason: "size", operation, message: refusal.error.message });
+      this.#size.shrink(Math.max(1, Math.floor(page.plannedRows / 2)));
+      // What used up the memory or the time may be other queries.
+      await pause(backoffMs(halvings, Math.random()), retry.signal);
+      const parts = await this.#partsOf(page);
+      if (parts.length > 1) {
+        for (const part of parts) await this.copyPage(part);
+        return;
+      }
+      if (halvings >= retry.maxRetries) throw new OperationError(operation, refusal.error);
+    }
+  }
+
+  async #copyParts(page: Page): Promise<void> {
+    const parts = await this.#partsOf(page);
+    if (parts.length > 1) for (const part of parts) await this.copyPage(part);
+    else await this.copyPage({ ...page, plannedRows: this.#size.rows });
+  }
+
+  async #partsOf(page: Page): Promise<Page[]> {
+    const { scope } = this.#copy;
+    return await Array.fromAsync(planPages({ ...scope, pageRows: this.#size.rows }, [page.range]));
+  }
+
+  /** Inserts a page's rows. Resolves to null once they are stored, or to the refusal of the server. */
+  async #insert(operation: string, page: Page): Promise<ReturnType<typeof refusalOf>> {
+    const { retry, maxWaitMs, onWait, onCopied, onRefused, dryRun } = this.#copy;
+    const { done, isExact } = await this.#count(page.range);
+    if (!isExact) {
+      onRefused(page, "its metadata holds JSON that SQL may read differently");
+      return null;
+    }
+    if (dryRun) {
+      onCopied(page, done);
+      return null;
+    }
+    try {
+      await withRetry(operation, retry, async () => {
+        const wait = { maxWaitMs, onWait, signal: retry.signal };
+        await waitForMerges(operation, wait, () => this.#insertOnce(page.range));
+      });
+    } catch (error) {
+      const refusal = refusalOf(error) ?? (error instanceof OperationError ? refusalOf(error.cause) : null);
+      if (refusal === null) throw error;
+      return refusal;
+    }
+    onCopied(page, done);
+    return null;
+  }
+
+  async #insertOnce(range: KeyRange): Promise<void> {
+    const { server, mapping, enrichment, scope, target, settings, queryIdPrefix, retry } = this.#copy;
+    const { sql, params, columns } = enrichmentSql(mapping, enrichment, rangeCondition(scope.key, range));
+    const id = `${queryIdPrefix}${++queries}`;
+    const names = columns.map(identifier).join(", ");
+    const statement = { id, sql: `INSERT INTO ${target} (${names}) ${sql}`, params, settings };
+    try {
+      await server.insertSelect(statement, retry.signal);
+    } catch (error) {
+      if (retry.signal.aborted) {
+        await cancelQuery(server, id);
+        throw error;
+      }
+      // The connection is lost, and the query may go on without it.
+      if (!(error instanceof TransportError)) throw error;
+      const failure = await outcomeOf(server, id, error, retry.signal);
+      if (failure !== null) throw failure;
+    }
+  }
+
+  /** Counts a range's rows in the source and those that are inserted, before they are. */
+  async #count(range: KeyRange): Promise<{ done: PageResult; isExact: boolean }> {
+    const { server, mapping, enrichment, scope, retry, settings } = this.#copy;
+    const condition = rangeCondition(scope.key, range);
+    const operation = `Counting ${scope.table}, ${describeRange(range)}`;
+    const { alias } = scope.key;
+    const all = `SELECT count() FROM ${scope.table} AS ${alias} FINAL WHERE ${alias}._partition_id = {partition:String} AND ${condition.sql}`;
+    const params = { ...condition.params, partition: scope.partition };
+    const rows = await server.query(operation, { kind: "count", sql: all, params }, retry, parseCount);
+    const counts = enrichedCountsSql(mapping, enrichment, condition);
+    const statement = {
+      kind: "count",
+      sql: counts.sql,
+      params: counts.params,
+      settings: joinSettings(settings),
+    } as const;
+    const [inserted, withoutTrace, exact] = await server.query(operation, statement, retry, ([row]) => {
+      const numbers = (row ?? []).map(Number);
+      if (numbers.length !== 3 || !numbers.every(Number.isSafeInteger)) {
+        throw new TransportError("No numbers came back");
+      }
+      return numbers as [number, number, number];
+    });
+    const notCopied = Math.max(0, rows - inserted);
+    const isOfRoots = enrichment.phase === "roots";
+    return {
+      done: {
+        rows,
+        leftOut: isOfRoots ? 0 : notCopied,
+        superseded: isOfRoots ? notCopied : 0,
+        withoutTrace,
+        bytes: 0,
+      },
+      isExact: exact === inserted,
+    };
+  }
+}
+
+/** A page of no more than this multiple of the size at hand is copied as it is. */
+const SPLIT_FROM_SIZES = 1.5;
+
+/** Settings of the join and of memory, which counting needs as well. */
+function joinSettings(settings: QuerySettings): QuerySettings {
+  return Object.fromEntries(
+    Object.entries(settings).filter(
+      ([name]) => !name.startsWith("min_insert") && name !== "max_insert_threads",
+    ),
+  );
+}

@@ -1,0 +1,137 @@
+import { createHash } from "node:crypto";
+import { hostname } from "node:os";
+import { isAccessDenied, isUnknownTable, type RetryPolicy } from "../clickhouse/retry.ts";
+import type { QuerySettings, Server } from "../clickhouse/server.ts";
+import { ENRICHMENT_SETTINGS, preferredInsertSettings } from "../clickhouse/settings/preferred-settings.ts";
+import { preferredSettings } from "../clickhouse/settings/statement-settings.ts";
+import { qualifiedTable } from "../clickhouse/sql.ts";
+import type { PageResult } from "../copy/page-result.ts";
+import { cancelAbandoned } from "../copy/running-query.ts";
+import { ServerCopier } from "../copy/server-copier.ts";
+import { type Page, planPages } from "../plan/pages.ts";
+import { type CopySession, type PhaseCopy, withCopySession } from "./copy-session.ts";
+import type { CopiedRange } from "./count-verification.ts";
+import type { PreparedRun } from "./prepare.ts";
+import type { RunContext } from "./run-context.ts";
+
+/**
+ * A session in which the server enriches and inserts the rows, page by page. Pages that it refuses, or whose JSON its SQL is not
+ * certain of, are copied by this program in the end. Cancels what a killed run has left behind. Rejects with an OperationError.
+ */
+export async function serverSession(context: RunContext, prepared: PreparedRun): Promise<CopySession> {
+  const prefix = queryIdPrefix(context);
+  if (!context.options.dryRun) await cancelAbandoned(prepared.server, prefix);
+  const settings = await statementSettingsOf(context, prepared);
+  return { copy: (phase, pages) => copyPages(context, prepared, { prefix, settings }, phase, pages) };
+}
+
+/** What the statements of a session have in common. */
+interface Statements {
+  readonly prefix: string;
+  readonly settings: QuerySettings;
+}
+
+async function copyPages(
+  context: RunContext,
+  prepared: PreparedRun,
+  { prefix, settings }: Statements,
+  { name, ledger }: PhaseCopy,
+  pages: AsyncIterable<Page> | Iterable<Page>,
+): Promise<CopiedRange[]> {
+  const { options, progress, retry, emit } = context;
+  const phase = prepared.phases.find((known) => known.name === name);
+  if (phase === undefined || name === "experiments") throw new TypeError(`No phase ${name} of a month`);
+  const copied: CopiedRange[] = [];
+  const refused: { page: Page; reason: string }[] = [];
+  const readSinceMs = prepared.clock.nowMs();
+  const copier = new ServerCopier({
+    server: prepared.server,
+    scope: phase.scope,
+    mapping: phase.mapping,
+    enrichment: prepared.enrichmentOf(name),
+    target: qualifiedTable(options.connection.database, options.tables.target),
+    settings,
+    rows: phase.scope.pageRows,
+    dryRun: options.dryRun,
+    queryIdPrefix: prefix,
+    retry,
+    maxWaitMs: options.maxWaitMs,
+    onWait: (notice) => progress.wait(notice),
+    onSplit: (notice) => progress.handle({ kind: "split", notice }),
+    onCopied: (page: Page, done: PageResult) => {
+      if (!options.dryRun) ledger.finishPage(page.range, done.rows);
+      copied.push({ range: page.range, rows: done.rows, readSinceMs });
+      progress.finishPage(page, { ...done, skipped: [] });
+    },
+    onRefused: (page, reason) => refused.push({ page, reason }),
+  });
+  await eachOf(pages, options.parallelWorkers, (page) => copier.copyPage(page));
+  const [first] = refused;
+  if (first === undefined) return copied;
+  emit({
+    kind: "notice",
+    message: `This program copies ${refused.length === 1 ? "a page" : `${refused.length} pages`} that the server cannot: ${first.reason}`,
+  });
+  const scope = { ...phase.scope, pageRows: options.streamBlockSizeRows };
+  const ranges = refused.map(({ page }) => page.range);
+  const byClient = await withCopySession(context, prepared, await prepared.monthSetup(), (session) =>
+    session.copy({ name, ledger }, planPages(scope, ranges)),
+  );
+  return [...copied, ...byClient];
+}
+
+/** Runs `work` on all pages, several at a time. Rejects with the first failure, after those in flight have ended. */
+async function eachOf(
+  pages: AsyncIterable<Page> | Iterable<Page>,
+  parallel: number,
+  work: (page: Page) => Promise<void>,
+): Promise<void> {
+  const iterator = (async function* () {
+    yield* pages;
+  })();
+  const failures: unknown[] = [];
+  const run = async (): Promise<void> => {
+    // A generator queues requests: pages come one at a time, in order.
+    for (;;) {
+      const next = await iterator.next();
+      if (next.done === true || failures.length > 0) return;
+      await work(next.value).catch((error: unknown) => failures.push(error));
+    }
+  };
+  await Promise.all(
+    Array.from({ length: parallel }, () => run().catch((error: unknown) => failures.push(error))),
+  );
+  if (failures.length > 0) throw failures[0];
+}
+
+/** Of this machine and target: what a killed run has left running is found by it. */
+function queryIdPrefix({ options: { connection, tables, partition } }: RunContext): string {
+  const scope = [hostname(), connection.url, connection.database, tables.target, partition];
+  return `clickhouse-backfill-engine-${createHash("sha256").update(JSON.stringify(scope)).digest("hex").slice(0, 12)}-`;
+}
+
+async function statementSettingsOf(
+  { options, retry }: RunContext,
+  { server, userSettings }: PreparedRun,
+): Promise<QuerySettings> {
+  const bytes = options.serverMemoryBytes ?? (await quarterOfMemory(server, retry));
+  return preferredSettings(userSettings, {
+    ...ENRICHMENT_SETTINGS,
+    ...preferredInsertSettings(options.insertRows),
+    ...(bytes === null ? {} : { max_memory_usage: bytes }),
+  });
+}
+
+/** A quarter of what the server has, so that other users live; null where it does not say. */
+async function quarterOfMemory(server: Server, retry: RetryPolicy): Promise<number | null> {
+  const sql = `SELECT toUInt64(min(value)) FROM system.asynchronous_metrics
+    WHERE metric IN ('OSMemoryTotal', 'CGroupMemoryTotal') AND value > 0`;
+  const [row] = await server
+    .query("Reading the memory of the server", { sql }, retry)
+    .catch((error: unknown) => {
+      if (isAccessDenied(error) || isUnknownTable(error)) return [];
+      throw error;
+    });
+  const bytes = Number(row?.[0] ?? 0);
+  return bytes > 0 ? Math.floor(bytes / 4) : null;
+}

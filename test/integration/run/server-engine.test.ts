@@ -1,0 +1,78 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import { expectSameRows } from "../../../scripts/testbed/compare.ts";
+import { runOptions } from "../../../scripts/testbed/run-options.ts";
+import { eventsFullTable, eventsTable } from "../../../scripts/testbed/schema.ts";
+import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
+import type { BackfillOptions } from "../../../src/run/backfill-options.ts";
+import { backfill, type RunOutcome } from "../../support/backfill.ts";
+import { makeDatasetRuns } from "../../support/data/dataset-runs.ts";
+import { chooseSeed, generateDataset } from "../../support/generate.ts";
+import { writeReference } from "../../support/reference.ts";
+import { writeV4Reference } from "../../support/reference-v4.ts";
+import { expectV4Rows } from "../../support/v4-comparison.ts";
+
+const seed = chooseSeed();
+const PARTITION = "202511";
+
+let server: TestServer;
+let database: string;
+
+beforeAll(async () => {
+  server = await testServer();
+  database = await server.createDatabase("server_engine");
+  await generateDataset(server, { database, seed, observations: 2_500, traces: 700, largeInputs: 1 });
+  await makeDatasetRuns(server, { database, seed });
+  await server.command(eventsFullTable("events_full", { mergesOff: true }), { database });
+  await server.command(eventsTable("events", { mergesOff: true }), { database });
+  await writeReference(server, { database, partition: PARTITION, target: "events" }, "events_expected");
+  await writeV4Reference(server, { database, partition: PARTITION, target: "events_full" }, "expected");
+});
+
+async function run(target: string, changes: Partial<BackfillOptions>): Promise<RunOutcome> {
+  const tables = { source: "observations", traces: "traces", target };
+  return await backfill(
+    runOptions(server, database, PARTITION, { engine: "server", layout: "auto", tables, ...changes }),
+  );
+}
+
+describe(`the server's engine, seed ${seed}`, () => {
+  for (const insertRows of [250_000, 60]) {
+    test(`writes what the client's writes of Langfuse v4, ${insertRows} rows an INSERT`, async () => {
+      const target = `v4_${insertRows}`;
+      await server.command(eventsFullTable(target, { mergesOff: true }), { database });
+      const sinceMs = Date.now();
+      const { report } = await run(target, { insertRows });
+      const byClient = `client_${insertRows}`;
+      await server.command(eventsFullTable(byClient, { mergesOff: true }), { database });
+      const { report: clientReport } = await run(byClient, { insertRows, engine: "client" });
+      await expectV4Rows(server, { database, target, expected: "expected" }, sinceMs);
+      const counts = ({ phases }: typeof report): unknown =>
+        phases.map(({ phase, rows, leftOut, superseded, withoutTrace, skipped }) => ({
+          phase,
+          rows,
+          leftOut,
+          superseded,
+          withoutTrace,
+          skipped,
+        }));
+      expect(counts(report)).toEqual(counts(clientReport));
+      expect(report.eventsInserted).toBe(clientReport.eventsInserted);
+    });
+
+    test(`writes what the client's writes of events, JSON included, ${insertRows} rows an INSERT`, async () => {
+      const target = `events_${insertRows}`;
+      await server.command(eventsTable(target, { mergesOff: true }), { database });
+      const { report } = await run(target, { insertRows });
+      expect(report.outcome).toBe("done");
+      await expectSameRows(server, { database, actual: target, expected: "events_expected" }, "final");
+    });
+  }
+
+  test("a dry run inserts nothing and counts the same", async () => {
+    await server.command(eventsFullTable("dry", { mergesOff: true }), { database });
+    const { report } = await run("dry", { dryRun: true, only: ["roots", "observations"] });
+    expect(report.outcome).toBe("dry-run");
+    expect(report.observationsRead).toBeGreaterThan(1_000);
+    expect(await server.query("SELECT count() FROM dry", { database })).toBe("0\n");
+  });
+});
