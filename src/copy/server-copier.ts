@@ -1,6 +1,6 @@
 import { type WaitNotice, waitForMerges } from "../clickhouse/merge-wait.ts";
 import { backoffMs, OperationError, pause, type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
-import { parseCount, type QuerySettings, type Server } from "../clickhouse/server.ts";
+import type { QueryParams, QuerySettings, Server } from "../clickhouse/server.ts";
 import { refusalOf, TransportError } from "../clickhouse/server-errors.ts";
 import { identifier } from "../clickhouse/sql.ts";
 import { type EnrichmentScope, enrichedCountsSql, enrichmentSql } from "../mapping/enrichment-sql.ts";
@@ -146,39 +146,40 @@ export class ServerCopier {
 
   /** Counts a range's rows in the source and those that are inserted, before they are. */
   async #count(range: KeyRange): Promise<{ done: PageResult; isExact: boolean }> {
-    const { server, mapping, enrichment, scope, retry, settings } = this.#copy;
+    const { mapping, enrichment, scope } = this.#copy;
     const condition = rangeCondition(scope.key, range);
     const operation = `Counting ${scope.table}, ${describeRange(range)}`;
     const { alias } = scope.key;
-    const all = `SELECT count() FROM ${scope.table} AS ${alias} FINAL WHERE ${alias}._partition_id = {partition:String} AND ${condition.sql}`;
+    const trace = enrichment.phase === "roots" ? "t.id" : "o.trace_id";
+    const items = enrichment.datasetRunItems;
+    const isLeftOut =
+      items === null
+        ? "0"
+        : `(${alias}.project_id, ${trace}) IN (SELECT i.project_id, i.trace_id FROM ${items} AS i FINAL)`;
+    const all = `SELECT count(), countIf(${isLeftOut})
+      FROM ${scope.table} AS ${alias} FINAL WHERE ${alias}._partition_id = {partition:String} AND ${condition.sql}`;
     const params = { ...condition.params, partition: scope.partition };
-    const rows = await server.query(operation, { kind: "count", sql: all, params }, retry, parseCount);
+    const [rows = 0, leftOut = 0] = await this.#numbers(operation, all, params);
     const counts = enrichedCountsSql(mapping, enrichment, condition);
-    const statement = {
-      kind: "count",
-      sql: counts.sql,
-      params: counts.params,
-      settings: joinSettings(settings),
-    } as const;
-    const [inserted, withoutTrace, exact] = await server.query(operation, statement, retry, ([row]) => {
+    const [inserted = 0, withoutTrace = 0, exact = 0] = await this.#numbers(
+      operation,
+      counts.sql,
+      counts.params,
+    );
+    const superseded = Math.max(0, rows - inserted - leftOut);
+    return { done: { rows, leftOut, superseded, withoutTrace, bytes: 0 }, isExact: exact === inserted };
+  }
+
+  async #numbers(operation: string, sql: string, params: QueryParams): Promise<number[]> {
+    const { server, settings, retry } = this.#copy;
+    const statement = { kind: "count", sql, params, settings: joinSettings(settings) } as const;
+    return await server.query(operation, statement, retry, ([row]) => {
       const numbers = (row ?? []).map(Number);
-      if (numbers.length !== 3 || !numbers.every(Number.isSafeInteger)) {
+      if (numbers.length === 0 || !numbers.every(Number.isSafeInteger)) {
         throw new TransportError("No numbers came back");
       }
-      return numbers as [number, number, number];
+      return numbers;
     });
-    const notCopied = Math.max(0, rows - inserted);
-    const isOfRoots = enrichment.phase === "roots";
-    return {
-      done: {
-        rows,
-        leftOut: isOfRoots ? 0 : notCopied,
-        superseded: isOfRoots ? notCopied : 0,
-        withoutTrace,
-        bytes: 0,
-      },
-      isExact: exact === inserted,
-    };
   }
 }
 
