@@ -1,9 +1,20 @@
+import type { Condition } from "../clickhouse/key-range-sql.ts";
 import { type WaitNotice, waitForMerges } from "../clickhouse/merge-wait.ts";
 import { backoffMs, OperationError, pause, type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { QueryParams, QuerySettings, Server } from "../clickhouse/server.ts";
 import { refusalOf, TransportError } from "../clickhouse/server-errors.ts";
-import { identifier } from "../clickhouse/sql.ts";
-import { type EnrichmentScope, enrichedCountsSql, enrichmentSql } from "../mapping/enrichment-sql.ts";
+import { identifier, literal } from "../clickhouse/sql.ts";
+import { objectText } from "../json/object-text.ts";
+import {
+  type EnrichmentScope,
+  enrichedCountsSql,
+  enrichmentSql,
+  fromHex,
+  hasJson,
+  isExactItem,
+  JSON_COLUMN,
+  METADATA_ITEMS,
+} from "../mapping/enrichment-sql.ts";
 import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import { describeRange, type KeyRange } from "../plan/key-range.ts";
 import { type Page, type PlanScope, planPages } from "../plan/pages.ts";
@@ -25,6 +36,8 @@ export interface ServerCopy {
   readonly settings: QuerySettings;
   /** The most rows of a statement. */
   readonly rows: number;
+  /** Whether text becomes JSON in a SELECT as it does in an INSERT. */
+  readonly castsJson: boolean;
   /** Count, and insert nothing. */
   readonly dryRun: boolean;
   /** Begins the ids of the queries. */
@@ -100,10 +113,10 @@ export class ServerCopier {
 
   /** Inserts a page's rows. Resolves to null once they are stored, or to the refusal of the server. */
   async #insert(operation: string, page: Page): Promise<ReturnType<typeof refusalOf>> {
-    const { retry, maxWaitMs, onWait, onCopied, onRefused, dryRun } = this.#copy;
-    const { done, isExact } = await this.#count(page.range);
-    if (!isExact) {
-      onRefused(page, "its metadata holds JSON that SQL may read differently");
+    const { mapping, castsJson, retry, maxWaitMs, onWait, onCopied, onRefused, dryRun } = this.#copy;
+    const { done, inexact } = await this.#count(page.range);
+    if (inexact > MAX_INEXACT_ROWS || (hasJson(mapping) && !castsJson)) {
+      onRefused(page, "its metadata holds JSON that the server's SQL may read differently");
       return null;
     }
     if (dryRun) {
@@ -113,7 +126,7 @@ export class ServerCopier {
     try {
       await withRetry(operation, retry, async () => {
         const wait = { maxWaitMs, onWait, signal: retry.signal };
-        await waitForMerges(operation, wait, () => this.#insertOnce(page.range));
+        await waitForMerges(operation, wait, () => this.#insertOnce(page.range, inexact > 0));
       });
     } catch (error) {
       const refusal = refusalOf(error) ?? (error instanceof OperationError ? refusalOf(error.cause) : null);
@@ -124,14 +137,71 @@ export class ServerCopier {
     return null;
   }
 
-  async #insertOnce(range: KeyRange): Promise<void> {
-    const { server, mapping, enrichment, scope, target, settings, queryIdPrefix, retry } = this.#copy;
-    const { sql, params, columns } = enrichmentSql(mapping, enrichment, rangeCondition(scope.key, range));
+  async #insertOnce(range: KeyRange, hasInexact: boolean): Promise<void> {
+    const { mapping, enrichment, scope } = this.#copy;
+    const condition = rangeCondition(scope.key, range);
+    const isExact = isExactItem(mapping, "__is_exact");
+    const { sql, params, columns } = enrichmentSql(mapping, enrichment, condition, [isExact]);
+    const names = columns.filter((name) => name !== isExact.name);
+    const list = names.map(identifier).join(", ");
+    await this.#run(names, `SELECT ${list} FROM (${sql})${hasInexact ? " WHERE __is_exact" : ""}`, params);
+    if (hasInexact) await this.#insertInexact(condition, names);
+  }
+
+  /** Inserts the rows of whose JSON the server's SQL is not certain, with JSON that is made here. */
+  async #insertInexact(condition: Condition, names: readonly string[]): Promise<void> {
+    const { mapping, enrichment } = this.#copy;
+    const items = [isExactItem(mapping, "__is_exact"), ROW_ITEM];
+    const rows = enrichmentSql(mapping, enrichment, condition, items);
+    for (const texts of await this.#inexactTexts(condition)) {
+      const [keys, values] = [
+        [...texts.keys()].map(literal).join(", "),
+        [...texts.values()].map(literal).join(", "),
+      ];
+      const list = names.map((name) =>
+        name === JSON_COLUMN ? `transform(__row, [${keys}], [${values}], '')` : identifier(name),
+      );
+      const sql = `SELECT ${list.join(", ")} FROM (${rows.sql}) WHERE NOT __is_exact AND __row IN (${keys})`;
+      await this.#run(names, sql, rows.params, { max_query_size: MAX_QUERY_BYTES });
+    }
+  }
+
+  /** The JSON of the inexact rows by their keys, in batches that a statement can hold. */
+  async #inexactTexts(condition: Condition): Promise<Map<string, string>[]> {
+    const { server, mapping, enrichment, settings, retry } = this.#copy;
+    const items = [isExactItem(mapping, "__is_exact"), ROW_ITEM, ...METADATA_ITEMS];
+    const { sql, params } = enrichmentSql({ ...mapping, copied: [] }, enrichment, condition, items);
+    const statement = {
+      kind: "count",
+      sql: `SELECT __row, __names, __values FROM (${sql}) WHERE NOT __is_exact`,
+      params,
+      settings: joinSettings(settings),
+    } as const;
+    const batches: Map<string, string>[] = [new Map()];
+    let bytes = 0;
+    for (const [key, names, values] of await server.allRows(statement, retry.signal)) {
+      const text = objectText(fromHex(names), fromHex(values), mapping.keptJson).toString();
+      bytes += 2 * text.length;
+      if (bytes > MAX_QUERY_BYTES / 4) {
+        batches.push(new Map());
+        bytes = 2 * text.length;
+      }
+      batches.at(-1)?.set(String(key), text);
+    }
+    return batches.filter(({ size }) => size > 0);
+  }
+
+  async #run(
+    names: readonly string[],
+    select: string,
+    params: QueryParams,
+    more: QuerySettings = {},
+  ): Promise<void> {
+    const { server, target, settings, queryIdPrefix, retry } = this.#copy;
     const id = `${queryIdPrefix}${++queries}`;
-    const names = columns.map(identifier).join(", ");
-    const statement = { id, sql: `INSERT INTO ${target} (${names}) ${sql}`, params, settings };
+    const sql = `INSERT INTO ${target} (${names.map(identifier).join(", ")}) ${select}`;
     try {
-      await server.insertSelect(statement, retry.signal);
+      await server.insertSelect({ id, sql, params, settings: { ...settings, ...more } }, retry.signal);
     } catch (error) {
       if (retry.signal.aborted) {
         await cancelQuery(server, id);
@@ -145,7 +215,7 @@ export class ServerCopier {
   }
 
   /** Counts a range's rows in the source and those that are inserted, before they are. */
-  async #count(range: KeyRange): Promise<{ done: PageResult; isExact: boolean }> {
+  async #count(range: KeyRange): Promise<{ done: PageResult; inexact: number }> {
     const { mapping, enrichment, scope } = this.#copy;
     const condition = rangeCondition(scope.key, range);
     const operation = `Counting ${scope.table}, ${describeRange(range)}`;
@@ -167,7 +237,7 @@ export class ServerCopier {
       counts.params,
     );
     const superseded = Math.max(0, rows - inserted - leftOut);
-    return { done: { rows, leftOut, superseded, withoutTrace, bytes: 0 }, isExact: exact === inserted };
+    return { done: { rows, leftOut, superseded, withoutTrace, bytes: 0 }, inexact: inserted - exact };
   }
 
   async #numbers(operation: string, sql: string, params: QueryParams): Promise<number[]> {
@@ -182,6 +252,16 @@ export class ServerCopier {
     });
   }
 }
+
+/** More of them are copied by this program: each takes a place in the text of a statement. */
+const MAX_INEXACT_ROWS = 1_000;
+const MAX_QUERY_BYTES = 4 * 2 ** 20;
+
+/** Tells the rows of a source from each other. */
+const ROW_ITEM = {
+  name: "__row",
+  sql: "hex(sipHash128(o.project_id, CAST(o.type AS String), toDate(o.start_time), o.id))",
+} as const;
 
 /** A page of no more than this multiple of the size at hand is copied as it is. */
 const SPLIT_FROM_SIZES = 1.5;

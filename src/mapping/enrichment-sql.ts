@@ -1,5 +1,6 @@
 import type { Condition } from "../clickhouse/key-range-sql.ts";
 import type { QueryParams } from "../clickhouse/server.ts";
+import { TransportError } from "../clickhouse/server-errors.ts";
 import { identifier, literal } from "../clickhouse/sql.ts";
 import { WHOLE_KEY_SPACE } from "../plan/key-range.ts";
 import type { MonthlyPhase } from "../plan/phases.ts";
@@ -158,6 +159,21 @@ export function isExactItem(mapping: ResolvedMapping, name: string): SelectItem 
   const meet =
     "arrayExists(name -> arrayExists(other -> startsWith(other, concat(name, '.')), json_names), json_names)";
   return { name, sql: `toUInt8(NOT has(are_unsure, 1) AND NOT ${meet})` };
+}
+
+/** The column that holds the merged metadata as JSON, where a target has one. */
+export const JSON_COLUMN = "metadata";
+
+/** Items with the names and values that the JSON of a row is made of, in hexadecimal; of a target that has such a column. */
+export const METADATA_ITEMS: readonly SelectItem[] = [
+  { name: "__names", sql: "arrayMap(value -> hex(value), json_names)" },
+  { name: "__values", sql: "arrayMap(value -> hex(value), json_values)" },
+];
+
+/** The bytes of such an item. Throws a TransportError where it is none. */
+export function fromHex(item: unknown): Buffer[] {
+  if (!Array.isArray(item)) throw new TransportError("No metadata came back");
+  return item.map((text) => Buffer.from(String(text), "hex"));
 }
 
 /** Whether the target has a column that holds the merged metadata as JSON. */

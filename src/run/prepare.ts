@@ -156,13 +156,11 @@ function scopeOf(server: Server, { options, retry }: RunContext, phase: MonthlyP
     table: qualifiedTable(connection.database, isRoots ? tables.traces : tables.source),
     key: PHASE_KEYS[phase],
     partition,
-    pageRows: engine === "server" ? insertRows * SERVER_PAGE_INSERTS : streamBlockSizeRows,
+    // The server copies a page by one statement, which makes one part.
+    pageRows: engine === "server" ? insertRows : streamBlockSizeRows,
     retry,
   };
 }
-
-/** The server reads and writes a page as one statement: fewer of them are cheaper, and some memory each. */
-const SERVER_PAGE_INSERTS = 4;
 
 /** `leftOut`: the quoted table of dataset runs whose traces are left out; null: there is none. */
 function traceSetup(

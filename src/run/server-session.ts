@@ -8,9 +8,11 @@ import { qualifiedTable } from "../clickhouse/sql.ts";
 import type { PageResult } from "../copy/page-result.ts";
 import { cancelAbandoned } from "../copy/running-query.ts";
 import { ServerCopier } from "../copy/server-copier.ts";
+import { jsonColumnType } from "../mapping/resolve-mapping.ts";
 import { type Page, planPages } from "../plan/pages.ts";
 import { type CopySession, type PhaseCopy, withCopySession } from "./copy-session.ts";
 import type { CopiedRange } from "./count-verification.ts";
+import { castsJsonLikeData } from "./preflight/json-cast.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { RunContext } from "./run-context.ts";
 
@@ -19,22 +21,30 @@ import type { RunContext } from "./run-context.ts";
  * certain of, are copied by this program in the end. Cancels what a killed run has left behind. Rejects with an OperationError.
  */
 export async function serverSession(context: RunContext, prepared: PreparedRun): Promise<CopySession> {
+  const { retry, options } = context;
+  const { server, phases } = prepared;
   const prefix = queryIdPrefix(context);
-  if (!context.options.dryRun) await cancelAbandoned(prepared.server, prefix);
-  const settings = await statementSettingsOf(context, prepared);
-  return { copy: (phase, pages) => copyPages(context, prepared, { prefix, settings }, phase, pages) };
+  if (!options.dryRun) await cancelAbandoned(server, prefix);
+  const [jsonType] = phases.flatMap(({ mapping }) => jsonColumnType(mapping.derived) ?? []);
+  const statements = {
+    prefix,
+    settings: await statementSettingsOf(context, prepared),
+    castsJson: jsonType === undefined || (await castsJsonLikeData(server, jsonType, retry)),
+  };
+  return { copy: (phase, pages) => copyPages(context, prepared, statements, phase, pages) };
 }
 
 /** What the statements of a session have in common. */
 interface Statements {
   readonly prefix: string;
   readonly settings: QuerySettings;
+  readonly castsJson: boolean;
 }
 
 async function copyPages(
   context: RunContext,
   prepared: PreparedRun,
-  { prefix, settings }: Statements,
+  { prefix, settings, castsJson }: Statements,
   { name, ledger }: PhaseCopy,
   pages: AsyncIterable<Page> | Iterable<Page>,
 ): Promise<CopiedRange[]> {
@@ -51,6 +61,7 @@ async function copyPages(
     enrichment: prepared.enrichmentOf(name),
     target: qualifiedTable(options.connection.database, options.tables.target),
     settings,
+    castsJson,
     rows: phase.scope.pageRows,
     dryRun: options.dryRun,
     queryIdPrefix: prefix,

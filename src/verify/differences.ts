@@ -1,6 +1,6 @@
 import { withRetry } from "../clickhouse/retry.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
-import { hasJson } from "../mapping/enrichment-sql.ts";
+import { hasJson, JSON_COLUMN, METADATA_ITEMS } from "../mapping/enrichment-sql.ts";
 import type { CellGroup } from "./cells.ts";
 import { classify, type DifferenceKind } from "./classify.ts";
 import {
@@ -22,7 +22,7 @@ import {
 } from "./compared-rows.ts";
 import { joinDigests, type RowDigest, rowDigest } from "./digest-stream.ts";
 import { targetConditions } from "./fingerprints.ts";
-import { JSON_COLUMN, jsonThatIsSame, METADATA_ITEMS } from "./json-rows.ts";
+import { jsonThatIsSame } from "./json-rows.ts";
 import type { VerifyScope } from "./scope.ts";
 
 /** Rows of a side that the server sorts at once: some hundred bytes each. */

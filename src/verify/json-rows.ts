@@ -1,18 +1,10 @@
-import { ByteWriter } from "../bytes/byte-writer.ts";
 import { withRetry } from "../clickhouse/retry.ts";
-import { TransportError } from "../clickhouse/server-errors.ts";
 import { identifier, literal } from "../clickhouse/sql.ts";
-import { embedOf, needsEscape } from "../json/json-string.ts";
 import type { KeptJson } from "../json/kept-json.ts";
-import { JsonObjectBuilder } from "../json/object-builder.ts";
+import { objectText } from "../json/object-text.ts";
+import { fromHex, JSON_COLUMN } from "../mapping/enrichment-sql.ts";
 import { type ComparedRows, hasKey, KEY_DIGEST } from "./compared-rows.ts";
 import type { VerifyScope } from "./scope.ts";
-
-/** Further columns of expected rows: the names and values of which the JSON is made, in hexadecimal. */
-export const METADATA_ITEMS = [
-  { name: "__names", sql: "arrayMap(value -> hex(value), json_names)" },
-  { name: "__values", sql: "arrayMap(value -> hex(value), json_values)" },
-] as const;
 
 /** The rows among which keys are looked up; the expected ones have the columns of `METADATA_ITEMS`. */
 export interface JsonSides {
@@ -53,9 +45,6 @@ export async function jsonThatIsSame(
   return same;
 }
 
-/** The column whose JSON is compared. */
-export const JSON_COLUMN = "metadata";
-
 function isText({ columns }: VerifyScope): boolean {
   return columns.find(({ name }) => name === JSON_COLUMN)?.type === "String";
 }
@@ -81,26 +70,8 @@ async function expectedJson(
   const sql = `SELECT hex(${KEY_DIGEST}), r.__names, r.__values FROM (${expected.sql}) AS r WHERE ${where} AND ${hasKey(keys)}`;
   const rows = await query(scope, sql, expected.params);
   return rows.map(([key, names, values]) => {
-    if (!Array.isArray(names) || !Array.isArray(values)) throw new TransportError("No metadata came back");
-    return { key: String(key), text: objectText(names.map(fromHex), values.map(fromHex), kept) };
+    return { key: String(key), text: objectText(fromHex(names), fromHex(values), kept) };
   });
-}
-
-function fromHex(text: unknown): Buffer {
-  return Buffer.from(String(text), "hex");
-}
-
-/** The JSON object of a row, as a run writes it. */
-function objectText(names: readonly Buffer[], values: readonly Buffer[], kept: KeptJson): Buffer {
-  const members = new JsonObjectBuilder();
-  names.forEach((name, i) => {
-    const value = values[i] ?? Buffer.alloc(0);
-    const embed = embedOf(value, 0, value.length, kept);
-    members.add(name, 0, name.length, needsEscape(name, 0, name.length), value, 0, value.length, embed);
-  });
-  const out = new ByteWriter();
-  members.write(out);
-  return Buffer.from(out.written());
 }
 
 /** What the target's column holds of each text, in hexadecimal. */

@@ -9,9 +9,9 @@ import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { preferredSettings } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { RunError } from "../errors.ts";
-import { hasJson } from "../mapping/enrichment-sql.ts";
+import { hasJson, JSON_COLUMN } from "../mapping/enrichment-sql.ts";
 import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
-import { MappingError, type ResolvedMapping } from "../mapping/resolve-mapping.ts";
+import { jsonColumnType, MappingError, type ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { TableColumn } from "../mapping/table-shape.ts";
 import { type KeyRange, WHOLE_KEY_SPACE } from "../plan/key-range.ts";
 import { MONTHLY_PHASES } from "../plan/phases.ts";
@@ -21,6 +21,7 @@ import type { BackfillEvent } from "../run/events.ts";
 import { chooseLayout } from "../run/preflight/choose-layout.ts";
 import { connect } from "../run/preflight/connect.ts";
 import { readEngines } from "../run/preflight/engines.ts";
+import { castsJsonLikeData } from "../run/preflight/json-cast.ts";
 import { type CheckedTables, preflight } from "../run/preflight/preflight.ts";
 import { describeTable } from "../run/preflight/tables.ts";
 import { type CellKey, Cells, groupCells } from "./cells.ts";
@@ -222,6 +223,12 @@ async function scopeOf(
     ];
   });
   const { columns, leftOut } = comparedColumns(shape.columns, phases, quick);
+  const [jsonType] = phases.flatMap(({ mapping }) => jsonColumnType(mapping.derived) ?? []);
+  if (jsonType !== undefined && !quick && !(await castsJsonLikeData(server, jsonType, retry))) {
+    throw new RunError(
+      `${tables.target}: this server casts text to JSON differently than it reads it in an INSERT, so that the column ${JSON_COLUMN} cannot be compared\nUpdate the server to 26.3 or later, or compare the keys and versions alone: --quick`,
+    );
+  }
   const scope: VerifyScope = {
     server,
     retry,

@@ -71,8 +71,11 @@ export function planStory(seed: number): StoryPlan {
 
 function planStart(random: Random, theme: Theme, isLast: boolean): StartPlan {
   const pageRows = random.pick(PAGE_ROWS);
+  // Late rows and empty pages are known of pages that the client reads.
+  const mayBeServer = !isLast && (theme === "plain" || theme === "bad rows");
+  const engine = mayBeServer && random.chance(0.3) ? ["--engine=server"] : [];
   return {
-    flags: [`--stream-block-size=${pageRows}`, ...otherSizes(random, isLast)],
+    flags: [`--stream-block-size=${pageRows}`, ...otherSizes(random, isLast), ...engine],
     faultProbability: random.pick([0, 0.1, 0.2, 0.4]),
     // The last start has more retries than faults, and so must succeed.
     maxFaultsPerKind: isLast ? LAST_FAULTS : Number.MAX_SAFE_INTEGER,

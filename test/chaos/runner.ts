@@ -74,5 +74,6 @@ export function renderTally(tally: Tally): string[] {
     `checkpoints of which a kill left the temporary file: ${tally.sum("midst")}`,
     `rows skipped and found in the file: ${tally.sum("skipped rows")}`,
     `rows compared with the reference, in both directions: ${tally.sum("rows")}`,
+    `targets that verify compared as well: ${tally.sum("verified")}`,
   ];
 }

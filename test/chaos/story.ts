@@ -59,6 +59,7 @@ class Story {
   /** Pages that came back empty and that no run has reported yet. */
   #emptyPages = 0;
   #reportedLate: number | null = null;
+  #skipped = 0;
 
   private constructor(world: World, plan: StoryPlan, directory: string, tally: Tally, proxy: FaultProxy) {
     this.#world = world;
@@ -238,6 +239,28 @@ class Story {
   async #compare(): Promise<void> {
     const compared = await this.#comparedRows();
     this.#tally.add("rows", "compared", compared);
+    if (this.#plan.theme !== "late rows") await this.#verify();
+  }
+
+  /** The program's own comparison must say the same: nothing differs, but for the rows that the server rejects. */
+  async #verify(): Promise<void> {
+    const { server } = this.#world;
+    const flags = this.#flags.filter((flag) => !/^--(clickhouse-url|cursor-state|skip-bad|allow)/.test(flag));
+    const program = await startProgram(
+      ["verify", ...flags, `--clickhouse-url=${server.url}`, "--json"],
+      this.#directory,
+      join(this.#directory, "verify"),
+    );
+    const { code, stdout, stderr } = await program.outcome;
+    const { missing, unexpected, stale, differing } = JSON.parse(stdout || "{}") as Record<string, number>;
+    const isAsExpected =
+      this.#plan.theme === "bad rows"
+        ? missing === this.#skipped && code === (missing === 0 ? 0 : 4)
+        : missing === 0 && code === 0;
+    if (!isAsExpected || unexpected !== 0 || stale !== 0 || differing !== 0) {
+      throw new BrokenPromise(`verify ends with code ${code} and says:\n${stdout}\n${stderr}`);
+    }
+    this.#tally.add("verified", `exit code ${code}`);
   }
 
   async #comparedRows(): Promise<number> {
@@ -245,6 +268,7 @@ class Story {
     if (theme === "bad rows") {
       const skipped = await expectSkipped(this.#world, REFUSED, join(this.#directory, SKIP_FILE));
       this.#tally.add("skipped rows", "in the file", skipped);
+      this.#skipped = skipped;
       return await expectRows(this.#world, this.#target, this.#before);
     }
     if (theme !== "late rows") return await expectRows(this.#world, this.#target, this.#world.expected);

@@ -8,7 +8,7 @@ import { ONE_BY_ONE, Scenario } from "../support/cli-scenario.ts";
 import { serverError } from "../support/fault-proxy-faults.ts";
 
 /** Pages of 60 rows, each one statement. */
-const SERVER = ["--engine=server", "--insert-rows=15"];
+const SERVER = ["--engine=server", "--insert-rows=60"];
 const OUT_OF_MEMORY = serverError(500, 241, "Memory limit exceeded", "MEMORY_LIMIT_EXCEEDED");
 
 describe("the server's engine", () => {

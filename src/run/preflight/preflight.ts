@@ -71,7 +71,7 @@ export async function preflight(
   purpose: Purpose = "copy",
 ): Promise<Preflight> {
   const tables = await checkTables(server, options, retry, listener, layout, purpose);
-  await waitForReplicas(server, options, retry, listener);
+  await waitForReplicas(server, options, retry, listener, purpose);
   await waitForMutations(server, options, retry, listener);
   const { database } = options.connection;
   const { source, traces } = options.tables;
@@ -243,11 +243,14 @@ async function waitForReplicas(
   options: BackfillOptions,
   retry: RetryPolicy,
   listener: PreflightListener,
+  purpose: Purpose,
 ): Promise<void> {
   const { database } = options.connection;
-  const { source, traces } = options.tables;
+  const { source, traces, target } = options.tables;
+  // A target that lags would be compared as it was.
+  const names = purpose === "compare" ? [source, traces, target] : [source, traces];
   await waitUntilNone("replication", "Waiting for replicas", options.maxWaitMs, retry, listener, async () => {
-    const states = await replicaStates(server, database, [source, traces], retry);
+    const states = await replicaStates(server, database, names, retry);
     if (states !== null) return states.flatMap((state) => replicaLag(state) ?? []);
     listener.onWarning(
       "system.replicas cannot be read: whether this replica has caught up is not known. Grant SELECT on it, or name a replica that has",

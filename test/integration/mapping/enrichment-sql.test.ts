@@ -31,7 +31,7 @@ let database: string;
 beforeAll(async () => {
   testbed = await testServer();
   database = await testbed.createDatabase("enrichment");
-  await generateDataset(testbed, { database, seed, observations: 2_500, traces: 700, largeInputs: 1 });
+  await generateDataset(testbed, { database, seed, observations: 1_500, traces: 400, largeInputs: 1 });
   await makeDatasetRuns(testbed, { database, seed });
   await testbed.command(eventsTable("events", { mergesOff: true }), { database });
   await testbed.command(eventsFullTable("events_full", { mergesOff: true }), { database });
