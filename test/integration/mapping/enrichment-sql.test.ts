@@ -102,7 +102,7 @@ async function insertByPages(
 describe(`the enrichment as SQL, seed ${seed}`, () => {
   const sizes = [
     { pageRows: 1_000_000, pages: 1 },
-    { pageRows: 200, pages: 4 },
+    { pageRows: 200, pages: 2 },
   ];
   for (const { pageRows, pages } of sizes) {
     test(`in pages of ${pageRows} rows equals the reference of events`, async () => {
