@@ -3,6 +3,7 @@ import { identifier } from "../clickhouse/sql.ts";
 import { compareKeys, describeRange, type KeyRange, type SortingKey } from "../plan/key-range.ts";
 import { type PlanScope, planPages } from "../plan/pages.ts";
 import { rangeCondition } from "../plan/source-key.ts";
+import { inParallel } from "./in-parallel.ts";
 
 /** A range that was copied, and how many rows were read there: those that are acknowledged, and skipped ones. */
 export interface CopiedRange {
@@ -59,16 +60,7 @@ export async function verifyCounts(
 ): Promise<VerificationResult> {
   const verification = new CountVerification(scope);
   const groups = groupsOf(inKeyOrder(copied), scope.queryRows);
-  const work = groups.values();
-  const failures: unknown[] = [];
-  const run = async (): Promise<void> => {
-    for (const group of work) {
-      if (failures.length > 0) return;
-      await verification.check(group).catch((error: unknown) => failures.push(error));
-    }
-  };
-  await Promise.all(Array.from({ length: scope.parallelQueries }, run));
-  if (failures.length > 0) throw failures[0];
+  await inParallel(groups, scope.parallelQueries, (group) => verification.check(group));
   return verification.result();
 }
 

@@ -12,6 +12,7 @@ import { jsonColumnType } from "../mapping/resolve-mapping.ts";
 import { type Page, planPages } from "../plan/pages.ts";
 import { type CopySession, type PhaseCopy, withCopySession } from "./copy-session.ts";
 import type { CopiedRange } from "./count-verification.ts";
+import { inParallel } from "./in-parallel.ts";
 import { castsJsonLikeData } from "./preflight/json-cast.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { RunContext } from "./run-context.ts";
@@ -76,7 +77,7 @@ async function copyPages(
     },
     onRefused: (page, reason) => refused.push({ page, reason }),
   });
-  await eachOf(pages, options.parallelWorkers, (page) => copier.copyPage(page));
+  await inParallel(pages, options.parallelWorkers, (page) => copier.copyPage(page));
   const [first] = refused;
   if (first === undefined) return copied;
   emit({
@@ -89,30 +90,6 @@ async function copyPages(
     session.copy({ name, ledger }, planPages(scope, ranges)),
   );
   return [...copied, ...byClient];
-}
-
-/** Runs `work` on all pages, several at a time. Rejects with the first failure, after those in flight have ended. */
-async function eachOf(
-  pages: AsyncIterable<Page> | Iterable<Page>,
-  parallel: number,
-  work: (page: Page) => Promise<void>,
-): Promise<void> {
-  const iterator = (async function* () {
-    yield* pages;
-  })();
-  const failures: unknown[] = [];
-  const run = async (): Promise<void> => {
-    // A generator queues requests: pages come one at a time, in order.
-    for (;;) {
-      const next = await iterator.next();
-      if (next.done === true || failures.length > 0) return;
-      await work(next.value).catch((error: unknown) => failures.push(error));
-    }
-  };
-  await Promise.all(
-    Array.from({ length: parallel }, () => run().catch((error: unknown) => failures.push(error))),
-  );
-  if (failures.length > 0) throw failures[0];
 }
 
 /** Of this machine and target: what a killed run has left running is found by it. */

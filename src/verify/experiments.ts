@@ -14,6 +14,7 @@ import { SPAN_KEY } from "../mapping/resolve-mapping.ts";
 import { namedTracesIn, planExperimentPages } from "../plan/experiment-pages.ts";
 import { describeRange, type KeyRange } from "../plan/key-range.ts";
 import type { Page } from "../plan/pages.ts";
+import { inParallel } from "../run/in-parallel.ts";
 import type { DifferenceKind } from "./classify.ts";
 import {
   type ComparedColumn,
@@ -31,7 +32,7 @@ import {
 } from "./compared-rows.ts";
 import type { DifferenceOptions, Example } from "./differences.ts";
 import type { Findings } from "./findings.ts";
-import { inParallel, type VerifiedExperiments, type VerifyScope } from "./scope.ts";
+import type { VerifiedExperiments, VerifyScope } from "./scope.ts";
 
 /** What was compared of the traces that dataset runs name. */
 export interface ComparedExperiments {

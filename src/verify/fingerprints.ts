@@ -3,6 +3,7 @@ import { TransportError } from "../clickhouse/server-errors.ts";
 import { describeRange, WHOLE_KEY_SPACE } from "../plan/key-range.ts";
 import { planPages } from "../plan/pages.ts";
 import { PHASE_KEYS, rangeCondition } from "../plan/source-key.ts";
+import { inParallel } from "../run/in-parallel.ts";
 import { type CellKey, type Cells, type Fingerprint, type Side, spanOfCell, textOf } from "./cells.ts";
 import {
   type ComparedRows,
@@ -13,7 +14,7 @@ import {
   spanCondition,
   targetRows,
 } from "./compared-rows.ts";
-import { inParallel, type VerifyScope } from "./scope.ts";
+import type { VerifyScope } from "./scope.ts";
 import { planTargetRanges } from "./target-ranges.ts";
 
 /** A query of fingerprints. */

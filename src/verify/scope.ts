@@ -44,20 +44,3 @@ export interface VerifyScope {
   readonly parallelQueries: number;
   readonly onRows: (rows: number) => void;
 }
-
-/** Runs `work` on all items, several at a time. Rejects with the first failure, after those in flight have ended. */
-export async function inParallel<Item>(
-  items: Iterable<Item>,
-  parallel: number,
-  work: (item: Item) => Promise<void>,
-): Promise<void> {
-  const left = items[Symbol.iterator]();
-  const failures: unknown[] = [];
-  const run = async (): Promise<void> => {
-    for (let next = left.next(); next.done !== true && failures.length === 0; next = left.next()) {
-      await work(next.value).catch((error: unknown) => failures.push(error));
-    }
-  };
-  await Promise.all(Array.from({ length: parallel }, run));
-  if (failures.length > 0) throw failures[0];
-}

@@ -18,6 +18,7 @@ import { MONTHLY_PHASES } from "../plan/phases.ts";
 import { PHASE_KEYS } from "../plan/source-key.ts";
 import type { BackfillOptions } from "../run/backfill-options.ts";
 import type { BackfillEvent } from "../run/events.ts";
+import { inParallel } from "../run/in-parallel.ts";
 import { chooseLayout } from "../run/preflight/choose-layout.ts";
 import { connect } from "../run/preflight/connect.ts";
 import { readEngines } from "../run/preflight/engines.ts";
@@ -31,7 +32,7 @@ import { type DifferingRange, dayMicrosOf } from "./differing-range.ts";
 import { compareExperiments } from "./experiments.ts";
 import { Findings, type FoundDifferences } from "./findings.ts";
 import { addFingerprints } from "./fingerprints.ts";
-import { inParallel, type VerifiedExperiments, type VerifiedPhase, type VerifyScope } from "./scope.ts";
+import type { VerifiedExperiments, VerifiedPhase, VerifyScope } from "./scope.ts";
 
 /** What a verification compares, and how. */
 export interface VerifyOptions {
@@ -222,7 +223,8 @@ async function scopeOf(
       },
     ];
   });
-  const { columns, leftOut } = comparedColumns(shape.columns, phases, quick);
+  const experiments = experimentsOf(checked, names, shape.columns, quick);
+  const { columns, leftOut } = comparedColumns(shape.columns, phases, experiments, quick);
   const [jsonType] = phases.flatMap(({ mapping }) => jsonColumnType(mapping.derived) ?? []);
   if (jsonType !== undefined && !quick && !(await castsJsonLikeData(server, jsonType, retry))) {
     throw new RunError(
@@ -234,7 +236,7 @@ async function scopeOf(
     retry,
     partition,
     phases,
-    experiments: experimentsOf(checked, names, shape.columns, quick),
+    experiments,
     target: qualifiedTable(database, tables.target),
     inMonth: await monthCondition(server, backfill, retry),
     columns,
@@ -252,17 +254,18 @@ async function scopeOf(
 function comparedColumns(
   target: readonly TableColumn[],
   phases: readonly VerifiedPhase[],
+  experiments: VerifiedExperiments | null,
   quick: boolean,
 ): { columns: ComparedColumn[]; leftOut: LeftOutColumn[] } {
   const filled = new Set(phases.flatMap(({ mapping }) => filledBy(mapping)));
+  const ofExperiments = new Set(experiments?.columns.map(({ name }) => name));
   const columns: ComparedColumn[] = [];
   const leftOut: LeftOutColumn[] = [];
   for (const { name, type, isComputed } of target) {
-    const isOfExperiments = name.startsWith("experiment_");
     if (filled.has(name) && (!quick || IDENTIFYING.includes(name))) columns.push({ name, type });
     else if (filled.has(name)) leftOut.push({ name, reason: "--quick" });
     else if (isComputed) leftOut.push({ name, reason: "the server computes it" });
-    else if (!isOfExperiments) leftOut.push({ name, reason: "a run does not fill it" });
+    else if (!ofExperiments.has(name)) leftOut.push({ name, reason: "no phase that was compared fills it" });
   }
   return { columns, leftOut };
 }
