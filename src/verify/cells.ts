@@ -48,11 +48,7 @@ export class Cells {
       if (expected.rows === actual.rows && expected.sum === actual.sum) continue;
       differing.push({ ...cellOf(key), rows: Math.max(expected.rows, actual.rows) });
     }
-    return differing.sort(
-      (a, b) =>
-        Number(a.projectHex > b.projectHex) - Number(a.projectHex < b.projectHex) ||
-        Number(a.dayMicros) - Number(b.dayMicros),
-    );
+    return differing.sort(byProjectAndDay);
   }
 
   /** Rows of a project from the first to the last day, of the side that has more. */
@@ -112,9 +108,23 @@ export function groupCells(cells: Cells, differing: readonly DifferingCell[], ma
   return groups;
 }
 
-/** A single cell. */
-export function spanOfCell({ projectHex, dayMicros }: CellKey): CellSpan {
-  return groupOf(projectHex, dayMicros, dayMicros, 0);
+/** The cells as spans: days of a project that follow each other are one. */
+export function spansOf(cells: readonly CellKey[]): CellSpan[] {
+  const spans: CellSpan[] = [];
+  for (const { projectHex, dayMicros } of [...cells].sort(byProjectAndDay)) {
+    const last = spans.at(-1);
+    const span = groupOf(projectHex, dayMicros, dayMicros, 0);
+    if (last?.projectsHex[0] !== projectHex || BigInt(last.untilMicros) < BigInt(dayMicros)) spans.push(span);
+    else spans[spans.length - 1] = { ...last, untilMicros: span.untilMicros };
+  }
+  return spans;
+}
+
+function byProjectAndDay(a: CellKey, b: CellKey): number {
+  return (
+    Number(a.projectHex > b.projectHex) - Number(a.projectHex < b.projectHex) ||
+    Number(a.dayMicros) - Number(b.dayMicros)
+  );
 }
 
 function groupOf(projectHex: string, firstMicros: string, lastMicros: string, rows: number): CellGroup {
@@ -128,4 +138,14 @@ function least(a: string, b: string): string {
 
 function greatest(a: string, b: string): string {
   return BigInt(a) > BigInt(b) ? a : b;
+}
+
+/** A span as text for messages. */
+export function describeSpan({ projectsHex, fromMicros, untilMicros }: CellSpan): string {
+  const [first = ""] = projectsHex;
+  const project = JSON.stringify(Buffer.from(first, "hex").toString());
+  const projects =
+    projectsHex.length === 1 ? `project ${project}` : `${projectsHex.length} projects from ${project} on`;
+  const time = (micros: string): string => new Date(Number(micros) / 1000).toISOString().slice(0, 10);
+  return `${projects}, from ${time(fromMicros)} to before ${time(untilMicros)} (UTC)`;
 }

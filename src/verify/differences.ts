@@ -1,7 +1,7 @@
 import { withRetry } from "../clickhouse/retry.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
 import { hasJson, JSON_COLUMN, METADATA_ITEMS } from "../mapping/enrichment-sql.ts";
-import type { CellGroup } from "./cells.ts";
+import { type CellGroup, describeSpan } from "./cells.ts";
 import { classify, type DifferenceKind } from "./classify.ts";
 import {
   CELL_SQL,
@@ -69,7 +69,7 @@ export async function findDifferences(
   const examples: Example[] = [];
   let comparedHere = 0;
   for (let part = 0; part < parts; part++) {
-    const found = await withRetry(`Comparing ${describeGroup(group)}`, scope.retry, () =>
+    const found = await withRetry(`Comparing ${describeSpan(group)}`, scope.retry, () =>
       comparePart(scope, { group, part, parts }, options),
     );
     for (const [cell, ofCell] of found.counts) {
@@ -79,15 +79,6 @@ export async function findDifferences(
     comparedHere += found.comparedHere;
   }
   return { counts, examples, comparedHere };
-}
-
-function describeGroup({ projectsHex, fromMicros, untilMicros }: CellGroup): string {
-  const [first = ""] = projectsHex;
-  const project = JSON.stringify(Buffer.from(first, "hex").toString());
-  const projects =
-    projectsHex.length === 1 ? `project ${project}` : `${projectsHex.length} projects from ${project} on`;
-  const time = (micros: string): string => new Date(Number(micros) / 1000).toISOString().slice(0, 10);
-  return `${projects}, from ${time(fromMicros)} to before ${time(untilMicros)} (UTC)`;
 }
 
 /** Adds to the number of rows of a cell that differ. */

@@ -4,8 +4,9 @@ import { describeRange, WHOLE_KEY_SPACE } from "../plan/key-range.ts";
 import { planPages } from "../plan/pages.ts";
 import { PHASE_KEYS, rangeCondition } from "../plan/source-key.ts";
 import { inParallel } from "../run/in-parallel.ts";
-import { type CellKey, type Cells, type Fingerprint, type Side, spanOfCell, textOf } from "./cells.ts";
+import { type CellKey, type Cells, describeSpan, type Fingerprint, type Side, spansOf } from "./cells.ts";
 import {
+  type CellSpan,
   type ComparedRows,
   DAY_SQL,
   digestSql,
@@ -39,7 +40,7 @@ export async function addFingerprints(
   const tasks =
     only === null
       ? [...(await expectedTasks(scope)), ...(await targetTasks(scope))]
-      : only.flatMap((cell) => cellTasks(scope, cell));
+      : spansOf(only).flatMap((span) => spanTasks(scope, span));
   onPlanned(tasks.reduce((sum, { plannedRows }) => sum + plannedRows, 0));
   await inParallel(tasks, scope.parallelQueries, async (task) => {
     for (const { key, fingerprint } of await fingerprints(scope, task))
@@ -75,10 +76,9 @@ async function targetTasks(scope: VerifyScope): Promise<Task[]> {
   }));
 }
 
-/** The queries of one cell. */
-function cellTasks(scope: VerifyScope, cell: CellKey): Task[] {
-  const span = spanOfCell(cell);
-  const operation = `Reading ${textOf(cell)}`;
+/** The queries of a span of cells. */
+function spanTasks(scope: VerifyScope, span: CellSpan): Task[] {
+  const operation = `Comparing ${describeSpan(span)}`;
   const expected = scope.phases.map(({ mapping, enrichment }): Task => {
     const condition = spanCondition(SPAN_COLUMNS[enrichment.phase], span);
     const rows = expectedRows(mapping, enrichment, condition, scope.columns);

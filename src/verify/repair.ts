@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { RetryPolicy } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { identifier, literal, qualifiedTable } from "../clickhouse/sql.ts";
-import type { KeyRange } from "../plan/key-range.ts";
+import { compareKeys, type KeyRange } from "../plan/key-range.ts";
 import { canBoundSql } from "../plan/pages.ts";
 import { MONTHLY_PHASES, type MonthlyPhase } from "../plan/phases.ts";
 import { endOfGroup, PHASE_KEYS } from "../plan/source-key.ts";
@@ -13,8 +13,8 @@ import type { BackfillEvent } from "../run/events.ts";
 import { connect } from "../run/preflight/connect.ts";
 import { rangesLedger } from "../run/ranges-ledger.ts";
 import type { BackfillReport } from "../run/report.ts";
-import { spanOfCell } from "./cells.ts";
-import { SPAN_COLUMNS, spanCondition } from "./compared-rows.ts";
+import { spansOf } from "./cells.ts";
+import { type CellSpan, SPAN_COLUMNS, spanCondition } from "./compared-rows.ts";
 import type { Example } from "./differences.ts";
 import { type DifferingDay, type DifferingRange, dayMicrosOf } from "./differing-range.ts";
 
@@ -58,14 +58,15 @@ async function sourceRanges(
   try {
     await connect(server, options, retry);
     const ranges = new Map<MonthlyPhase, KeyRange[]>();
+    const spans = spansOf(days.map(({ projectHex, day }) => ({ projectHex, dayMicros: dayMicrosOf(day) })));
     for (const phase of MONTHLY_PHASES) {
       const groups = new Map<string, KeyRange>();
-      for (const day of days) {
-        for (const range of await groupsOf(server, options, phase, day, retry)) {
+      for (const span of spans) {
+        for (const range of await groupsOf(server, options, phase, span, retry)) {
           groups.set(JSON.stringify(range), range);
         }
       }
-      ranges.set(phase, withoutOverlaps([...groups.values()]));
+      ranges.set(phase, joined([...groups.values()]));
     }
     return ranges;
   } finally {
@@ -73,17 +74,17 @@ async function sourceRanges(
   }
 }
 
-/** The (project, type, day) groups of the source that have rows of a day: days of its key are days of the server's time zone. */
+/** The (project, type, day) groups of the source that have rows of a span: days of its key are days of the server's time zone. */
 async function groupsOf(
   server: Server,
   { connection: { database }, tables, partition }: BackfillOptions,
   phase: MonthlyPhase,
-  { projectHex, day }: DifferingDay,
+  span: CellSpan,
   retry: RetryPolicy,
 ): Promise<KeyRange[]> {
   const key = PHASE_KEYS[phase];
   const table = qualifiedTable(database, phase === "roots" ? tables.traces : tables.source);
-  const rows = spanCondition(SPAN_COLUMNS[phase], spanOfCell({ projectHex, dayMicros: dayMicrosOf(day) }));
+  const rows = spanCondition(SPAN_COLUMNS[phase], span);
   const type = key.type === null ? "''" : `toString(${key.type})`;
   const sql = `SELECT DISTINCT ${key.projectId} AS p, ${type} AS kind, toString(${key.date}) AS day, toString(${key.date} - 1) AS before,
       ${canBoundSql("p")} AND ${canBoundSql("kind")}
@@ -100,10 +101,17 @@ async function groupsOf(
   });
 }
 
-/** The ranges in key order; where one is open, it has all others within it, or begins before them. */
-function withoutOverlaps(ranges: readonly KeyRange[]): KeyRange[] {
+/** The ranges in key order, those joined to one that follow each other; an open one has all others within it. */
+function joined(ranges: readonly KeyRange[]): KeyRange[] {
   if (ranges.some(({ after, upTo }) => after === null && upTo === null)) return [{ after: null, upTo: null }];
-  return inKeyOrder(ranges.map((range) => ({ range }))).map(({ range }) => range);
+  const result: KeyRange[] = [];
+  for (const { range } of inKeyOrder(ranges.map((range) => ({ range })))) {
+    const last = result.at(-1);
+    const follows = last?.upTo != null && range.after !== null && compareKeys(last.upTo, range.after) === 0;
+    if (last !== undefined && follows) result[result.length - 1] = { after: last.after, upTo: range.upTo };
+    else result.push(range);
+  }
+  return result;
 }
 
 /** The statement by which a person may delete rows that the sources do not explain; null where there are none. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Cells, groupCells, spanOfCell } from "../../../src/verify/cells.ts";
+import { Cells, groupCells, spansOf } from "../../../src/verify/cells.ts";
 import { DAY_MICROS } from "../../../src/verify/compared-rows.ts";
 import { withSeed } from "../../support/property.ts";
 
@@ -42,7 +42,7 @@ test("groups hold every cell that differs, within their rows unless a cell alone
     const differing = cells.differing();
     const groups = groupCells(cells, differing, maxRows);
     for (const cell of differing) {
-      const { fromMicros, untilMicros } = spanOfCell(cell);
+      const [{ fromMicros, untilMicros } = { fromMicros: "0", untilMicros: "0" }] = spansOf([cell]);
       const holding = groups.filter(
         (group) =>
           group.projectsHex.includes(cell.projectHex) &&
@@ -56,5 +56,23 @@ test("groups hold every cell that differs, within their rows unless a cell alone
       const isSingle = group.projectsHex.length === 1 && days === 1n;
       if (!isSingle) expect(group.rows).toBeLessThanOrEqual(maxRows);
     }
+  });
+});
+
+test("spans hold the days of cells and no other", () => {
+  withSeed(200, (random) => {
+    const cells = Array.from({ length: random.below(20) }, () => ({
+      projectHex: `4${random.below(3)}`,
+      dayMicros: dayMicros(random.below(8)),
+    }));
+    const held = spansOf(cells).flatMap(({ projectsHex, fromMicros, untilMicros }) => {
+      const days = Number((BigInt(untilMicros) - BigInt(fromMicros)) / BigInt(DAY_MICROS));
+      return Array.from(
+        { length: days },
+        (_, day) => `${projectsHex.join()} ${BigInt(fromMicros) + BigInt(day) * BigInt(DAY_MICROS)}`,
+      );
+    });
+    const wanted = new Set(cells.map((cell) => `${cell.projectHex} ${cell.dayMicros}`));
+    expect(held.sort()).toEqual([...wanted].sort());
   });
 });
