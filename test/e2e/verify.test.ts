@@ -185,7 +185,7 @@ describe(`repair, seed ${seed}`, () => {
       )
     ).map(({ name }) => name);
 
-  test.concurrent("copies what differs, deletes nothing and leaves other parts as they are", async () => {
+  test("copies what differs, deletes nothing and leaves other parts as they are", async () => {
     await tamperedTarget("repaired");
     const before = await partsOf("repaired");
     const report = `--report=${join(cwd, "repaired.jsonl")}`;
@@ -213,7 +213,7 @@ describe(`repair, seed ${seed}`, () => {
     });
   });
 
-  test.concurrent("copies the parts that a report names, experiments among them", async () => {
+  test("copies the parts that a report names, experiments among them", async () => {
     await server.command("CREATE TABLE half AS events_full", { database });
     await server.command("INSERT INTO half SELECT * FROM events_full WHERE cityHash64(span_id) % 2 = 0", {
       database,
@@ -226,7 +226,7 @@ describe(`repair, seed ${seed}`, () => {
     expect(await verify("--target-table=half")).toMatchObject({ code: 0 });
   });
 
-  test.concurrent("refuses a report that is none, or of another month", async () => {
+  test("refuses a report that is none, or of another month", async () => {
     const path = join(cwd, "odd.jsonl");
     for (const [text, message] of [
       ["{}\n", "line 1: "],
