@@ -2,7 +2,7 @@ import type { Condition } from "../clickhouse/key-range-sql.ts";
 import { type WaitNotice, waitForMerges } from "../clickhouse/merge-wait.ts";
 import { backoffMs, OperationError, pause, type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { QueryParams, QuerySettings, Server } from "../clickhouse/server.ts";
-import { refusalOf, TransportError } from "../clickhouse/server-errors.ts";
+import { type Refusal, refusalOf, TransportError } from "../clickhouse/server-errors.ts";
 import { identifier, literal } from "../clickhouse/sql.ts";
 import { objectText } from "../json/object-text.ts";
 import {
@@ -112,7 +112,7 @@ export class ServerCopier {
   }
 
   /** Inserts a page's rows. Resolves to null once they are stored, or to the refusal of the server. */
-  async #insert(operation: string, page: Page): Promise<ReturnType<typeof refusalOf>> {
+  async #insert(operation: string, page: Page): Promise<Refusal | null> {
     const { mapping, castsJson, retry, maxWaitMs, onWait, onCopied, onRefused, dryRun } = this.#copy;
     const { done, inexact } = await this.#count(page.range);
     if (inexact > MAX_INEXACT_ROWS || (hasJson(mapping) && !castsJson)) {
@@ -123,18 +123,20 @@ export class ServerCopier {
       onCopied(page, done);
       return null;
     }
-    try {
-      await withRetry(operation, retry, async () => {
-        const wait = { maxWaitMs, onWait, signal: retry.signal };
+    const refusal = await withRetry(operation, retry, async () => {
+      const wait = { maxWaitMs, onWait, signal: retry.signal };
+      try {
         await waitForMerges(operation, wait, () => this.#insertOnce(page.range, inexact > 0));
-      });
-    } catch (error) {
-      const refusal = refusalOf(error) ?? (error instanceof OperationError ? refusalOf(error.cause) : null);
-      if (refusal === null) throw error;
-      return refusal;
-    }
-    onCopied(page, done);
-    return null;
+        return null;
+      } catch (error) {
+        // Halves come next instead of the same rows.
+        const refusal = refusalOf(error);
+        if (refusal === null) throw error;
+        return refusal;
+      }
+    });
+    if (refusal === null) onCopied(page, done);
+    return refusal;
   }
 
   async #insertOnce(range: KeyRange, hasInexact: boolean): Promise<void> {
