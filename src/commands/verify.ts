@@ -25,8 +25,8 @@ export async function verifyCommand(flags: ReadonlyMap<string, string>, host: Ho
   const notice = "the comparison is stopped. A second signal ends the program at once.";
   const result = await showWork(session, notice, (emit, stop) => verify(options, emit, stop));
   const subject = { partition: backfill.partition, target: backfill.tables.target, quick, isPartial: false };
-  if (reportPath !== null) writeReport(reportPath, rangeLines(result, backfill.partition));
   host.stdout.write(asJson ? renderVerifyJson(result, subject) : renderVerifyText(result, subject));
+  if (reportPath !== null) writeReport(reportPath, rangeLines(result, backfill.partition));
   const differences = describeDifferences(result.counts);
   if (differences !== null) {
     throw new DifferencesError(`${subject.target} differs from its sources: ${differences}`);

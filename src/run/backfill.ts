@@ -1,15 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { QueryRecord } from "../clickhouse/query-observer.ts";
-import { OperationError } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
-import { isServerFailure } from "../clickhouse/server-errors.ts";
 import type { RejectedRowLog } from "../copy/rejected-row.ts";
 import { RunError } from "../errors.ts";
 import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
-import { MappingError } from "../mapping/resolve-mapping.ts";
 import { countRows, greatestKey, planPages } from "../plan/pages.ts";
 import { type MonthlyPhase, PHASES, type PhaseName } from "../plan/phases.ts";
-import { TraceStoreFullError } from "../traces/store-full-error.ts";
 import type { BackfillOptions } from "./backfill-options.ts";
 import { type CopySession, withCopySession } from "./copy-session.ts";
 import type { BackfillEvent } from "./events.ts";
@@ -24,6 +20,7 @@ import { connectAndReport, type PreparedRun, prepare } from "./prepare.ts";
 import { refuseIfAllRejected } from "./refuse-if-all-rejected.ts";
 import { type BackfillReport, reportOf, type UnsettledRows } from "./report.ts";
 import type { RunContext } from "./run-context.ts";
+import { asRunError } from "./run-error.ts";
 import { RunProgress } from "./run-progress.ts";
 import { serverSession } from "./server-session.ts";
 import { countTargetRows } from "./target-rows.ts";
@@ -67,7 +64,7 @@ export async function runBackfill(
     return await copyPartition(server, context, ledgers);
   } catch (error) {
     stop.throwIfAborted();
-    throw isExpected(error) ? new RunError(error.message, { cause: error }) : error;
+    throw asRunError(error);
   } finally {
     server.close();
   }
@@ -229,14 +226,4 @@ function openServer({ id, options, emit }: RunContext): Server {
         : {}),
     },
   });
-}
-
-/** Whether an error is one that runs meet. Any other is a bug, and must not be dressed up as a failure of the run. */
-function isExpected(error: unknown): error is Error {
-  return (
-    error instanceof OperationError ||
-    error instanceof MappingError ||
-    error instanceof TraceStoreFullError ||
-    isServerFailure(error)
-  );
 }

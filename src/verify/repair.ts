@@ -13,6 +13,7 @@ import type { BackfillEvent } from "../run/events.ts";
 import { connect } from "../run/preflight/connect.ts";
 import { rangesLedger } from "../run/ranges-ledger.ts";
 import type { BackfillReport } from "../run/report.ts";
+import { asRunError } from "../run/run-error.ts";
 import { spansOf } from "./cells.ts";
 import { type CellSpan, SPAN_COLUMNS, spanCondition } from "./compared-rows.ts";
 import type { Example } from "./differences.ts";
@@ -69,6 +70,9 @@ async function sourceRanges(
       ranges.set(phase, joined([...groups.values()]));
     }
     return ranges;
+  } catch (error) {
+    stop.throwIfAborted();
+    throw asRunError(error);
   } finally {
     server.close();
   }

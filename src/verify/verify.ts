@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Condition } from "../clickhouse/key-range-sql.ts";
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
-import { OperationError, type RetryPolicy } from "../clickhouse/retry.ts";
+import type { RetryPolicy } from "../clickhouse/retry.ts";
 import { type QuerySettings, Server } from "../clickhouse/server.ts";
-import { isServerFailure } from "../clickhouse/server-errors.ts";
 import { ENRICHMENT_SETTINGS } from "../clickhouse/settings/preferred-settings.ts";
 import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { preferredSettings } from "../clickhouse/settings/statement-settings.ts";
@@ -11,7 +10,7 @@ import { qualifiedTable } from "../clickhouse/sql.ts";
 import { RunError } from "../errors.ts";
 import { hasJson, JSON_COLUMN } from "../mapping/enrichment-sql.ts";
 import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
-import { jsonColumnType, MappingError, type ResolvedMapping } from "../mapping/resolve-mapping.ts";
+import { jsonColumnType, type ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { TableColumn } from "../mapping/table-shape.ts";
 import { type KeyRange, WHOLE_KEY_SPACE } from "../plan/key-range.ts";
 import { MONTHLY_PHASES } from "../plan/phases.ts";
@@ -25,6 +24,7 @@ import { readEngines } from "../run/preflight/engines.ts";
 import { castsJsonLikeData } from "../run/preflight/json-cast.ts";
 import { type CheckedTables, preflight } from "../run/preflight/preflight.ts";
 import { describeTable } from "../run/preflight/tables.ts";
+import { asRunError } from "../run/run-error.ts";
 import { type CellKey, Cells, groupCells } from "./cells.ts";
 import { type ComparedColumn, KEY_COLUMNS } from "./compared-rows.ts";
 import { type DifferenceOptions, findDifferences } from "./differences.ts";
@@ -96,9 +96,7 @@ export async function verify(
     return await compare(server, options, emit, retry);
   } catch (error) {
     stop.throwIfAborted();
-    const isExpected =
-      error instanceof OperationError || error instanceof MappingError || isServerFailure(error);
-    throw isExpected ? new RunError(error.message, { cause: error }) : error;
+    throw asRunError(error);
   } finally {
     server.close();
   }
