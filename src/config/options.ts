@@ -303,7 +303,7 @@ export const OPTIONS = {
     variable: "VERIFY_IGNORE_NEWER",
     of: ["verify", "repair"],
     default: "false",
-    description: "Count rows apart that Langfuse has written into the month since it was copied",
+    description: "Count rows separately that Langfuse has written into the month since the copy",
     placeholder: null,
     schema: schema.toggle,
   }),

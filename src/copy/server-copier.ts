@@ -40,7 +40,7 @@ export interface ServerCopy {
   readonly castsJson: boolean;
   /** Count, and insert nothing. */
   readonly dryRun: boolean;
-  /** Begins the ids of the queries. */
+  /** Begins the ids of the queries; no other copier may have the same one. */
   readonly queryIdPrefix: string;
   readonly retry: RetryPolicy;
   /** How long an INSERT waits for merges; 0: it does not. */
@@ -53,8 +53,6 @@ export interface ServerCopy {
   readonly onRefused: (page: Page, reason: string) => void;
 }
 
-let queries = 0;
-
 /**
  * Copies pages by one INSERT … SELECT each, so that no row leaves the server. A page that is too large for it is halved, and the next ones
  * are smaller; they grow back slowly.
@@ -62,6 +60,7 @@ let queries = 0;
 export class ServerCopier {
   readonly #copy: ServerCopy;
   readonly #size: InsertSize;
+  #queries = 0;
 
   constructor(copy: ServerCopy) {
     this.#copy = copy;
@@ -200,7 +199,7 @@ export class ServerCopier {
     more: QuerySettings = {},
   ): Promise<void> {
     const { server, target, settings, queryIdPrefix, retry } = this.#copy;
-    const id = `${queryIdPrefix}${++queries}`;
+    const id = `${queryIdPrefix}${++this.#queries}`;
     const sql = `INSERT INTO ${target} (${names.map(identifier).join(", ")}) ${select}`;
     try {
       await server.insertSelect({ id, sql, params, settings: { ...settings, ...more } }, retry.signal);
@@ -259,7 +258,7 @@ export class ServerCopier {
 const MAX_INEXACT_ROWS = 1_000;
 const MAX_QUERY_BYTES = 4 * 2 ** 20;
 
-/** Tells the rows of a source from each other. */
+/** Identifies a row of the source. */
 const ROW_ITEM = {
   name: "__row",
   sql: "hex(sipHash128(o.project_id, CAST(o.type AS String), toDate(o.start_time), o.id))",

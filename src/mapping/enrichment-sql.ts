@@ -37,8 +37,8 @@ export interface Enrichment {
  * mostly: a condition that all versions of a sorting key meet or none. Memory is bounded by it: of the traces only those are
  * joined that these rows name.
  *
- * Where the target has a column metadata that holds JSON, its rarities may differ from what a run inserts: `isExactItem` tells those
- * rows.
+ * Where the target has a column metadata that holds JSON, rare values may differ from what a run inserts: `isExactItem` marks the
+ * other rows.
  */
 export function enrichmentSql(
   mapping: ResolvedMapping,
@@ -151,7 +151,7 @@ function observationAliases(mapping: ResolvedMapping): string[] {
 }
 
 /**
- * An item that tells whether the JSON of a row is certain to be what a run inserts: 1, or 0 where a value is such that the server's
+ * An item that says whether the JSON of a row is certain to be what a run inserts: 1, or 0 where a value is such that the server's
  * check of JSON and this program's may differ, or where paths of members meet. Always 1 where the target has no such column.
  */
 export function isExactItem(mapping: ResolvedMapping, name: string): SelectItem {

@@ -12,7 +12,7 @@ export interface VerifySubject {
   readonly isPartial: boolean;
 }
 
-/** Rows that Langfuse wrote meanwhile are no differences; they are counted apart where that is wanted. */
+/** Rows that Langfuse has written since are not differences. */
 const DIFFERENCES = DIFFERENCE_KINDS.filter((kind) => kind !== "newer");
 
 /** The differences in words, as `3 missing, 1 stale`; null where there are none. */

@@ -21,5 +21,7 @@ export async function inParallel<Item>(
   };
   const fail = (error: unknown): void => void failures.push(error);
   await Promise.all(Array.from({ length: parallel }, () => run().catch(fail)));
+  // After a failure some items are left: their source may hold a response open.
+  await queue.return();
   if (failures.length > 0) throw failures[0];
 }

@@ -10,6 +10,7 @@ import { cancelAbandoned } from "../copy/running-query.ts";
 import { ServerCopier } from "../copy/server-copier.ts";
 import { jsonColumnType } from "../mapping/resolve-mapping.ts";
 import { type Page, planPages } from "../plan/pages.ts";
+import type { BackfillOptions } from "./backfill-options.ts";
 import { type CopySession, type PhaseCopy, withCopySession } from "./copy-session.ts";
 import type { CopiedRange } from "./count-verification.ts";
 import { inParallel } from "./in-parallel.ts";
@@ -24,11 +25,12 @@ import type { RunContext } from "./run-context.ts";
 export async function serverSession(context: RunContext, prepared: PreparedRun): Promise<CopySession> {
   const { retry, options } = context;
   const { server, phases } = prepared;
-  const prefix = queryIdPrefix(context);
+  const prefix = queryIdPrefix(options);
   if (!options.dryRun) await cancelAbandoned(server, prefix);
   const [jsonType] = phases.flatMap(({ mapping }) => jsonColumnType(mapping.derived) ?? []);
   const statements = {
-    prefix,
+    // Of this run alone: the log must not name a query of an earlier run by the same id.
+    queryIdPrefix: `${prefix}${context.id}-`,
     settings: await statementSettingsOf(context, prepared),
     castsJson: jsonType === undefined || (await castsJsonLikeData(server, jsonType, retry)),
   };
@@ -37,7 +39,7 @@ export async function serverSession(context: RunContext, prepared: PreparedRun):
 
 /** What the statements of a session have in common. */
 interface Statements {
-  readonly prefix: string;
+  readonly queryIdPrefix: string;
   readonly settings: QuerySettings;
   readonly castsJson: boolean;
 }
@@ -45,7 +47,7 @@ interface Statements {
 async function copyPages(
   context: RunContext,
   prepared: PreparedRun,
-  { prefix, settings, castsJson }: Statements,
+  statements: Statements,
   { name, ledger }: PhaseCopy,
   pages: AsyncIterable<Page> | Iterable<Page>,
 ): Promise<CopiedRange[]> {
@@ -56,16 +58,15 @@ async function copyPages(
   const refused: { page: Page; reason: string }[] = [];
   const readSinceMs = prepared.clock.nowMs();
   const copier = new ServerCopier({
+    ...statements,
+    queryIdPrefix: `${statements.queryIdPrefix}${name}-`,
     server: prepared.server,
     scope: phase.scope,
     mapping: phase.mapping,
     enrichment: prepared.enrichmentOf(name),
     target: qualifiedTable(options.connection.database, options.tables.target),
-    settings,
-    castsJson,
     rows: phase.scope.pageRows,
     dryRun: options.dryRun,
-    queryIdPrefix: prefix,
     retry,
     maxWaitMs: options.maxWaitMs,
     onWait: (notice) => progress.wait(notice),
@@ -93,7 +94,7 @@ async function copyPages(
 }
 
 /** Of this machine and target: what a killed run has left running is found by it. */
-function queryIdPrefix({ options: { connection, tables, partition } }: RunContext): string {
+function queryIdPrefix({ connection, tables, partition }: BackfillOptions): string {
   const scope = [hostname(), connection.url, connection.database, tables.target, partition];
   return `clickhouse-backfill-engine-${createHash("sha256").update(JSON.stringify(scope)).digest("hex").slice(0, 12)}-`;
 }

@@ -4,8 +4,8 @@ import type { RowDigest, RowPair } from "./digest-stream.ts";
 export const DIFFERENCE_KINDS = ["missing", "unexpected", "stale", "differing", "newer"] as const;
 
 /**
- * `missing`: the target lacks it. `unexpected`: the sources do not explain it. `stale`: an older version is in the target. `differing`:
- * other values. `newer`: written by others meanwhile; told apart only where that is wanted.
+ * `missing`: the target lacks it. `unexpected`: the sources do not explain it. `stale`: the target has an older version. `differing`: it
+ * has other values, or several rows of one key. `newer`: Langfuse has written it since; only with `--ignore-newer`.
  */
 export type DifferenceKind = (typeof DIFFERENCE_KINDS)[number];
 
@@ -19,7 +19,8 @@ export function classify({ expected, actual }: RowPair, ignoreNewer: boolean): V
   if (found === undefined) return "missing";
   const [first] = wanted;
   if (first === undefined) return ignoreNewer && !found.isCertain ? "newer" : "unexpected";
-  if (actual.length > 1) return "unexpected";
+  // Deleting by the key would delete what is right as well.
+  if (actual.length > 1) return "differing";
   if (wanted.some(({ all }) => all === found.all)) return "equal";
   if (wanted.some((row) => !row.isCertain && row.withoutJson === found.withoutJson)) return "json";
   if (found.versionMicros < first.versionMicros) return "stale";

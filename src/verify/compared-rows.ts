@@ -18,10 +18,10 @@ export interface ComparedRows {
   readonly params: QueryParams;
 }
 
-/** The name of the column that tells whether the server's SQL is certain to give the JSON that a run inserts. */
+/** The name of the column that is 1 where the server's SQL is certain to give the JSON that a run inserts. */
 export const IS_EXACT = "__is_exact";
 
-/** The columns by which rows are told apart: those of the target's sorting key, hashes aside. */
+/** The columns that identify a row: those of the target's sorting key, hashes aside. */
 export const KEY_COLUMNS = ["project_id", "trace_id", "span_id", "start_time"] as const;
 
 /** The rows that a run inserts for a part of a source. `extra` columns speak of the source's row. */
@@ -70,6 +70,11 @@ export function targetRows(
 export function digestSql(columns: readonly ComparedColumn[]): string {
   const values = columns.length === 0 ? "''" : columns.flatMap(hashedValues).join(", ");
   return `bitOr(bitShiftLeft(toUInt128(cityHash64(${values})), 64), toUInt128(farmHash64(${values})))`;
+}
+
+/** An array with the digest of each column, as text. */
+export function digestsSql(columns: readonly ComparedColumn[]): string {
+  return `[${columns.map((column) => `hex(${digestSql([column])})`).join(", ")}]`;
 }
 
 /** The digest of the columns that identify a row. */

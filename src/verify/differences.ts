@@ -8,6 +8,7 @@ import {
   type ComparedColumn,
   type ComparedRows,
   digestSql,
+  digestsSql,
   expectedRows,
   hasKey,
   IS_EXACT,
@@ -272,11 +273,10 @@ async function detailedRows(
   where: string,
   keys: readonly string[],
 ): Promise<Map<string, DetailedRow>> {
-  const each = columns.map((column) => `hex(${digestSql([column])})`).join(", ");
   const selects = sides.map(
     ({
       sql,
-    }) => `SELECT hex(${KEY_DIGEST}) AS key, [${keyTextsSql()}], [${each}], ${microsSql("event_ts")} AS version
+    }) => `SELECT hex(${KEY_DIGEST}) AS key, [${keyTextsSql()}], ${digestsSql(columns)}, ${microsSql("event_ts")} AS version
       FROM (${sql}) AS r WHERE ${where} AND ${hasKey(keys)}`,
   );
   const statement = {

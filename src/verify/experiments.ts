@@ -21,6 +21,7 @@ import {
   type ComparedRows,
   defaultOf,
   digestSql,
+  digestsSql,
   expectedRows,
   hasKey,
   isOursSql,
@@ -48,8 +49,9 @@ const PAGE_ROWS = 50_000;
 const TIMES_OF_WRITING: readonly string[] = ["created_at", "updated_at", "event_ts"];
 
 /**
- * Compares the month's rows of the traces that dataset runs name, page by page: the server says what the rows are without experiments,
- * and this program which item reaches which span, as in a run; `ranges` are of the order in which they are copied. Rejects with an OperationError, or with the signal's reason.
+ * Compares the month's rows of the traces that dataset runs name, page by page. The server says what the rows are without experiments, and
+ * this program which item reaches which span, as in a run. `ranges` are key ranges of that phase. Rejects with an OperationError, or
+ * with the signal's reason.
  */
 export async function compareExperiments(
   scope: VerifyScope,
@@ -61,9 +63,10 @@ export async function compareExperiments(
   const sum = { expectedRows: 0, actualRows: 0, pages: 0 };
   if (experiments === null || ranges.length === 0) return sum;
   const { tables } = experiments;
+  const plain = await plainItem(scope, experiments.columns);
   const pages = await planExperimentPages({ server, tables, pageRows: PAGE_ROWS, retry }, ranges);
   await inParallel(pages, parallelQueries, async (page) => {
-    const verification = new ExperimentVerification(scope, experiments, page, options);
+    const verification = new ExperimentVerification(scope, experiments, plain, page, options);
     const { expectedRows, actualRows } = await verification.run(found);
     sum.expectedRows += expectedRows;
     sum.actualRows += actualRows;
@@ -99,43 +102,51 @@ interface ActualRow {
 class ExperimentVerification {
   readonly #scope: VerifyScope;
   readonly #experiments: VerifiedExperiments;
+  readonly #plain: Item;
   readonly #page: Page;
   readonly #options: DifferenceOptions;
   readonly #counts = new Map<DifferenceKind, number>();
   readonly #keys = new Map<DifferenceKind, string[]>();
 
-  constructor(scope: VerifyScope, experiments: VerifiedExperiments, page: Page, options: DifferenceOptions) {
+  /** `plain`: what rows hold that no item reaches. */
+  constructor(
+    scope: VerifyScope,
+    experiments: VerifiedExperiments,
+    plain: Item,
+    page: Page,
+    options: DifferenceOptions,
+  ) {
     this.#scope = scope;
     this.#experiments = experiments;
+    this.#plain = plain;
     this.#page = page;
     this.#options = options;
   }
 
   async run(found: Findings): Promise<Omit<ComparedExperiments, "pages">> {
-    const plain = await this.#plainItem();
     const items = await this.#itemsBySpan();
     const expected = await this.#expected(items);
-    let actualRows = 0;
-    for await (const [key, row] of this.#actual()) {
-      actualRows++;
-      const wanted = expected.get(key);
-      expected.delete(key);
-      const kind = this.#verdict(wanted ?? [], row, plain);
+    const actual = await this.#actual();
+    const met = new Set<string>();
+    for (const [key, row] of actual) {
+      const kind = met.has(key) ? "differing" : this.#verdict(expected.get(key) ?? [], row);
+      met.add(key);
       if (kind !== null) this.#note(kind, key);
     }
-    for (const key of expected.keys()) this.#note("missing", key);
-    found.addExperiments(this.#page.range, this.#counts, await this.#examples(items, plain));
-    return { expectedRows: this.#expectedRows, actualRows };
+    for (const key of expected.keys()) if (!met.has(key)) this.#note("missing", key);
+    found.addExperiments(this.#page.range, this.#counts, await this.#examples(items));
+    const expectedRows = expected.values().reduce((sum, rows) => sum + rows.length, 0);
+    return { expectedRows, actualRows: actual.length };
   }
 
-  #expectedRows = 0;
-
-  #verdict(wanted: readonly ExpectedRow[], row: ActualRow, plain: Item): DifferenceKind | null {
+  #verdict(wanted: readonly ExpectedRow[], row: ActualRow): DifferenceKind | null {
     const [first] = wanted;
     const { ignoreNewer } = this.#options;
     if (first === undefined) return ignoreNewer && !row.isOurs ? "newer" : "unexpected";
     const isSame = ({ base, times, item }: ExpectedRow): boolean =>
-      base === row.base && (item ?? plain).all === row.experiment && (item !== null || times === row.times);
+      base === row.base &&
+      (item ?? this.#plain).all === row.experiment &&
+      (item !== null || times === row.times);
     if (wanted.some(isSame)) return null;
     // A row that an item reaches carries the time of writing, which says nothing of its version.
     if (first.item === null && row.versionMicros < first.versionMicros) return "stale";
@@ -148,19 +159,6 @@ class ExperimentVerification {
     const known = this.#keys.get(kind) ?? [];
     this.#keys.set(kind, known);
     if (known.length < this.#options.examples) known.push(key);
-  }
-
-  /** What rows hold that no item reaches. */
-  async #plainItem(): Promise<Item> {
-    const { columns } = this.#experiments;
-    const defaults = columns.map(
-      ({ name, type }) => `CAST(${defaultOf(type)} AS ${type}) AS ${identifier(name)}`,
-    );
-    const [row] = await this.#query(
-      `SELECT ${itemDigests(columns)} FROM (SELECT ${[...defaults, "1 AS one"].join(", ")}) AS r`,
-      {},
-    );
-    return itemOf(row ?? []);
   }
 
   /** The items that reach the page's spans, by the keys of the spans. */
@@ -238,7 +236,6 @@ class ExperimentVerification {
         const ofKey = expected.get(key) ?? [];
         ofKey.push({ base, times, versionMicros: BigInt(version), item: items.get(span) ?? null });
         expected.set(key, ofKey);
-        this.#expectedRows++;
       }
     }
     return expected;
@@ -259,33 +256,26 @@ class ExperimentVerification {
     return targetRows(target, [...columns, ...ofItems], [inMonth, ofPage]);
   }
 
-  async *#actual(): AsyncGenerator<[string, ActualRow], void, void> {
-    const { server, retry, columns } = this.#scope;
+  /** The rows of the target by their keys. */
+  async #actual(): Promise<[string, ActualRow][]> {
     const rows = this.#targetRows();
     const sql = `SELECT hex(${KEY_DIGEST}), ${this.#baseDigests()}, hex(${digestSql(this.#experiments.columns)}),
-        toString(${microsSql("event_ts")}), ${isOursSql(columns, this.#options.sources)}
+        toString(${microsSql("event_ts")}), ${isOursSql(this.#scope.columns, this.#options.sources)}
       FROM (${rows.sql}) AS r`;
-    const operation = `Comparing dataset runs, ${describeRange(this.#page.range)}`;
-    const response = await server.query(
-      operation,
-      { kind: "count", sql, params: rows.params, settings: this.#scope.settings },
-      retry,
-    );
-    for (const row of response) {
+    return (await this.#query(sql, rows.params)).map((row) => {
       const [key = "", base = "", times = "", experiment = "", version = "", isOurs] = row.map(String);
-      yield [key, { base, times, experiment, versionMicros: BigInt(version), isOurs: isOurs === "1" }];
-    }
+      return [key, { base, times, experiment, versionMicros: BigInt(version), isOurs: isOurs === "1" }];
+    });
   }
 
-  async #examples(items: ReadonlyMap<string, Item>, plain: Item): Promise<Example[]> {
+  async #examples(items: ReadonlyMap<string, Item>): Promise<Example[]> {
     const wanted = [...this.#keys.values()].flat();
     if (wanted.length === 0) return [];
     const { columns } = this.#scope;
     const ofItems = this.#experiments.columns;
-    const each = columns.map((column) => `hex(${digestSql([column])})`).join(", ");
     const detailed = async (rows: ComparedRows, rest: string): Promise<unknown[][]> =>
       await this.#query(
-        `SELECT hex(${KEY_DIGEST}), [${keyTextsSql()}], [${each}], ${rest} FROM (${rows.sql}) AS r WHERE ${hasKey(wanted)}`,
+        `SELECT hex(${KEY_DIGEST}), [${keyTextsSql()}], ${digestsSql(columns)}, ${rest} FROM (${rows.sql}) AS r WHERE ${hasKey(wanted)}`,
         rows.params,
       );
     const expected = new Map<string, DetailedRow>();
@@ -294,7 +284,7 @@ class ExperimentVerification {
       if (rows === null) continue;
       for (const [key, texts, digests, span] of await detailed(rows, "hex(r.__span_key)")) {
         const item = items.get(String(span));
-        const ofItem = (item ?? plain).columns;
+        const ofItem = (item ?? this.#plain).columns;
         expected.set(String(key), {
           key: namedKey(texts),
           columns: [...list(digests), ...ofItem],
@@ -303,8 +293,7 @@ class ExperimentVerification {
       }
     }
     const actual = new Map<string, DetailedRow>();
-    const each2 = ofItems.map((column) => `hex(${digestSql([column])})`).join(", ");
-    for (const [key, texts, digests, more] of await detailed(this.#targetRows(), `[${each2}]`)) {
+    for (const [key, texts, digests, more] of await detailed(this.#targetRows(), digestsSql(ofItems))) {
       actual.set(String(key), {
         key: namedKey(texts),
         columns: [...list(digests), ...list(more)],
@@ -352,9 +341,22 @@ function both({ keys, newest }: ReturnType<typeof observationConditions>): Condi
   return { sql: `${keys.sql} AND ${newest.sql}`, params: { ...keys.params, ...newest.params } };
 }
 
+/** What rows hold that no item reaches. */
+async function plainItem(
+  { server, retry, settings }: VerifyScope,
+  columns: readonly ComparedColumn[],
+): Promise<Item> {
+  const defaults = columns.map(
+    ({ name, type }) => `CAST(${defaultOf(type)} AS ${type}) AS ${identifier(name)}`,
+  );
+  const sql = `SELECT ${itemDigests(columns)} FROM (SELECT ${[...defaults, "1 AS one"].join(", ")}) AS r`;
+  const statement = { kind: "count", sql, settings } as const;
+  const [row = []] = await server.query("Reading the defaults of experiments", statement, retry);
+  return itemOf(row);
+}
+
 function itemDigests(columns: readonly ComparedColumn[]): string {
-  const each = columns.map((column) => `hex(${digestSql([column])})`);
-  return `hex(${digestSql(columns)}), [${each.join(", ")}]`;
+  return `hex(${digestSql(columns)}), ${digestsSql(columns)}`;
 }
 
 function itemOf([all, columns]: readonly unknown[]): Item {

@@ -67,8 +67,15 @@ export class Findings {
     return {
       counts: this.#counts,
       examples: this.#examples,
-      differingRanges: this.#ranges,
+      differingRanges: this.#ranges.toSorted(byPlace),
       comparedHere: this.#comparedHere,
     };
   }
+}
+
+/** Cells are looked at side by side: their order is that of projects and days, and then comes what dataset runs name. */
+function byPlace(a: DifferingRange, b: DifferingRange): number {
+  const text = (range: DifferingRange): string =>
+    range.phase === "month" ? `0 ${range.projectHex} ${range.day}` : `1 ${JSON.stringify(range.range)}`;
+  return Number(text(a) > text(b)) - Number(text(a) < text(b));
 }

@@ -28,8 +28,7 @@ interface Task {
 
 /**
  * Reads both sides once, range by range, and adds the fingerprints of their cells; dataset runs aside. `only`: of these cells alone.
- * Returns how many ranges there
- * were. Rejects with an OperationError, or with the signal's reason.
+ * Returns how many ranges there were. Rejects with an OperationError, or with the signal's reason.
  */
 export async function addFingerprints(
   scope: VerifyScope,

@@ -1,4 +1,3 @@
-import { withRetry } from "../clickhouse/retry.ts";
 import { identifier, literal } from "../clickhouse/sql.ts";
 import type { KeptJson } from "../json/kept-json.ts";
 import { objectText } from "../json/object-text.ts";
@@ -69,9 +68,10 @@ async function expectedJson(
 ): Promise<{ key: string; text: Buffer }[]> {
   const sql = `SELECT hex(${KEY_DIGEST}), r.__names, r.__values FROM (${expected.sql}) AS r WHERE ${where} AND ${hasKey(keys)}`;
   const rows = await query(scope, sql, expected.params);
-  return rows.map(([key, names, values]) => {
-    return { key: String(key), text: objectText(fromHex(names), fromHex(values), kept) };
-  });
+  return rows.map(([key, names, values]) => ({
+    key: String(key),
+    text: objectText(fromHex(names), fromHex(values), kept),
+  }));
 }
 
 /** What the target's column holds of each text, in hexadecimal. */
@@ -108,5 +108,5 @@ async function query(
   more: Readonly<Record<string, number>> = {},
 ): Promise<unknown[][]> {
   const statement = { kind: "count", sql, params, settings: { ...settings, ...more } } as const;
-  return await withRetry("Comparing metadata", retry, () => server.allRows(statement, retry.signal));
+  return await server.query("Comparing metadata", statement, retry);
 }

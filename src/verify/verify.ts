@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Condition } from "../clickhouse/key-range-sql.ts";
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { RetryPolicy } from "../clickhouse/retry.ts";
-import { type QuerySettings, Server } from "../clickhouse/server.ts";
+import { Server } from "../clickhouse/server.ts";
 import { ENRICHMENT_SETTINGS } from "../clickhouse/settings/preferred-settings.ts";
 import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { preferredSettings } from "../clickhouse/settings/statement-settings.ts";
@@ -21,7 +21,7 @@ import { inParallel } from "../run/in-parallel.ts";
 import { chooseLayout } from "../run/preflight/choose-layout.ts";
 import { connect } from "../run/preflight/connect.ts";
 import { readEngines } from "../run/preflight/engines.ts";
-import { castsJsonLikeData } from "../run/preflight/json-cast.ts";
+import { castsJsonLikeData, jsonReadingSettings } from "../run/preflight/json-cast.ts";
 import { type CheckedTables, preflight } from "../run/preflight/preflight.ts";
 import { describeTable } from "../run/preflight/tables.ts";
 import { asRunError } from "../run/run-error.ts";
@@ -40,7 +40,7 @@ export interface VerifyOptions {
   readonly backfill: BackfillOptions;
   /** Compare keys and versions alone. */
   readonly quick: boolean;
-  /** Count rows apart that Langfuse has written meanwhile. */
+  /** Count rows separately that Langfuse has written since. */
   readonly ignoreNewer: boolean;
   /** The most examples of a kind of difference. */
   readonly examples: number;
@@ -226,7 +226,7 @@ async function scopeOf(
   const [jsonType] = phases.flatMap(({ mapping }) => jsonColumnType(mapping.derived) ?? []);
   if (jsonType !== undefined && !quick && !(await castsJsonLikeData(server, jsonType, retry))) {
     throw new RunError(
-      `${tables.target}: this server casts text to JSON differently than it reads it in an INSERT, so that the column ${JSON_COLUMN} cannot be compared\nUpdate the server to 26.3 or later, or compare the keys and versions alone: --quick`,
+      `${tables.target}: text does not become JSON in a SELECT as it does in an INSERT, so that the column ${JSON_COLUMN} cannot be compared\nThat takes ClickHouse 26.3 or later, and a user who may change settings (readonly 0 or 2). --quick compares keys and versions alone.`,
     );
   }
   const scope: VerifyScope = {
@@ -240,7 +240,7 @@ async function scopeOf(
     columns,
     settings: {
       ...preferredSettings(userSettings, ENRICHMENT_SETTINGS),
-      ...(phases.some(({ mapping }) => hasJson(mapping)) && !quick ? jsonSettings(server) : {}),
+      ...(phases.some(({ mapping }) => hasJson(mapping)) && !quick ? jsonReadingSettings(server) : {}),
     },
     queryRows: QUERY_ROWS,
     parallelQueries: parallelWorkers,
@@ -302,14 +302,4 @@ async function monthCondition(
   return facts?.partitionKey === "toYYYYMM(start_time)"
     ? { sql: "t._partition_id = {month:String}", params: { month: partition } }
     : { sql: "toYYYYMM(t.start_time) = {month:UInt32}", params: { month: partition } };
-}
-
-const JSON_SETTINGS =
-  /^(input_format_|type_json_|json_type_|schema_inference_|max_dynamic_|allow_simdjson|precise_float)/;
-
-/** Settings by which INSERTs read JSON. */
-function jsonSettings({ settings }: Server): QuerySettings {
-  return Object.fromEntries(
-    Object.entries(settings?.insert ?? {}).filter(([name]) => JSON_SETTINGS.test(name)),
-  );
 }

@@ -70,11 +70,25 @@ describe("the server's engine", () => {
     });
   }
 
-  test.concurrent("a killed run leaves no query behind: the next one cancels what it finds", async () => {
+  test.concurrent("a run cancels what a killed one has left, and names its queries as no other run does", async () => {
     await using scenario = await Scenario.open();
-    await scenario.run([...SERVER]);
-    const kills = scenario.proxy.requests.filter(({ sql }) => sql.startsWith("KILL QUERY"));
-    expect(kills).toHaveLength(1);
+    const idsOf = async (...flags: string[]): Promise<string[]> => {
+      const outcome = await scenario.run([...SERVER, ...flags], { LOG_LEVEL: "debug" });
+      expect(outcome).toMatchObject({ code: 0 });
+      const ids = outcome.stderr.match(/clickhouse-backfill-engine-\w+-\w+-\w+-\d+/g) ?? [];
+      return [...new Set(ids)];
+    };
+    const [first, second] = [await idsOf(), await idsOf("--restart")];
+    expect(first.length).toBeGreaterThan(2);
+    expect(second).toHaveLength(first.length);
+    // Else the log would say that a query is done which an earlier run has sent.
+    expect(second.filter((id) => first.includes(id))).toEqual([]);
+    const prefixes = [...first, ...second].map((id) => id.split("-").slice(0, 4).join("-"));
+    expect(new Set(prefixes).size).toBe(1);
+    const sent = scenario.proxy.requests.map(({ sql }) => sql);
+    const kill = sent.findIndex((sql) => sql.startsWith("KILL QUERY WHERE startsWith(query_id"));
+    expect(kill).toBeGreaterThan(0);
+    expect(kill).toBeLessThan(sent.findIndex((sql) => sql.startsWith("INSERT INTO")));
   });
 
   test.concurrent("SIGTERM cancels the statement that runs, and the next run completes the copy", async () => {

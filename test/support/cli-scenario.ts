@@ -122,14 +122,20 @@ export class Scenario implements AsyncDisposable {
     ];
   }
 
-  async start(flags: readonly string[] = SMALL): Promise<RunningCli> {
-    const running = await startCli([...this.flags, ...flags], { cwd: this.directory });
+  async start(
+    flags: readonly string[] = SMALL,
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<RunningCli> {
+    const running = await startCli([...this.flags, ...flags], { cwd: this.directory, environment });
     this.#running.push(running);
     return running;
   }
 
-  async run(flags: readonly string[] = SMALL): Promise<CliOutcome> {
-    return await (await this.start(flags)).outcome;
+  async run(
+    flags: readonly string[] = SMALL,
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<CliOutcome> {
+    return await (await this.start(flags, environment)).outcome;
   }
 
   /** Starts a run and waits until it meets the rule's fault. Throws when it ends without meeting it. */

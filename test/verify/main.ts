@@ -4,7 +4,7 @@
  * Usage:   bun run test:verify [--changes N] [--seed N]
  *          --changes  how many, at least (default 2000)
  *          --seed     of the first month (default: random); the others have the numbers that follow
- * Output:  a line for each month; for one of which a change was missed, which, and exit code 1
+ * Output:  a line for each month; where a change was missed, what it was, and exit code 1
  */
 import { parseArgs } from "node:util";
 import { testServer } from "../../scripts/testbed/server.ts";

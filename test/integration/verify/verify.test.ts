@@ -54,6 +54,9 @@ async function verifyTarget(target: string, changes: Partial<VerifyOptions> = {}
   return await verify(options, () => {}, new AbortController().signal);
 }
 
+/** What was compared of the clean targets. */
+const compared = new Map<string, readonly string[]>();
+
 describe(`the month of seed ${seed}`, () => {
   for (const target of ["events", "events_full"]) {
     test(`is the same in ${target}`, async () => {
@@ -63,6 +66,7 @@ describe(`the month of seed ${seed}`, () => {
         expect(result.examples).toEqual([]);
         expect(result.differingRanges).toEqual([]);
         expect(result.actualRows).toBeGreaterThan(500);
+        compared.set(target, result.columns);
       }
     });
   }
@@ -70,7 +74,8 @@ describe(`the month of seed ${seed}`, () => {
   for (const target of ["events", "events_full"]) {
     test(`shows everything that was planted in ${target}`, async () => {
       const planter = new Planter(server, { database, target, partition: PARTITION, seed });
-      const { columns } = await verifyTarget(target, { quick: false });
+      const columns = compared.get(target) ?? [];
+      expect(columns.length).toBeGreaterThan(35);
       const isPlain = target === "events" ? "1" : `(project_id, trace_id) NOT IN (${NAMED})`;
       const plain = columns.filter((name) => !KEY.includes(name) && !APART.includes(name));
       const changes: Change[] = [];

@@ -50,7 +50,7 @@ const CASES: readonly [string, RowDigest[], RowDigest[], boolean, Verdict][] = [
   ["the same", [digest("k")], [digest("k")], false, "equal"],
   ["lacking in the target", [digest("k")], [], false, "missing"],
   ["lacking in the sources", [], [digest("k")], false, "unexpected"],
-  ["there twice", [digest("k")], [digest("k"), digest("k")], false, "unexpected"],
+  ["there twice", [digest("k")], [digest("k"), digest("k")], false, "differing"],
   ["of other values", [digest("k")], [digest("k", OTHER)], false, "differing"],
   ["older in the target", [digest("k")], [digest("k", { ...OTHER, versionMicros: 9n })], false, "stale"],
   ["newer in the target", [digest("k")], [digest("k", { ...OTHER, versionMicros: 11n })], false, "differing"],
