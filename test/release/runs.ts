@@ -36,7 +36,7 @@ describe.each([
       { cwd: ROOT, env: { ...process.env, MIMALLOC_PURGE_DELAY: "-1" } },
     );
     expect(output).toMatch(/events is the same as its sources, .*\n {2}Rows expected +19,\d\d\d\n/);
-    expect(output).toContain("events differs from its sources: 1 differing\n");
+    expect(output).toContain("events differs from its sources: 1 differing.\n");
     expect(output).toContain("The repaired parts of partition 202511: events is the same as its sources");
   });
 });
