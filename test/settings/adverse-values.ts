@@ -131,6 +131,7 @@ export const COMBINATIONS: readonly Trial[] = [
 /** What is always tried, whatever the sample: outcomes that were once wrong. */
 export const KNOWN_TROUBLE: readonly string[] = [
   "apply_deleted_mask=0",
+  "rewrite_in_to_join=1",
   "final=1",
   "compatibility=24.3",
   "compatibility=24.8",
