@@ -45,6 +45,7 @@ const host: Host = {
     cleaners.push(clean);
   },
   showStacks: false,
+  logFormat: "text",
 };
 
 process.on("uncaughtException", fail);
@@ -52,7 +53,7 @@ process.on("unhandledRejection", fail);
 runCli(process.argv.slice(2), host).then(() => exit(EXIT_CODES.done), fail);
 
 async function fail(error: unknown): Promise<void> {
-  host.stderr.write(renderFailure(error, host.showStacks));
+  host.stderr.write(renderFailure(error, host));
   await exit(exitCodeOf(error), error instanceof InterruptedError ? error.signal : null);
 }
 
@@ -63,7 +64,7 @@ async function exit(code: number, signal: StopSignal | null = null): Promise<voi
     try {
       clean();
     } catch (error) {
-      host.stderr.write(renderFailure(error, host.showStacks));
+      host.stderr.write(renderFailure(error, host));
       await flush();
     }
   }

@@ -113,6 +113,7 @@ function emptyState({
     readSinceMs: null,
     finished: false,
     targetRows: null,
+    rowsPerSecond: null,
     fingerprint,
     layout: null,
   };
@@ -199,13 +200,13 @@ function createLedger(
       const rowsProcessed = ranges.reduce((sum, { rows }) => sum + rows, 0);
       advance({ ...state, done, rowsProcessed });
     },
-    finishPartition: (lastKey, targetRows) => {
+    finishPartition: (lastKey, targetRows, rowsPerSecond) => {
       // Ranges that are left would never be copied.
       if (!state.finished && remainingRanges(state.done).length > 0) {
         throw new Error("The partition cannot be finished: key ranges of it remain");
       }
       const cursor = greater(greater(state.done.cursor, lastKey), lastUpperBound(state));
-      advance({ ...state, done: { cursor, beyondCursor: [] }, finished: true, targetRows });
+      advance({ ...state, done: { cursor, beyondCursor: [] }, finished: true, targetRows, rowsPerSecond });
     },
   };
 }

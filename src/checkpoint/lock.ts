@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { CheckpointError } from "../errors.ts";
 import { removeIfThere, temporariesOf, temporaryName, writeNewFile } from "./durable-file.ts";
 import { describeFileError } from "./file-error.ts";
-import { currentProcess, livenessOf, type ProcessIdentity } from "./process-identity.ts";
+import { currentProcess, type Liveness, livenessOf, type ProcessIdentity } from "./process-identity.ts";
 
 const ownerSchema = v.object({
   pid: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
@@ -24,6 +24,31 @@ export interface Lock {
   readonly notice: string | null;
   /** Removes the lock if it is still this run's. Safe to call twice, and from an exit handler. */
   release(): void;
+}
+
+/** Who holds a lock. */
+export interface LockHolder {
+  readonly pid: number;
+  readonly host: string;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly liveness: Liveness;
+}
+
+/** Who holds the lock file at `path`, without touching it; null where nobody does, or where the file does not say who. */
+export function readLockHolder(
+  path: string,
+  identity: ProcessIdentity = currentProcess(),
+): LockHolder | null {
+  const json = readIfThere(path);
+  const owner = json === null ? null : parseOwner(json);
+  if (owner === null) return null;
+  return {
+    pid: owner.pid,
+    host: owner.host,
+    startedAt: owner.started_at,
+    liveness: livenessOf(owner, identity),
+  };
 }
 
 /** A take-over is itself under a lock, whose dead owner is in turn taken over; each level needs another untimely death. */

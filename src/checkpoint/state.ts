@@ -22,6 +22,8 @@ export interface CheckpointState {
   readonly finished: boolean;
   /** Events that the target showed when the partition was finished; null while it is not, and where that is not known. */
   readonly targetRows: number | null;
+  /** How fast the run was that finished the partition; null where that is not known, or says nothing. */
+  readonly rowsPerSecond: number | null;
   /** `null` in a file of an older deployment, which does not say what it copied. */
   readonly fingerprint: RunFingerprint | null;
   /** What the rows look like that were written; null: none are. */
@@ -79,6 +81,7 @@ const currentFile = v.strictObject({
   fingerprint: fingerprintSchema,
   read_since: v.optional(timestamp),
   target_rows: v.optional(rowCount),
+  rows_per_second: v.optional(rowCount),
 });
 
 /**
@@ -98,6 +101,7 @@ export function parseState(json: string): CheckpointState {
       readSinceMs: Date.parse(file.last_updated),
       finished: false,
       targetRows: null,
+      rowsPerSecond: null,
       fingerprint: null,
       layout: "events",
     };
@@ -126,9 +130,28 @@ export function parseState(json: string): CheckpointState {
     readSinceMs: Date.parse(file.read_since ?? file.last_updated),
     finished,
     targetRows: file.target_rows ?? null,
+    rowsPerSecond: file.rows_per_second ?? null,
     fingerprint,
     layout,
   };
+}
+
+/** What a person wants to know of a state file. */
+export interface StateSummary {
+  readonly rows: number;
+  readonly finished: boolean;
+  /** ISO 8601. */
+  readonly updatedAt: string;
+}
+
+/**
+ * Reads what a person wants to know of the text of a state file.
+ * @throws {UnreadableStateError} as {@link parseState} does.
+ */
+export function summarizeState(json: string): StateSummary {
+  const { rowsProcessed, finished } = parseState(json);
+  const { last_updated } = v.parse(v.object({ last_updated: v.string() }), JSON.parse(json));
+  return { rows: rowsProcessed, finished, updatedAt: last_updated };
 }
 
 /** The text of a state file, the fields that older deployments know first. */
@@ -150,6 +173,7 @@ export function serializeState(
     })),
     fingerprint: { ...state.fingerprint, layout: state.layout ?? "events" },
     ...(state.targetRows === null ? {} : { target_rows: state.targetRows }),
+    ...(state.rowsPerSecond === null ? {} : { rows_per_second: state.rowsPerSecond }),
     ...(state.readSinceMs === null ? {} : { read_since: new Date(state.readSinceMs).toISOString() }),
   };
   return `${JSON.stringify(file, null, 2)}\n`;

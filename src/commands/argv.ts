@@ -1,17 +1,24 @@
 import type { AnyOptionSpec, OptionCommand } from "../config/option-spec.ts";
-import { OPTION_LIST, takesOption } from "../config/options.ts";
+import { commandsOf, OPTION_LIST, takesOption } from "../config/options.ts";
 import { quoteValue } from "../config/quote-value.ts";
 import { UsageError } from "../errors.ts";
-import { COMMANDS, GENERAL_FLAGS, SHELLS, type Shell } from "./commands.ts";
+import { COMMANDS, GENERAL_FLAGS, OPTION_COMMANDS, SHELLS, type Shell } from "./commands.ts";
 import { nearest } from "./nearest.ts";
 
 /** What the command line requests. `args` are the command's options, each as `--flag=value`. */
 export type Invocation =
-  | { readonly kind: "help" }
+  /** `command`: the one whose help is wanted; null: the help of all. */
+  | { readonly kind: "help"; readonly command: OptionCommand | null }
   | { readonly kind: "version" }
   | { readonly kind: "completion"; readonly shell: Shell }
   | { readonly kind: "man" }
-  | { readonly kind: "command"; readonly name: OptionCommand; readonly args: readonly string[] };
+  | {
+      readonly kind: "command";
+      readonly name: OptionCommand;
+      readonly args: readonly string[];
+      /** What stands among the options and is none. */
+      readonly words: readonly string[];
+    };
 
 const SPECS = new Map<string, AnyOptionSpec>(
   OPTION_LIST.flatMap(([, spec]) => (spec.flag === null ? [] : [[spec.flag, spec]])),
@@ -26,16 +33,22 @@ const SEE_HELP = "see --help";
  */
 export function readArgv(argv: readonly string[]): Invocation {
   const name = COMMANDS.find((command) => command.name === argv[0])?.name ?? null;
-  if (name === "completion" || name === "man") return readPlainCommand(name, argv.slice(1));
+  if (name !== null && !isOptionCommand(name)) return readPlainCommand(name, argv.slice(1));
 
   const command = name ?? COMMANDS[0].name;
+  const takesWords = COMMANDS.some((spec) => spec.name === command && "operands" in spec);
   const args = new Map<string, string>();
+  const words: string[] = [];
   let last: AnyOptionSpec | null = null;
   for (let at = name === null ? 0 : 1; at < argv.length; at += 1) {
     const argument = argv[at] ?? "";
-    if (argument === "-h" || argument === "--help") return { kind: "help" };
-    if (argument === "--version") return { kind: "version" };
-    if (!argument.startsWith("-") || argument === "-") throw strayArgument(argument, at, last);
+    if (argument === "-h" || argument === "--help") return { kind: "help", command: name };
+    if (argument === "-V" || argument === "--version") return { kind: "version" };
+    if (!argument.startsWith("-") || argument === "-") {
+      if (!takesWords) throw strayArgument(argument, at, last);
+      words.push(argument);
+      continue;
+    }
 
     const { flag, inline } = splitFlag(argument);
     const spec = specOf(flag, command);
@@ -57,24 +70,50 @@ export function readArgv(argv: readonly string[]): Invocation {
     kind: "command",
     name: command,
     args: Array.from(args, ([flag, value]) => `--${flag}=${value}`),
+    words,
   };
 }
 
+type PlainCommand = Exclude<(typeof COMMANDS)[number]["name"], OptionCommand>;
+
+function isOptionCommand(name: string): name is OptionCommand {
+  return OPTION_COMMANDS.some((known) => known === name);
+}
+
 /** A command without options. */
-function readPlainCommand(name: "completion" | "man", argv: readonly string[]): Invocation {
-  if (argv.includes("-h") || argv.includes("--help")) return { kind: "help" };
-  if (argv.includes("--version")) return { kind: "version" };
+function readPlainCommand(name: PlainCommand, argv: readonly string[]): Invocation {
+  if (argv.includes("-h") || argv.includes("--help")) return { kind: "help", command: null };
+  if (argv.includes("-V") || argv.includes("--version")) return { kind: "version" };
   const option = argv.find((argument) => argument.startsWith("-"));
   if (option !== undefined) {
     throw new UsageError(`unexpected option ${quotedName(option)}: ${name} takes none`);
   }
   const words = [...argv];
-  const invocation: Invocation =
-    name === "man" ? { kind: name } : { kind: name, shell: readShell(words.shift()) };
+  const invocation = plainInvocation(name, words);
   if (words[0] !== undefined) {
     throw new UsageError(`unexpected argument ${quoteValue(words[0])}: ${SEE_HELP}`);
   }
   return invocation;
+}
+
+/** Takes the command's words off the list. */
+function plainInvocation(name: PlainCommand, words: string[]): Invocation {
+  switch (name) {
+    case "completion":
+      return { kind: name, shell: readShell(words.shift()) };
+    case "help":
+      return { kind: name, command: readHelpTopic(words.shift()) };
+    default:
+      return { kind: name };
+  }
+}
+
+/** The command whose help is wanted; null: that of all. */
+function readHelpTopic(word: string | undefined): OptionCommand | null {
+  if (word === undefined || (COMMANDS.some(({ name }) => name === word) && !isOptionCommand(word)))
+    return null;
+  if (isOptionCommand(word)) return word;
+  throw unknownCommand(word, OPTION_COMMANDS);
 }
 
 function readShell(word: string | undefined): Shell {
@@ -85,9 +124,9 @@ function readShell(word: string | undefined): Shell {
   return shell;
 }
 
-/** The words as a choice: `a, b or c`. */
-function listed(words: readonly string[]): string {
-  return [words.slice(0, -1).join(", "), words.at(-1)].filter(Boolean).join(" or ");
+/** The words as a list: `a, b or c`. */
+function listed(words: readonly string[], conjunction: "and" | "or" = "or"): string {
+  return [words.slice(0, -1).join(", "), words.at(-1)].filter(Boolean).join(` ${conjunction} `);
 }
 
 function splitFlag(argument: string): { flag: string; inline: string | null } {
@@ -100,8 +139,8 @@ function splitFlag(argument: string): { flag: string; inline: string | null } {
 /** The option of that flag; throws where only another command takes it. */
 function specOf(flag: string, command: OptionCommand): AnyOptionSpec | undefined {
   const spec = SPECS.get(flag);
-  if (spec?.of !== undefined && !spec.of.includes(command)) {
-    const names = spec.of.join(" and ");
+  if (spec !== undefined && !takesOption(command, spec)) {
+    const names = listed(commandsOf(spec), "and");
     throw new UsageError(`--${flag} is an option of ${names}: ${command} does not take it`);
   }
   return spec;
@@ -151,17 +190,19 @@ function unknownFlag(argument: string, command: OptionCommand): UsageError {
 }
 
 function strayArgument(argument: string, at: number, last: AnyOptionSpec | null): UsageError {
-  if (at === 0) {
-    const names = COMMANDS.map((command) => command.name);
-    const suggestion = nearest(argument, names);
-    const hint = suggestion === null ? `; ${SEE_HELP}` : `, did you mean ${suggestion}?`;
-    return new UsageError(
-      `unknown command ${quoteValue(argument)}: expected ${listed([...names, "options"])}${hint}`,
-    );
-  }
+  if (at === 0) throw unknownCommand(argument, [...COMMANDS.map(({ name }) => name), "options"]);
   // Next to a password it may be the rest of one that was not quoted.
   const shown = last?.secret ? "after a password (quote it)" : quoteValue(argument);
   const hint =
     last?.placeholder === null ? `; a switch takes its value as --${last.flag}=true or =false` : "";
   return new UsageError(`unexpected argument ${shown}: expected options only${hint}`);
+}
+
+function unknownCommand(word: string, accepted: readonly string[]): UsageError {
+  const suggestion = nearest(
+    word,
+    COMMANDS.map(({ name }) => name),
+  );
+  const hint = suggestion === null ? `; ${SEE_HELP}` : `, did you mean ${suggestion}?`;
+  return new UsageError(`unknown command ${quoteValue(word)}: expected ${listed(accepted)}${hint}`);
 }

@@ -15,7 +15,7 @@ export async function runCli(argv: readonly string[], host: Host): Promise<void>
   switch (invocation.kind) {
     case "help": {
       const { helpText } = await import("./help.ts");
-      return host.stdout.write(helpText());
+      return host.stdout.write(helpText(invocation.command));
     }
     case "version":
       return host.stdout.write(`${versionLine()}\n`);
@@ -28,7 +28,9 @@ export async function runCli(argv: readonly string[], host: Host): Promise<void>
       return host.stdout.write(manualPage(version()));
     }
     case "command":
-      await runCommand(rootCommand(host), { rawArgs: [invocation.name, ...invocation.args] });
+      await runCommand(rootCommand(host), {
+        rawArgs: [invocation.name, ...invocation.args, ...invocation.words],
+      });
   }
 }
 
@@ -47,17 +49,30 @@ function rootCommand(host: Host): CommandDef {
     const { repairCommand } = await import("./repair.ts");
     await repairCommand(flags, host);
   });
-  return defineCommand({ meta: { name: PROGRAM }, subCommands: { run, verify, repair } });
+  const plan = optionCommand("plan", async (flags) => {
+    const { planCommand } = await import("./plan.ts");
+    await planCommand(flags, host);
+  });
+  const status = optionCommand("status", async (flags) => {
+    const { statusCommand } = await import("./status.ts");
+    await statusCommand(flags, host);
+  });
+  const control = optionCommand("control", async (flags, words) => {
+    const { controlCommand } = await import("./control.ts");
+    await controlCommand(flags, words, host);
+  });
+  const subCommands = { run, verify, repair, plan, status, control };
+  return defineCommand({ meta: { name: PROGRAM }, subCommands });
 }
 
 function optionCommand(
   name: OptionCommand,
-  run: (flags: ReadonlyMap<string, string>) => Promise<void>,
+  run: (flags: ReadonlyMap<string, string>, words: readonly string[]) => Promise<void>,
 ): CommandDef {
   return defineCommand({
     meta: { name },
     args: optionArgs(name),
-    run: async ({ args }) => await run(flagsOf(args)),
+    run: async ({ args }) => await run(flagsOf(args), args._),
   });
 }
 

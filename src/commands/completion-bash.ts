@@ -1,6 +1,6 @@
 import type { OptionCommand } from "../config/option-spec.ts";
 import { COMMANDS, OPTION_COMMANDS } from "./commands.ts";
-import { type FlagKind, flagsOf, GENERAL_WORDS, PLAIN_COMMANDS } from "./completion-model.ts";
+import { type FlagKind, flagsOf, GENERAL_WORDS, operandsOf, PLAIN_COMMANDS } from "./completion-model.ts";
 import { PROGRAM } from "./version.ts";
 
 /** The script for bash 3.2, which macOS has, and later; it needs no package bash-completion. */
@@ -65,10 +65,11 @@ const [FIRST, ...OTHERS] = OPTION_COMMANDS;
 /** What may stand within a command that takes options. */
 function optionCase(command: OptionCommand): string {
   const flags = flagsOf(command);
+  const operands = operandsOf(command);
   return `      case $flag in
 ${flagCases(flags)}      esac
       words=(${[...flags.map(({ name }) => `--${name}`), ...GENERAL_WORDS].join(" ")})
-`;
+${operands.length === 0 ? "" : `      ((COMP_CWORD == 2)) && words+=(${operands.join(" ")})\n`}`;
 }
 
 /** What follows a flag, for each kind that has flags. */

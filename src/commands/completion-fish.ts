@@ -1,5 +1,5 @@
 import { COMMANDS, GENERAL_FLAGS, OPTION_COMMANDS } from "./commands.ts";
-import { type FlagKind, flagsOf, PLAIN_COMMANDS } from "./completion-model.ts";
+import { type FlagKind, flagsOf, operandsOf, PLAIN_COMMANDS } from "./completion-model.ts";
 import { PROGRAM } from "./version.ts";
 
 const OTHERS = OPTION_COMMANDS.slice(1);
@@ -50,6 +50,9 @@ ${[
     follow === null
       ? []
       : [`-n '__clickhouse_backfill_follows ${name}' -a ${quoted(follow.words.join(" "))} -d ${follow.of}`],
+  ),
+  ...OPTION_COMMANDS.flatMap((command) =>
+    operandsOf(command).map((operand) => `-n '__clickhouse_backfill_follows ${command}' -a ${operand}`),
   ),
   ...OPTION_COMMANDS.flatMap((command) =>
     flagsOf(command).map(

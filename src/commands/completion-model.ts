@@ -28,6 +28,12 @@ export function flagsOf(command: OptionCommand): CompletedFlag[] {
 /** `--help` and `--version`, with their dashes. */
 export const GENERAL_WORDS: readonly string[] = GENERAL_FLAGS.map(({ name }) => `--${name}`);
 
+/** The first words that may follow a command that takes options, as `pause` follows `control`. */
+export function operandsOf(command: OptionCommand): string[] {
+  const spec: CommandSpec | undefined = COMMANDS.find(({ name }) => name === command);
+  return [...new Set((spec?.operands ?? []).map((operand) => operand.split(" ")[0] ?? ""))];
+}
+
 /** The commands that take no options, each with the words that may follow it. */
 export const PLAIN_COMMANDS: readonly { readonly name: string; readonly follow: WordSpec | null }[] =
   COMMANDS.flatMap(({ name, takes }: CommandSpec) =>

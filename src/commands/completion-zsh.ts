@@ -1,5 +1,5 @@
 import { COMMANDS, GENERAL_FLAGS, OPTION_COMMANDS } from "./commands.ts";
-import { type CompletedFlag, flagsOf, PLAIN_COMMANDS, singleQuoted } from "./completion-model.ts";
+import { type CompletedFlag, flagsOf, operandsOf, PLAIN_COMMANDS, singleQuoted } from "./completion-model.ts";
 import { PROGRAM } from "./version.ts";
 
 /** The script for zsh: a file `_clickhouse-backfill` in `fpath`, or read by `source` after `compinit`. */
@@ -32,7 +32,11 @@ ${PLAIN_COMMANDS.map(
     `    ${name}) _arguments : $general${follow === null ? " '1:command:'" : ` '1:command:' '2:${follow.of}:(${follow.words.join(" ")})'`} ;;`,
 ).join("\n")}
 ${OPTION_COMMANDS.slice(1)
-  .map((name) => `    ${name}) _arguments : $${name}_options $general '1:command:' ;;\n`)
+  .map((name) => {
+    const operands = operandsOf(name);
+    const first = operands.length === 0 ? "" : ` '2:order:(${operands.join(" ")})' '*::'`;
+    return `    ${name}) _arguments : $${name}_options $general '1:command:'${first} ;;\n`;
+  })
   .join("")}    *) _arguments : $run_options $general '1::command:' ;;
   esac
 }

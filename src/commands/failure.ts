@@ -7,10 +7,22 @@ import {
   RunError,
   UsageError,
 } from "../errors.ts";
+import { jsonEntry } from "../report/json-entry.ts";
+import type { Host } from "./host.ts";
 import { versionLine } from "./version.ts";
 
+/** How failures are to be reported. */
+export type FailureForm = Pick<Host, "showStacks" | "logFormat">;
+
 /** What stderr says of the error that ended the program, newline included; stacks only at debug level. */
-export function renderFailure(error: unknown, withStack: boolean): string {
+export function renderFailure(error: unknown, { showStacks, logFormat }: FailureForm): string {
+  const text = failureText(error, showStacks);
+  if (logFormat === "text") return text;
+  const fields = { event: "failed", exit_code: exitCodeOf(error) };
+  return `${jsonEntry(new Date(), "error", text.trimEnd(), fields)}\n`;
+}
+
+function failureText(error: unknown, withStack: boolean): string {
   const lines = [messageOf(error, withStack)];
   if (exitCodeOf(error) === EXIT_CODES.usage) lines[0] = lines[0]?.replaceAll("\n", " ") ?? "";
   if (withStack && error instanceof Error) lines.push(...stacksOf(error));

@@ -24,4 +24,6 @@ export interface Host {
   onExit(clean: () => void): void;
   /** Whether a failure is reported with its stack. */
   showStacks: boolean;
+  /** How failures are reported, and everything else on stderr. */
+  logFormat: "text" | "json";
 }

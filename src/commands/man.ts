@@ -5,7 +5,7 @@ import { EXIT_CODE_LINES } from "./help.ts";
 import { PROGRAM } from "./version.ts";
 
 /** When the wording below was last changed; mdoc(7) requires a date, and one of the build would make builds differ. */
-const DATE = "November 22, 2026";
+const DATE = "November 27, 2026";
 
 /**
  * The manual page, section 1, in the macros of mdoc(7), which groff and mandoc both read. Options, commands and exit
@@ -16,7 +16,7 @@ export function manualPage(version: string): string {
     `.Dd ${DATE}`,
     `.Dt ${PROGRAM.toUpperCase()} 1`,
     `.Os ${PROGRAM} ${version}`,
-    ...section("NAME", `.Nm ${PROGRAM}`, ".Nd copy one month of Langfuse's observations into events"),
+    ...section("NAME", `.Nm ${PROGRAM}`, ".Nd copy months of Langfuse's observations into events"),
     ...section("SYNOPSIS", ...COMMANDS.flatMap(synopsis)),
     ...section("DESCRIPTION", ...DESCRIPTION),
     ...section("OPTIONS", ".Bl -tag -width Ds", ...optionItems(), ...generalItems(), ".El"),
@@ -30,7 +30,7 @@ export function manualPage(version: string): string {
 }
 
 const DESCRIPTION = [
-  "Copies one month of the ClickHouse table",
+  "Copies months of the ClickHouse table",
   ".Li observations",
   "into",
   ".Li events ,",
@@ -44,7 +44,7 @@ const DESCRIPTION = [
   "SIGINT or SIGTERM lets the batches in flight finish, at most 30 seconds; a second one stops at once.",
   "Nothing is lost either way.",
   ".Pp",
-  "On a terminal a bar shows how far the run is; elsewhere a line is written every 10 seconds.",
+  "On a terminal a bar shows how far the run is and what limits it; elsewhere a line is written every 10 seconds.",
   "Logs go to stderr, the final report to stdout.",
 ];
 
@@ -65,6 +65,12 @@ const FILES = [
   "Deleting it starts the month from the beginning.",
   ".It Pa cursor_state_YYYYMM.lock",
   "Keeps a second run from the same month; one that a killed run left is taken over.",
+  ".It Pa control_*.sock",
+  "The socket by which",
+  ".Cm status",
+  "and",
+  ".Cm control",
+  "reach a live run.",
   ".It Pa .env",
   "Variables, read from the working directory.",
   ".El",
@@ -84,11 +90,17 @@ function section(title: string, ...lines: readonly string[]): string[] {
   return [`.Sh ${title}`, ...lines];
 }
 
-function synopsis({ name, takes }: CommandSpec, index: number): string[] {
+function synopsis({ name, takes, operands = [""] }: CommandSpec, index: number): string[] {
   if (takes === "options") {
-    return [".Nm", index === 0 ? `.Op Cm ${name}` : `.Cm ${name}`, ".Op Ar options"];
+    return operands.flatMap((operand) => [
+      ".Nm",
+      index === 0 ? `.Op Cm ${name}` : `.Cm ${[name, operand].filter(Boolean).join(" ")}`,
+      ".Op Ar options",
+    ]);
   }
-  return [".Nm", `.Cm ${name}`, ...(takes === "nothing" ? [] : [`.Ar ${takes.words.join(" | ")}`])];
+  if (takes === "nothing") return [".Nm", `.Cm ${name}`];
+  const words = takes.words.join(" | ");
+  return [".Nm", `.Cm ${name}`, takes.isOptional ? `.Op Ar ${words}` : `.Ar ${words}`];
 }
 
 function optionItems(): string[] {

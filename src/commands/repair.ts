@@ -6,18 +6,34 @@ import { type DifferingRange, parseRanges } from "../verify/differing-range.ts";
 import { copyRanges, deleteStatement } from "../verify/repair.ts";
 import { type VerifyOptions, type VerifyResult, verify } from "../verify/verify.ts";
 import type { Host } from "./host.ts";
-import { lock, openSession, type Session, showWork } from "./session.ts";
+import { backfillOf, lock, monthsOfCommand, openSession, type Session, showWork } from "./session.ts";
 
 /**
- * The command `repair`: copies the parts of the month again that differ, and compares them.
+ * The command `repair`: copies the parts of the months again that differ, and compares them.
  * @throws {DifferencesError} where they still differ, and any other error that decides the exit code.
  */
 export async function repairCommand(flags: ReadonlyMap<string, string>, host: Host): Promise<void> {
   const session = openSession("repair", flags, host);
-  const { backfill, cursorStateDir, verification } = session.config;
-  const { partition } = backfill;
+  const months = await showWork(session, COMPARE_NOTICE, (surface) => monthsOfCommand(session, surface));
+  const failures: DifferencesError[] = [];
+  for (const { partition } of months) {
+    try {
+      await repairMonth(session, partition);
+    } catch (error) {
+      if (!(error instanceof DifferencesError)) throw error;
+      failures.push(error);
+    }
+  }
+  const [first, ...others] = failures;
+  if (first === undefined) return;
+  throw others.length === 0 ? first : new DifferencesError(failures.map(({ message }) => message).join("\n"));
+}
+
+async function repairMonth(session: Session, partition: string): Promise<void> {
+  const { host, config } = session;
+  const { backfill, cursorStateDir, verification } = config;
   const options: VerifyOptions = {
-    backfill: { ...backfill, workerUrl: host.workerUrl, cores: host.cores },
+    backfill: backfillOf(session, partition),
     quick: false,
     ignoreNewer: verification.ignoreNewer,
     examples: verification.maxExamples,
@@ -42,26 +58,26 @@ export async function repairCommand(flags: ReadonlyMap<string, string>, host: Ho
     );
     return;
   }
-  const { eventsInserted } = await showWork(session, STOP_NOTICE, (emit, stop) =>
+  const { eventsInserted } = await showWork(session, STOP_NOTICE, ({ emit, stop }) =>
     copyRanges(options.backfill, toCopy, emit, stop),
   );
   const parts = toCopy.length === 1 ? "1 part" : `${formatCount(toCopy.length)} parts`;
   session.logger.info(`${formatCount(eventsInserted)} rows of ${parts} were copied again`);
-  printResult(session, await compare(session, { ...options, only: toCopy }));
+  printResult(session, partition, await compare(session, { ...options, only: toCopy }));
 }
 
+const COMPARE_NOTICE = "the comparison is stopped. A second signal ends the program at once.";
 const STOP_NOTICE =
   "no new pages are begun; what is copied stays, and repair may be run again. A second signal stops at once.";
 
 async function compare(session: Session, options: VerifyOptions): Promise<VerifyResult> {
-  const notice = "the comparison is stopped. A second signal ends the program at once.";
-  return await showWork(session, notice, (emit, stop) => verify(options, emit, stop));
+  return await showWork(session, COMPARE_NOTICE, ({ emit, stop }) => verify(options, emit, stop));
 }
 
-function printResult({ config, host }: Session, result: VerifyResult): void {
-  const { partition, connection, tables } = config.backfill;
+function printResult({ config, host }: Session, partition: string, result: VerifyResult): void {
+  const { connection, tables } = config.backfill;
   const subject = { partition, target: tables.target, quick: false, isPartial: true };
-  const { asJson } = config.verification;
+  const asJson = config.verification.asJson || config.logFormat === "json";
   host.stdout.write(asJson ? renderVerifyJson(result, subject) : renderVerifyText(result, subject));
   const statement = deleteStatement(connection.database, tables.target, result.examples);
   if (statement !== null && !asJson) {

@@ -17,6 +17,8 @@ export interface StopSignals {
   readonly graceful: AbortSignal;
   /** Aborts at the second one, or when the grace period is over. */
   readonly atOnce: AbortSignal;
+  /** Stops as the signal does. */
+  request(signal: StopSignal): void;
   dispose(): void;
 }
 
@@ -52,6 +54,7 @@ export function listenForStop(
   return {
     graceful: graceful.signal,
     atOnce: atOnce.signal,
+    request: receive,
     dispose: () => {
       clearTimeout(timer);
       for (const [signal, listener] of listeners) source.off(signal, listener);

@@ -36,7 +36,9 @@ export function resolveSettings(sources: Sources, command: OptionCommand = "run"
   const defaults = new Set<string>();
   for (const [name, spec] of OPTION_LIST) {
     // What another command is set to is of no concern, be it valid or not.
-    const given = find(spec, takesOption(command, spec) ? sources : NOTHING_GIVEN);
+    const given = takesOption(command, spec)
+      ? find(spec, sources, spec.defaultOf?.[command] ?? spec.default)
+      : find(spec, NOTHING_GIVEN, spec.default ?? spec.defaultOf?.[command] ?? "");
     values[name] = validate(spec, given);
     origins[name] = given.origin;
     if (given.place === "default") defaults.add(name);
@@ -76,14 +78,14 @@ function onePassword(
     : { clickhousePassword, clickhousePasswordFile: null };
 }
 
-function find(spec: AnyOptionSpec, sources: Sources): Given {
+function find(spec: AnyOptionSpec, sources: Sources, preset = spec.default): Given {
   const flagged = spec.flag === null ? undefined : sources.flags.get(spec.flag);
   if (flagged !== undefined) return { text: flagged, place: "flag", origin: `--${spec.flag}` };
   const given =
     findVariable(spec, "environment", sources.environment, () => null) ??
     findVariable(spec, "dotenv", sources.dotenv.values, sources.dotenv.lineOf);
   if (given !== null) return given;
-  if (spec.default !== null) return { text: spec.default, place: "default", origin: `--${spec.flag}` };
+  if (preset !== null) return { text: preset, place: "default", origin: `--${spec.flag}` };
   throw new UsageError(`--${spec.flag} (or ${spec.variable}) is missing: expected ${acceptedBy(spec)}`);
 }
 

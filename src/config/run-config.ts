@@ -1,17 +1,41 @@
 import type { ProxySettings, TlsCertificates } from "../clickhouse/connection.ts";
+import type { MonthSelection } from "../plan/months.ts";
 import type { BackfillOptions } from "../run/backfill-options.ts";
+import type { Rate } from "../throttle/rate.ts";
 import type { LogLevel } from "./log-level.ts";
 import type { Settings } from "./options.ts";
 
 /** The settings in the shape in which the parts of a command take them. */
 export interface RunConfig {
-  readonly backfill: Omit<BackfillOptions, "workerUrl" | "cores">;
+  readonly backfill: Omit<BackfillOptions, "partition" | "workerUrl" | "cores">;
+  readonly months: {
+    readonly selection: MonthSelection;
+    /** Whether `all` takes the current month as well. */
+    readonly includeCurrent: boolean;
+    readonly oldestFirst: boolean;
+    /** Go on with the other months when one fails. */
+    readonly keepGoing: boolean;
+  };
+  readonly throttle: {
+    readonly maxRate: Rate | null;
+    /** A SELECT; the run pauses while it returns 1. */
+    readonly pauseWhen: string | null;
+    /** Of the target, in the month. */
+    readonly maxActiveParts: number | null;
+  };
   readonly cursorStateDir: string;
   /** Set an existing checkpoint aside and copy the month from the start. */
   readonly restart: boolean;
   /** The file of skipped rows; `null`: a row that cannot be inserted ends the run. */
   readonly skipBadRowsPath: string | null;
   readonly logLevel: LogLevel;
+  readonly logFormat: "text" | "json";
+  /** Print warnings and errors alone. */
+  readonly quiet: boolean;
+  /** The file for the final report as JSON; `null`: none is written. */
+  readonly summaryPath: string | null;
+  /** Print the status again and again. */
+  readonly watch: boolean;
   readonly verification: {
     readonly quick: boolean;
     readonly ignoreNewer: boolean;
@@ -30,7 +54,6 @@ export function toRunConfig(
 ): RunConfig {
   return {
     backfill: {
-      partition: settings.partition,
       connection: {
         url: settings.clickhouseUrl,
         user: settings.clickhouseUser,
@@ -61,10 +84,25 @@ export function toRunConfig(
       traceWindowDays: settings.traceWindowDays,
       ignoreTtl: settings.ignoreTtl,
     },
+    months: {
+      selection: settings.partition,
+      includeCurrent: settings.includeCurrent,
+      oldestFirst: settings.oldestFirst,
+      keepGoing: settings.keepGoing,
+    },
+    throttle: {
+      maxRate: settings.maxRate,
+      pauseWhen: settings.pauseWhen,
+      maxActiveParts: settings.maxActiveParts,
+    },
     cursorStateDir: settings.cursorStateDir,
     restart: settings.restart,
     skipBadRowsPath: settings.skipBadRows,
-    logLevel: settings.logLevel,
+    logLevel: settings.quiet && settings.logLevel !== "error" ? "warn" : settings.logLevel,
+    logFormat: settings.logFormat,
+    quiet: settings.quiet,
+    summaryPath: settings.summaryFile,
+    watch: settings.watch,
     verification: {
       quick: settings.quick,
       ignoreNewer: settings.ignoreNewer,

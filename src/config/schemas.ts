@@ -1,4 +1,6 @@
 import * as v from "valibot";
+import { type MonthSelection, monthsBetween } from "../plan/months.ts";
+import { A_RATE, parseRate, type Rate } from "../throttle/rate.ts";
 
 const YEAR_AND_MONTH = /^\d{4}(0[1-9]|1[0-2])$/;
 /**
@@ -8,13 +10,35 @@ const YEAR_AND_MONTH = /^\d{4}(0[1-9]|1[0-2])$/;
 const FIRST_MONTH = "190001";
 const LAST_MONTH = "229912";
 const A_MONTH = `a month as YYYYMM from ${FIRST_MONTH} to ${LAST_MONTH}, such as 202501`;
+const MONTHS = `${A_MONTH}, a range such as 202401..202411, several separated by commas, or all`;
 
-/** A month partition, as `toYYYYMM` writes it. */
-export const partition = v.pipe(
+/** The months of a command: one, a range, several of both, or all; each once, in the order of time. */
+export const months: v.GenericSchema<string, MonthSelection> = v.pipe(
   v.string(),
-  v.regex(YEAR_AND_MONTH, A_MONTH),
-  v.minValue(FIRST_MONTH, A_MONTH),
-  v.maxValue(LAST_MONTH, A_MONTH),
+  v.check((text) => readMonths(text) !== null, MONTHS),
+  v.transform((text) => readMonths(text) ?? []),
+);
+
+function readMonths(text: string): MonthSelection | null {
+  if (text.toLowerCase() === "all") return "all";
+  const chosen = new Set<string>();
+  for (const part of text.split(",")) {
+    const [first = "", last = first, ...others] = part.split("..");
+    if (!isMonth(first) || !isMonth(last) || last < first || others.length > 0) return null;
+    for (const month of monthsBetween(first, last)) chosen.add(month);
+  }
+  return [...chosen].sort();
+}
+
+function isMonth(text: string): boolean {
+  return YEAR_AND_MONTH.test(text) && text >= FIRST_MONTH && text <= LAST_MONTH;
+}
+
+/** A rate, or nothing. */
+export const rateOrNone: v.GenericSchema<string, Rate | null> = v.pipe(
+  v.string(),
+  v.check((text) => text === "" || parseRate(text) !== null, A_RATE),
+  v.transform((text) => (text === "" ? null : parseRate(text))),
 );
 
 /** Any text that is not empty. */
@@ -25,6 +49,12 @@ export const anyText = v.string();
 
 /** A path that is not empty. */
 export const path = v.pipe(v.string(), v.minLength(1, "a path that is not empty"));
+
+/** Any text but the empty one, which is none. */
+export const textOrNone = v.pipe(
+  v.string(),
+  v.transform((text) => (text.trim() === "" ? null : text)),
+);
 
 /** A path, or nothing. */
 export const pathOrNone = v.pipe(

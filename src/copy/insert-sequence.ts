@@ -67,6 +67,13 @@ export class InsertSequence {
     return insert;
   }
 
+  /** Announces a block that is held back: an INSERT that waits for it is not idle. */
+  expectBlock(): void {
+    if (this.#current === null || this.#isWriting) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.endCurrent(), this.#openLeftMs());
+  }
+
   /** Ends the current INSERT, if there is one, after the block that is being sent. */
   endCurrent(): void {
     this.#isEndAsked = true;
@@ -86,13 +93,17 @@ export class InsertSequence {
   #endOrWait(insert: OpenInsert): void {
     if (insert !== this.#current) return;
     const { maxRows, stop, limits } = this.#context;
-    const leftMs = this.#openedMs + limits.maxOpenMs - performance.now();
+    const leftMs = this.#openLeftMs();
     const isFull = insert.rows >= maxRows() || insert.bytes >= limits.maxBytes;
     if (isFull || leftMs <= 0 || this.#isEndAsked || stop.aborted) {
       this.#end(insert);
       return;
     }
     this.#timer = setTimeout(() => this.endCurrent(), Math.min(leftMs, limits.maxIdleMs));
+  }
+
+  #openLeftMs(): number {
+    return Math.max(0, this.#openedMs + this.#context.limits.maxOpenMs - performance.now());
   }
 
   #end(insert: OpenInsert): void {

@@ -4,13 +4,14 @@ import type { Block } from "../clickhouse/native/block.ts";
 import type { OpenInsert } from "../clickhouse/open-insert.ts";
 import { OperationError } from "../clickhouse/retry.ts";
 import { describeRange } from "../plan/key-range.ts";
+import { LongPauseError, type Throttle } from "../throttle/throttle.ts";
 import { CarefulInserter, type InsertContext, insertStatement } from "./careful-insert.ts";
 import type { RowEnricher } from "./enrich/row-enricher.ts";
 import { EventBlock } from "./event-block.ts";
 import { INSERT_LIMITS, InsertFailure, InsertSequence } from "./insert-sequence.ts";
 import { InsertSize } from "./insert-size.ts";
 import { type PageMode, PageRecovery } from "./page-recovery.ts";
-import type { CopiedPage, PageResult } from "./page-result.ts";
+import { type CopiedPage, NO_TIME, type PageResult, type TimeSpent } from "./page-result.ts";
 import type { PageReader, PageToCopy } from "./read-page.ts";
 import type { RejectedRow } from "./rejected-row.ts";
 import type { RowFilter } from "./row-filter.ts";
@@ -24,6 +25,8 @@ export interface PageCopying extends InsertContext {
   readonly insertRows: number;
   /** The server reads JSON columns that come as paths. */
   readonly takesJsonPaths: boolean;
+  /** Holds batches back. */
+  readonly throttle: Throttle;
   /** Views copy what is inserted into the target, so that the rows in a response show no short INSERT. */
   readonly targetHasViews: boolean;
 }
@@ -41,8 +44,11 @@ export interface PageParts {
 
 /** Receives the progress of a page. */
 export interface PageListener {
-  /** Called after each batch with what is done of the page; from zero again after a failed attempt. */
-  onProgress(done: PageResult): void;
+  /**
+   * Called after each batch with what is done of the page, from zero again after a failed attempt, and with the time that the
+   * pipeline has spent since the call before.
+   */
+  onProgress(done: PageResult, spent: TimeSpent): void;
   /** Called once the page is read and all but its last batch are sent: the copier can read another page. */
   onRead(): void;
 }
@@ -55,6 +61,8 @@ interface PageInProgress {
   readonly done: { -readonly [Count in keyof PageResult]: number } & { readonly skipped: RejectedRow[] };
   /** Rejects when the page's last batch so far could not be sent. */
   sent: Promise<void>;
+  /** Aborts the attempt. */
+  readonly signal: AbortSignal;
   /** The INSERTs that carry the page's blocks. */
   readonly inserts: Set<OpenInsert>;
 }
@@ -79,6 +87,8 @@ export class PageCopier {
   readonly #recovery: PageRecovery;
   /** No page follows: each page's last block ends its INSERT. */
   #isDrained = false;
+  /** Since it was reported last. */
+  #spent: { -readonly [Part in keyof TimeSpent]: number } = { ...NO_TIME };
   #filling: EventBlock;
   #sending: EventBlock;
   /** Resolve, never reject, once the current page is read, and once the batch in flight is stored or has failed. */
@@ -126,6 +136,11 @@ export class PageCopier {
     this.#inserts.endCurrent();
   }
 
+  /** Ends the INSERT that is open, if there is one: the run pauses. */
+  endInserts(): void {
+    this.#inserts.endCurrent();
+  }
+
   /**
    * Copies a page, and resolves once the server has acknowledged all of its rows but the skipped ones. May be called while the
    * page before is being copied: it is read next. Rejects with an OperationError that names the operation and the
@@ -153,11 +168,13 @@ export class PageCopier {
       bytes: 0,
       skipped: [],
     };
+    const { retry, throttle } = this.#copying;
     const page: PageInProgress = {
       page: toCopy,
       listener,
       mode,
       done,
+      signal: AbortSignal.any([retry.signal, throttle.letGo]),
       sent: Promise.resolve(),
       inserts: new Set(),
     };
@@ -170,7 +187,8 @@ export class PageCopier {
     } catch (error) {
       // Requests in flight finish before the error is reported.
       await page.sent.catch(() => {});
-      throw error;
+      // A response that is cut for a long pause fails with an error of its own.
+      throw page.signal.reason instanceof LongPauseError ? page.signal.reason : error;
     } finally {
       endReading();
     }
@@ -188,13 +206,21 @@ export class PageCopier {
   /** Reads a page and sends its batches. The last one is in flight when it resolves. */
   async #readPage(page: PageInProgress): Promise<void> {
     try {
-      for await (const block of this.#reader.blocks(page.page, this.#copying.retry.signal)) {
+      let idleSinceMs = performance.now();
+      for await (const block of this.#reader.blocks(page.page, page.signal)) {
+        const beganMs = performance.now();
+        const insertingMs = this.#spent.insertingMs;
+        this.#spent.readingMs += beganMs - idleSinceMs;
         this.#retain(block);
         try {
           await this.#take(block, page);
         } finally {
           this.#release(block);
         }
+        idleSinceMs = performance.now();
+        // Negative where the time was reported in between.
+        const waitedMs = Math.max(0, this.#spent.insertingMs - insertingMs);
+        this.#spent.enrichingMs += Math.max(0, idleSinceMs - beganMs - waitedMs);
       }
       if (this.#filling.rows > 0) await this.#send(page);
     } finally {
@@ -230,8 +256,10 @@ export class PageCopier {
 
   /** Sends the filled batch once the one before is stored. Rejects when that one was of this page, or failed for good. */
   async #send(page: PageInProgress): Promise<void> {
+    const waitsSinceMs = performance.now();
     await this.#sent;
     await page.sent;
+    this.#spent.insertingMs += performance.now() - waitsSinceMs;
     if (this.#failure !== null) throw this.#failure;
     [this.#filling, this.#sending] = [this.#sending, this.#filling];
     page.sent = this.#insert(this.#sending, page);
@@ -241,6 +269,7 @@ export class PageCopier {
   async #insert(batch: EventBlock, page: PageInProgress): Promise<void> {
     const { done, listener } = page;
     try {
+      await this.#admit(batch, page);
       // A dry run encodes what it does not send, since odd data shows there.
       if (this.#copying.dryRun) batch.body();
       else if (page.mode === "open" && this.#copying.insertRows > this.#copying.batchRows)
@@ -256,7 +285,17 @@ export class PageCopier {
       this.#empty(batch);
     }
     const { skipped: _, ...counts } = done;
-    listener.onProgress(counts);
+    const spent = this.#spent;
+    this.#spent = { ...NO_TIME };
+    listener.onProgress(counts, spent);
+  }
+
+  /** Waits until the throttle lets a batch through. */
+  async #admit(batch: EventBlock, page: PageInProgress): Promise<void> {
+    const sinceMs = performance.now();
+    this.#inserts.expectBlock();
+    await this.#copying.throttle.admit(batch.rows, batch.sourceBytes, page.signal);
+    this.#spent.throttledMs += performance.now() - sinceMs;
   }
 
   /** Releases the blocks of a batch. */

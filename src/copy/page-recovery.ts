@@ -2,6 +2,7 @@ import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { OpenInsert } from "../clickhouse/open-insert.ts";
 import { backoffMs, OperationError, pause, type RetryPolicy } from "../clickhouse/retry.ts";
 import { awaitsMerges, isServerFailure, isTransient, refusalOf } from "../clickhouse/server-errors.ts";
+import { LongPauseError, type Throttle } from "../throttle/throttle.ts";
 import type { SplitNotice } from "./careful-insert.ts";
 import { InsertFailure } from "./insert-sequence.ts";
 import type { InsertSize } from "./insert-size.ts";
@@ -12,6 +13,7 @@ export type PageMode = "open" | "careful";
 /** What recovering a page requires. */
 export interface Recovery {
   readonly retry: RetryPolicy;
+  readonly throttle: Pick<Throttle, "pass">;
   /** How long inserts wait for merges; 0: they do not. */
   readonly maxWaitMs: number;
   readonly onWait: (notice: WaitNotice) => void;
@@ -59,6 +61,10 @@ export class PageRecovery {
       } catch (error) {
         retry.signal.throwIfAborted();
         if (error instanceof OperationError) throw error;
+        if (error instanceof LongPauseError) {
+          await this.#recovery.throttle.pass(retry.signal);
+          continue;
+        }
         if (!(error instanceof InsertFailure)) {
           await this.#retry(operation, error, state);
           continue;

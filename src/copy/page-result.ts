@@ -31,3 +31,26 @@ export function sumOf(a: PageResult, b: PageResult): PageResult {
     bytes: a.bytes + b.bytes,
   };
 }
+
+/** Where the time of a pipeline goes, in milliseconds. Reading, enriching and inserting are the ones that it waits for. */
+export interface TimeSpent {
+  /** It waits for a block of the source. */
+  readonly readingMs: number;
+  readonly enrichingMs: number;
+  /** It waits for the server to take the batch before. */
+  readonly insertingMs: number;
+  /** What of that is due to the rate limit or to a pause. */
+  readonly throttledMs: number;
+}
+
+export const NO_TIME: TimeSpent = { readingMs: 0, enrichingMs: 0, insertingMs: 0, throttledMs: 0 };
+
+/** Adds times up. */
+export function addTime(a: TimeSpent, b: TimeSpent): TimeSpent {
+  return {
+    readingMs: a.readingMs + b.readingMs,
+    enrichingMs: a.enrichingMs + b.enrichingMs,
+    insertingMs: a.insertingMs + b.insertingMs,
+    throttledMs: a.throttledMs + b.throttledMs,
+  };
+}

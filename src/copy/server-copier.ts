@@ -47,6 +47,10 @@ export interface ServerCopy {
   readonly maxWaitMs: number;
   readonly onWait: (notice: WaitNotice) => void;
   readonly onSplit: (notice: SplitNotice) => void;
+  /** Resolves when a statement of so many rows may begin. Rejects with the reason of the retry policy's signal. */
+  readonly admit: (rows: number) => Promise<void>;
+  /** The most rows of a statement at the rate of the moment. */
+  readonly maxRows: () => number;
   /** Records a page whose rows are acknowledged. */
   readonly onCopied: (page: Page, done: PageResult) => void;
   /** Takes a page that another engine must copy: a value is rejected, or SQL is not certain of the JSON of a row. */
@@ -69,12 +73,13 @@ export class ServerCopier {
 
   /** Copies a page. Rejects with an OperationError, or with the reason of the retry policy's signal. */
   async copyPage(page: Page): Promise<void> {
-    if (page.plannedRows > this.#size.rows * SPLIT_FROM_SIZES) {
+    if (page.plannedRows > this.#rows() * SPLIT_FROM_SIZES) {
       await this.#copyParts(page);
       return;
     }
-    const { retry, onSplit, onRefused, target } = this.#copy;
+    const { retry, onSplit, onRefused, target, admit } = this.#copy;
     const operation = `Inserting into ${target}, ${describeRange(page.range)}`;
+    await admit(page.plannedRows);
     for (let halvings = 0; ; halvings++) {
       retry.signal.throwIfAborted();
       const refusal = await this.#insert(operation, page);
@@ -102,12 +107,17 @@ export class ServerCopier {
   async #copyParts(page: Page): Promise<void> {
     const parts = await this.#partsOf(page);
     if (parts.length > 1) for (const part of parts) await this.copyPage(part);
-    else await this.copyPage({ ...page, plannedRows: this.#size.rows });
+    else await this.copyPage({ ...page, plannedRows: this.#rows() });
+  }
+
+  /** The most rows of the next statement. */
+  #rows(): number {
+    return Math.min(this.#size.rows, this.#copy.maxRows());
   }
 
   async #partsOf(page: Page): Promise<Page[]> {
     const { scope } = this.#copy;
-    return await Array.fromAsync(planPages({ ...scope, pageRows: this.#size.rows }, [page.range]));
+    return await Array.fromAsync(planPages({ ...scope, pageRows: this.#rows() }, [page.range]));
   }
 
   /** Inserts a page's rows. Resolves to null once they are stored, or to the refusal of the server. */

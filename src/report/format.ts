@@ -52,3 +52,9 @@ export function formatSeconds(durationMs: number): string {
 export function formatPercent(fraction: number): string {
   return `${(Math.floor(fraction * 1000) / 10).toFixed(1)}%`;
 }
+
+/** The text, or its beginning with an ellipsis, in at most `length` characters. */
+export function shortened(text: string, length: number): string {
+  if (text.length <= length) return text;
+  return length < 1 ? "" : `${text.slice(0, length - 1)}…`;
+}

@@ -1,31 +1,38 @@
 import type { BackfillEvent } from "../run/events.ts";
-import { advanceProgress, INITIAL_PROGRESS, type ProgressState, snapshotProgress } from "./progress.ts";
-import { renderProgressBar, renderProgressLine } from "./progress-line.ts";
-import { renderWaiting, waitingAt } from "./waiting.ts";
+import {
+  advanceProgress,
+  INITIAL_PROGRESS,
+  type ProgressState,
+  type RunSnapshot,
+  snapshotRun,
+} from "./progress.ts";
+import { renderProgressLine, renderRunLine, renderRunScreen } from "./progress-line.ts";
 
-/** Where progress goes: a status line that is redrawn, or lines of a log. */
+/** Where progress goes: status lines that are redrawn, lines of a log, or nowhere. */
 export type ProgressTarget =
   | {
-      readonly kind: "bar";
+      readonly kind: "screen";
       readonly columns: () => number;
-      readonly setStatus: (status: string | null) => void;
+      readonly setStatus: (lines: readonly string[]) => void;
       /** Takes the last figures of a phase, which stay on the screen. */
-      readonly writeLine: (line: string) => void;
+      readonly writeLine: (line: string, snapshot: RunSnapshot) => void;
     }
-  | { readonly kind: "lines"; readonly writeLine: (line: string) => void };
+  | { readonly kind: "lines"; readonly writeLine: (line: string, snapshot: RunSnapshot) => void }
+  | { readonly kind: "none" };
 
 /** Shows the progress of a run from its events. */
 export interface ProgressDisplay {
   onEvent(event: BackfillEvent): void;
+  /** The figures of this moment. */
+  snapshot(): RunSnapshot;
   /** The figures of this moment as a line of text. */
   figures(): string;
   /** Shows the last figures and stops. Safe to call twice. */
   stop(): void;
 }
 
-const BAR_INTERVAL_MS = 100;
+const SCREEN_INTERVAL_MS = 100;
 const LINE_INTERVAL_MS = 10_000;
-const MAX_LINE_LENGTH = 200;
 
 /** Starts showing progress; `nowMs` is monotonic. A phase's last figures are always shown, however short it was. */
 export function startProgressDisplay(target: ProgressTarget, nowMs: () => number): ProgressDisplay {
@@ -33,30 +40,21 @@ export function startProgressDisplay(target: ProgressTarget, nowMs: () => number
   let shown = state;
 
   const show = (): void => {
-    const snapshot = snapshotProgress(state, nowMs());
-    if (snapshot === null) {
-      showEarlyWait();
-      return;
-    }
+    const snapshot = snapshotRun(state, nowMs());
     shown = state;
-    if (target.kind === "bar") target.setStatus(renderProgressBar(snapshot, target.columns()));
-    else target.writeLine(renderProgressLine(snapshot));
-  };
-  /** Before the first phase there are no figures, but there may be something to wait for. */
-  const showEarlyWait = (): void => {
-    const waiting = waitingAt(state.waits, nowMs());
-    if (target.kind === "bar") {
-      target.setStatus(waiting === null ? null : renderWaiting(waiting, target.columns() - 1));
-    } else if (waiting !== null) target.writeLine(renderWaiting(waiting, MAX_LINE_LENGTH));
+    if (target.kind === "screen") target.setStatus(renderRunScreen(snapshot, target.columns()));
+    else if (target.kind === "lines" && hasNews(snapshot))
+      target.writeLine(renderRunLine(snapshot), snapshot);
   };
   const writeLastFigures = (): void => {
-    const snapshot = snapshotProgress(state, nowMs());
-    if (snapshot !== null) target.writeLine(renderProgressLine({ ...snapshot, waiting: null }));
+    const snapshot = snapshotRun(state, nowMs());
+    const { figures } = snapshot;
+    if (figures !== null && target.kind !== "none") target.writeLine(renderProgressLine(figures), snapshot);
     shown = state;
   };
   let timer: ReturnType<typeof setInterval> | null = setInterval(
     show,
-    target.kind === "bar" ? BAR_INTERVAL_MS : LINE_INTERVAL_MS,
+    target.kind === "screen" ? SCREEN_INTERVAL_MS : LINE_INTERVAL_MS,
   );
 
   return {
@@ -66,18 +64,26 @@ export function startProgressDisplay(target: ProgressTarget, nowMs: () => number
       if (isPhaseOver) writeLastFigures();
       state = next;
     },
+    snapshot: () => snapshotRun(state, nowMs()),
     figures: () => {
-      const snapshot = snapshotProgress(state, nowMs());
-      return snapshot === null ? "Nothing is copied yet: the run is starting" : renderProgressLine(snapshot);
+      const snapshot = snapshotRun(state, nowMs());
+      return snapshot.figures === null && !hasNews(snapshot)
+        ? "Nothing is copied yet: the run is starting"
+        : renderRunLine(snapshot);
     },
     stop: () => {
       if (timer === null) return;
       clearInterval(timer);
       timer = null;
-      if (target.kind === "bar") {
-        target.setStatus(null);
+      if (target.kind === "screen") {
+        target.setStatus([]);
         writeLastFigures();
       } else if (state !== shown) writeLastFigures();
     },
   };
+}
+
+/** Whether there is more to say than that the run is starting. */
+function hasNews({ figures, waiting, throttle }: RunSnapshot): boolean {
+  return figures !== null || waiting !== null || throttle.pausedFor.length > 0;
 }

@@ -6,28 +6,71 @@ import {
   formatRowRate,
   formatSeconds,
 } from "./format.ts";
-import type { ProgressSnapshot } from "./progress.ts";
-import { renderWaiting, type Waiting } from "./waiting.ts";
+import type { MonthsSnapshot, ProgressSnapshot, RunSnapshot } from "./progress.ts";
+import { runStateOf } from "./run-state.ts";
 
 /** The figures as one line of text, for logs. */
 export function renderProgressLine(snapshot: ProgressSnapshot): string {
-  const figures = [
-    `${snapshot.phase}: ${counts(snapshot, formatCount, " of ")}`,
+  return [
+    `${labelOf(snapshot)}: ${counts(snapshot, formatCount, " of ")}`,
     percent(snapshot),
     ...read(snapshot, formatCount),
     formatRowRate(snapshot.rowsPerSecond),
     ...byteRate(snapshot),
     timeLeft(snapshot),
   ].join(", ");
-  return snapshot.waiting === null
-    ? figures
-    : `${figures}; ${renderWaiting(snapshot.waiting, MAX_WAITING_LENGTH)}`;
 }
 
-/** What a log line says of a wait, at most. */
-const MAX_WAITING_LENGTH = 200;
-/** Less would not say what is waited for. */
-const MIN_WAITING_LENGTH = 20;
+function labelOf({ month, phase }: ProgressSnapshot): string {
+  return month === null ? phase : `${month} ${phase}`;
+}
+
+/** The whole state of a run as one line of text, for logs. */
+export function renderRunLine(snapshot: RunSnapshot): string {
+  const { figures, months } = snapshot;
+  const parts = [
+    ...(figures === null ? [] : [renderProgressLine(figures)]),
+    runStateOf(snapshot, MAX_STATE_LENGTH).text,
+    ...(months === null ? [] : [monthsText(months)]),
+  ];
+  return parts.join("; ");
+}
+
+/** What a log line says of the state, at most. */
+const MAX_STATE_LENGTH = 200;
+
+function monthsText({ ended, months, fraction, remainingMs }: MonthsSnapshot): string {
+  const left = remainingMs === null ? "" : `, ${formatSeconds(remainingMs)} left`;
+  return `${ended} of ${months.length} months, ${formatPercent(fraction)} of all rows${left}`;
+}
+
+/**
+ * The state of a run as a few lines for a terminal of `columns`, each shorter than that, so that none wraps: all months where there are
+ * several, the phase with what limits it, and its bar.
+ */
+export function renderRunScreen(snapshot: RunSnapshot, columns: number): string[] {
+  const { figures, months } = snapshot;
+  const label = figures === null ? "" : `${labelOf(figures)}: `;
+  return [
+    ...(months === null ? [] : [renderMonthsBar(months, columns - 1)]),
+    `${label}${runStateOf(snapshot, Math.max(0, columns - 1 - label.length)).text}`.slice(0, columns - 1),
+    ...(figures === null ? [] : [renderProgressBar(figures, columns)]),
+  ];
+}
+
+function renderMonthsBar(snapshot: MonthsSnapshot, width: number): string {
+  const { ended, months, fraction, remainingMs } = snapshot;
+  const label = `months ${ended}/${months.length}`;
+  const left = `${remainingMs === null ? "--" : formatSeconds(remainingMs)} left`;
+  const room = width - [label, "[]", formatPercent(fraction), left].join("  ").length;
+  const parts = [
+    label,
+    ...(room < MIN_BAR_WIDTH ? [] : [barOf(fraction, Math.min(room, MAX_BAR_WIDTH))]),
+    formatPercent(fraction),
+    left,
+  ];
+  return parts.join("  ").slice(0, width);
+}
 
 const MIN_BAR_WIDTH = 8;
 const MAX_BAR_WIDTH = 60;
@@ -35,15 +78,13 @@ const MAX_BAR_WIDTH = 60;
 /** The figures with a bar, for a terminal of `columns`; always shorter than that, so that it can't wrap. */
 export function renderProgressBar(snapshot: ProgressSnapshot, columns: number): string {
   const width = columns - 1;
-  if (snapshot.waiting !== null) return renderWaitingBar(snapshot, snapshot.waiting, width);
-  const wide = layout(snapshot, false);
-  const compact = layout(snapshot, true);
-  for (const [label, ...figures] of [wide, compact, ["", ...compact.slice(1)]]) {
-    const parts = label ? [label, "[]", ...figures] : ["[]", ...figures];
-    const room = width - parts.join("  ").length;
-    if (room < MIN_BAR_WIDTH) continue;
-    parts[parts.indexOf("[]")] = bar(snapshot, Math.min(room, MAX_BAR_WIDTH));
-    return parts.join("  ");
+  for (const figures of [
+    figuresOf(snapshot, false).join("  "),
+    figuresOf(snapshot, true).join("  "),
+    figuresOf({ ...snapshot, read: null }, true).join("  "),
+  ]) {
+    const room = width - `[]  ${figures}`.length;
+    if (room >= MIN_BAR_WIDTH) return `${bar(snapshot, Math.min(room, MAX_BAR_WIDTH))}  ${figures}`;
   }
   // Too narrow for a bar: what can be worked out from the rest goes first.
   const [position, share, rows, left] = [
@@ -64,9 +105,8 @@ export function renderProgressBar(snapshot: ProgressSnapshot, columns: number): 
   return share.slice(0, Math.max(0, width));
 }
 
-function layout(snapshot: ProgressSnapshot, isCompact: boolean): string[] {
+function figuresOf(snapshot: ProgressSnapshot, isCompact: boolean): string[] {
   return [
-    snapshot.phase,
     counts(snapshot, isCompact ? formatCompactCount : formatCount, "/"),
     percent(snapshot),
     ...read(snapshot, isCompact ? formatCompactCount : formatCount),
@@ -76,21 +116,6 @@ function layout(snapshot: ProgressSnapshot, isCompact: boolean): string[] {
     ...byteRate(snapshot),
     timeLeft(snapshot),
   ];
-}
-
-/** Where nothing moves, what is waited for says more than rates do. */
-function renderWaitingBar(snapshot: ProgressSnapshot, waiting: Waiting, width: number): string {
-  const [phase, position, share] = [
-    snapshot.phase,
-    counts(snapshot, formatCompactCount, "/"),
-    percent(snapshot),
-  ];
-  for (const figures of [[phase, position, share], [phase, share], [share]]) {
-    const line = `${figures.join("  ")}  `;
-    if (line.length + MIN_WAITING_LENGTH <= width)
-      return `${line}${renderWaiting(waiting, width - line.length)}`;
-  }
-  return share.slice(0, Math.max(0, width));
 }
 
 /** How far reading is ahead of what is kept, if it is. */
@@ -122,7 +147,11 @@ function timeLeft(snapshot: ProgressSnapshot): string {
 }
 
 function bar(snapshot: ProgressSnapshot, width: number): string {
-  const filled = Math.floor(share(snapshot) * width);
+  return barOf(share(snapshot), width);
+}
+
+function barOf(fraction: number, width: number): string {
+  const filled = Math.floor(fraction * width);
   const head = filled > 0 && filled < width ? ">" : "";
   return `[${`${"=".repeat(filled - head.length)}${head}`.padEnd(width)}]`;
 }

@@ -1,5 +1,7 @@
+import { NO_TIME, type TimeSpent } from "../copy/page-result.ts";
 import { PHASES, type PhaseName } from "../plan/phases.ts";
-import type { BackfillEvent } from "../run/events.ts";
+import type { BackfillEvent, MonthOutcome } from "../run/events.ts";
+import type { ThrottleState } from "../throttle/throttler.ts";
 import { type Wait, type Waiting, waitingAt, waitOf } from "./waiting.ts";
 
 /** What is being counted at the moment. */
@@ -22,14 +24,56 @@ export interface ProgressSnapshot {
   readonly bytesPerSecond: number;
   /** By what is read, which moves evenly; `null` while nothing moves. */
   readonly remainingMs: number | null;
+  /** What limits the copy, by where the pipelines' time goes; null where that is not known. */
+  readonly limit: Limit | null;
+  /** The month; null where the command has not begun one. */
+  readonly month: string | null;
+}
+
+/** What a copy is waiting for most. */
+export type Limit = "reading" | "enriching" | "inserting" | "throttled";
+
+/** Of a command for several months. */
+export interface MonthsSnapshot {
+  /** In the order in which they are copied. */
+  readonly months: readonly MonthProgress[];
+  readonly ended: number;
+  /** Of all their rows; old versions count, since nothing else is known of months to come. */
+  readonly fraction: number;
+  readonly remainingMs: number | null;
+}
+
+/** How far a month is. */
+export interface MonthProgress {
+  readonly partition: string;
+  /** Observations, old versions included. */
+  readonly rows: number;
+  readonly outcome: MonthOutcome | "running" | "pending";
+  /** Rows that were copied by this run, once the month has ended. */
+  readonly copiedRows: number;
+  readonly durationMs: number;
+}
+
+/** Everything that can be said of a run at one moment. */
+export interface RunSnapshot {
+  /** Null before the first phase. */
+  readonly figures: ProgressSnapshot | null;
+  /** Null: the command is for one month. */
+  readonly months: MonthsSnapshot | null;
+  readonly month: string | null;
   /** What is waited for, if anything. */
   readonly waiting: Waiting | null;
+  readonly throttle: ThrottleState;
+  readonly retries: number;
+  /** Why something was tried again last; null: nothing was. */
+  readonly lastError: string | null;
 }
 
 interface Sample {
   readonly atMs: number;
   readonly rows: number;
   readonly bytes: number;
+  readonly spent: TimeSpent;
 }
 
 /** What the events of a run have reported so far. */
@@ -43,6 +87,12 @@ export interface ProgressState {
   readonly keptRows: number;
   /** What was waited for since rows moved last. */
   readonly waits: readonly Wait[];
+  /** The months of the command. */
+  readonly months: readonly MonthProgress[];
+  readonly month: string | null;
+  readonly throttle: ThrottleState;
+  readonly retries: number;
+  readonly lastError: string | null;
   /** Oldest first, the last one is the newest figure. Rows and bytes of this run in this phase. */
   readonly samples: readonly Sample[];
 }
@@ -62,6 +112,11 @@ export const INITIAL_PROGRESS: ProgressState = {
   phaseTotal: 0,
   keptRows: 0,
   waits: [],
+  months: [],
+  month: null,
+  throttle: { pausedFor: [], rate: null, workers: null },
+  retries: 0,
+  lastError: null,
   samples: [],
 };
 
@@ -73,18 +128,81 @@ export function advanceProgress(state: ProgressState, event: BackfillEvent, nowM
     case "replanned":
       return { ...state, totalRows: event.totalRows };
     case "traces":
-      return enter(state, "traces", event.total, { atMs: nowMs, rows: event.loaded, bytes: event.bytes });
+      return enter(state, "traces", event.total, {
+        atMs: nowMs,
+        rows: event.loaded,
+        bytes: event.bytes,
+        spent: NO_TIME,
+      });
     case "rows": {
-      const sample = { atMs: nowMs, rows: event.rows, bytes: event.bytes };
+      const sample = { atMs: nowMs, rows: event.rows, bytes: event.bytes, spent: event.spent };
       return enter({ ...state, keptRows: event.keptRows }, event.phase, state.totalRows, sample);
     }
     case "verified":
-      return enter(state, "verification", event.totalRows, { atMs: nowMs, rows: event.rows, bytes: 0 });
+      return enter(state, "verification", event.totalRows, {
+        atMs: nowMs,
+        rows: event.rows,
+        bytes: 0,
+        spent: NO_TIME,
+      });
+    case "throttle": {
+      const { pausedFor, rate, workers } = event;
+      return { ...state, throttle: { pausedFor, rate, workers } };
+    }
+    case "months":
+      return {
+        ...state,
+        months: event.months.map((month) => ({
+          ...month,
+          outcome: "pending",
+          copiedRows: 0,
+          durationMs: 0,
+        })),
+      };
+    case "month":
+      return {
+        ...INITIAL_PROGRESS,
+        ...sharedByMonths(state),
+        month: event.partition,
+        months: withMonth(state.months, event.partition, { outcome: "running" }),
+      };
+    case "month-ended":
+      return {
+        ...state,
+        phase: null,
+        samples: [],
+        months: withMonth(state.months, event.partition, {
+          outcome: event.outcome,
+          copiedRows: event.rows,
+          durationMs: event.durationMs,
+        }),
+      };
     default: {
       const wait = waitOf(event, nowMs);
-      return wait === null ? state : { ...state, waits: [...state.waits.slice(1 - MAX_WAITS), wait] };
+      if (wait === null) return state;
+      const waits = [...state.waits.slice(1 - MAX_WAITS), wait];
+      const isRetry = event.kind === "retry";
+      return {
+        ...state,
+        waits,
+        retries: state.retries + (isRetry ? 1 : 0),
+        lastError: isRetry ? `${event.operation}: ${event.message}` : state.lastError,
+      };
     }
   }
+}
+
+/** What a month takes over from the one before. */
+function sharedByMonths({ months, throttle, retries, lastError }: ProgressState): Partial<ProgressState> {
+  return { months, throttle, retries, lastError };
+}
+
+function withMonth(
+  months: readonly MonthProgress[],
+  partition: string,
+  change: Partial<MonthProgress>,
+): readonly MonthProgress[] {
+  return months.map((month) => (month.partition === partition ? { ...month, ...change } : month));
 }
 
 function enter(state: ProgressState, phase: Phase, phaseTotal: number, sample: Sample): ProgressState {
@@ -132,6 +250,68 @@ export function snapshotProgress(state: ProgressState, nowMs: number): ProgressS
     rowsPerSecond,
     bytesPerSecond: perSecond(newest.bytes - oldest.bytes),
     remainingMs: rowsPerSecond > 0 ? ((total - reached) / rowsPerSecond) * 1000 : null,
-    waiting: waitingAt(state.waits, nowMs),
+    limit: limitOf(oldest.spent, newest.spent),
+    month: state.month,
   };
+}
+
+/** A share of the time from which on the throttle is what limits: what it holds back is also waited for otherwise. */
+const THROTTLED_FROM = 0.4;
+
+/** What took most of the time between two moments; null where no time was measured. */
+function limitOf(from: TimeSpent, to: TimeSpent): Limit | null {
+  const [reading, enriching, inserting, throttled] = [
+    to.readingMs - from.readingMs,
+    to.enrichingMs - from.enrichingMs,
+    to.insertingMs - from.insertingMs,
+    to.throttledMs - from.throttledMs,
+  ];
+  const total = reading + enriching + inserting;
+  if (throttled > THROTTLED_FROM * total && throttled > 0) return "throttled";
+  if (total <= 0) return null;
+  if (reading >= enriching && reading >= inserting) return "reading";
+  return enriching >= inserting ? "enriching" : "inserting";
+}
+
+/** Everything that can be said at `nowMs`. */
+export function snapshotRun(state: ProgressState, nowMs: number): RunSnapshot {
+  const { month, throttle, retries, lastError } = state;
+  const figures = snapshotProgress(state, nowMs);
+  return {
+    figures,
+    months: state.months.length > 1 ? snapshotMonths(state.months, figures) : null,
+    month,
+    waiting: waitingAt(state.waits, nowMs),
+    throttle,
+    retries,
+    lastError,
+  };
+}
+
+function snapshotMonths(months: readonly MonthProgress[], figures: ProgressSnapshot | null): MonthsSnapshot {
+  const isEnded = ({ outcome }: MonthProgress): boolean => outcome !== "running" && outcome !== "pending";
+  const rowsOf = (some: readonly MonthProgress[]): number => some.reduce((sum, { rows }) => sum + rows, 0);
+  const running = rowsOf(months.filter(({ outcome }) => outcome === "running"));
+  const all = rowsOf(months);
+  const done = rowsOf(months.filter(isEnded)) + running * shareOfMonth(figures);
+  const rate = figures?.phase === "observations" ? figures.rowsPerSecond : 0;
+  return {
+    months,
+    ended: months.filter(isEnded).length,
+    fraction: all === 0 ? 0 : done / all,
+    remainingMs: rate > 0 ? ((all - done) / rate) * 1000 : null,
+  };
+}
+
+/** How much of a month's observations is kept. */
+function shareOfMonth(figures: ProgressSnapshot | null): number {
+  switch (figures?.phase) {
+    case "observations":
+      return figures.total === 0 ? 1 : figures.position / figures.total;
+    case "verification":
+    case "experiments":
+      return 1;
+    default:
+      return 0;
+  }
 }

@@ -1,5 +1,5 @@
 import type { BackfillEvent } from "../run/events.ts";
-import { formatSeconds } from "./format.ts";
+import { formatSeconds, shortened } from "./format.ts";
 
 /** Something that a run waits for. */
 export interface Wait {
@@ -75,5 +75,5 @@ export function renderWaiting({ what, reason, leftMs, forMs, count }: Waiting, l
     leftMs === null ? `for ${formatSeconds(forMs)}` : `in ${formatSeconds(Math.ceil(leftMs / 1000) * 1000)}`;
   const others = count > 1 ? ` (${count} pipelines)` : "";
   const text = `${what}${leftMs !== null && what.startsWith("waiting") ? `, again ${time}` : ` ${time}`}${others}: ${reason.replace(/\s+/g, " ")}`;
-  return text.length <= length ? text : `${text.slice(0, Math.max(0, length - 1))}…`;
+  return shortened(text, length);
 }

@@ -6,6 +6,7 @@ import { RunError } from "../errors.ts";
 import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
 import { countRows, greatestKey, planPages } from "../plan/pages.ts";
 import { type MonthlyPhase, PHASES, type PhaseName } from "../plan/phases.ts";
+import { Throttler } from "../throttle/throttler.ts";
 import type { BackfillOptions } from "./backfill-options.ts";
 import { type CopySession, withCopySession } from "./copy-session.ts";
 import type { BackfillEvent } from "./events.ts";
@@ -33,12 +34,19 @@ export interface RunLedgers {
   readonly openExperiments: (() => PageLedger | null) | null;
 }
 
+/** What a run does without. */
+export interface RunExtras {
+  /** Takes the rows that cannot be inserted; without it the first such row ends the run. */
+  readonly rejectedRows?: RejectedRowLog | null;
+  readonly throttler?: Throttler;
+}
+
 export type MonthlyLedgers = ReadonlyMap<MonthlyPhase, PageLedger>;
 
 /**
  * Copies what is left of the partition, phase by phase and page by page, counts the sources to verify that nothing is missing, and
  * reports what was done. `stop` ends the run gracefully: no new page is begun, batches in flight finish, and the promise rejects
- * with the signal's reason. `rejectedRows` takes the rows that cannot be inserted; without it the first such row ends the run.
+ * with the signal's reason.
  * Rejects with a RunError when the run fails, and with any other error where that is a bug.
  */
 export async function runBackfill(
@@ -46,7 +54,7 @@ export async function runBackfill(
   ledgers: RunLedgers,
   emit: (event: BackfillEvent) => void,
   stop: AbortSignal,
-  rejectedRows: RejectedRowLog | null = null,
+  { rejectedRows = null, throttler = new Throttler() }: RunExtras = {},
 ): Promise<BackfillReport> {
   const progress = new RunProgress(emit);
   const context: RunContext = {
@@ -56,6 +64,7 @@ export async function runBackfill(
     stop,
     retry: { maxRetries: options.maxRetries, onRetry: (notice) => progress.retry(notice), signal: stop },
     progress,
+    throttler,
     rejectedRows,
     startedMs: performance.now(),
   };
@@ -212,8 +221,22 @@ async function copyPhase(
   const earlier = options.dryRun ? [] : ledger.done.map((range) => ({ ...range, readSinceMs }));
   const verification = await verifySource(context, phase, [...earlier, ...copied]);
   refuseIfAllRejected(context, ledger);
-  if (isRecorded) ledger.finishPartition(lastKey, await countTargetRows(server, options, retry));
+  if (isRecorded) {
+    const targetRows = await countTargetRows(server, options, retry);
+    ledger.finishPartition(lastKey, targetRows, speedOf(context));
+  }
   return verification;
+}
+
+/** Fewer rows are copied faster or slower than a month is. */
+const MIN_ROWS_OF_SPEED = 50_000;
+
+/** Rows of this run a second, all phases so far and what they had to wait for included; null where that says nothing of other runs. */
+function speedOf({ progress, startedMs, throttler }: RunContext): number | null {
+  const { phases } = progress.totals();
+  const rows = phases.reduce((sum, phase) => sum + phase.rows, 0);
+  if (rows < MIN_ROWS_OF_SPEED || throttler.wasUsed) return null;
+  return Math.round((rows * 1000) / (performance.now() - startedMs));
 }
 
 function openServer({ id, options, emit }: RunContext): Server {

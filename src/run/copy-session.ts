@@ -30,16 +30,19 @@ export async function withCopySession<Result>(
   setup: WorkerSetup,
   work: (session: CopySession) => Promise<Result>,
 ): Promise<Result> {
-  const { options, retry, progress, stop } = context;
+  const { options, progress, stop, throttler } = context;
   const { workerUrl, parallelWorkers, cores } = options;
   const pool = new WorkerPool(workerUrl, Math.min(parallelWorkers, cores), (event) => progress.handle(event));
   const stopPool = (): void => pool.stop();
   stop.addEventListener("abort", stopPool, { once: true });
+  pool.setPaused(throttler.isPaused);
+  const unsubscribe = throttler.onChange(({ pausedFor }) => pool.setPaused(pausedFor.length > 0));
   try {
     const copiers = Math.min(parallelWorkers, Math.max(1, cores - 1));
-    const workers = await loadTraceStore(server, pool, { setup, copiers }, retry, progress);
+    const workers = await loadTraceStore(server, pool, { setup, copiers }, context);
     return await work({ copy: (phase, pages) => copyPages(context, clock, workers, phase, pages) });
   } finally {
+    unsubscribe();
     stop.removeEventListener("abort", stopPool);
     pool.terminate();
   }
@@ -58,7 +61,7 @@ async function copyPages(
     const readSinceMs = clock.nowMs();
     const order = { phase: name, pipeline: number, page: { ...page, readSinceMs } };
     const done = await worker.copyPage(order, {
-      onProgress: (soFar) => progress.copyPage(page, soFar),
+      onProgress: (soFar, spent) => progress.copyPage(page, soFar, spent),
       onRead,
     });
     // Before the page counts as done: what is not in the target must be on the disk.

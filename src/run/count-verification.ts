@@ -3,7 +3,7 @@ import { identifier } from "../clickhouse/sql.ts";
 import { compareKeys, describeRange, type KeyRange, type SortingKey } from "../plan/key-range.ts";
 import { type PlanScope, planPages } from "../plan/pages.ts";
 import { rangeCondition } from "../plan/source-key.ts";
-import { inParallel } from "./in-parallel.ts";
+import { inParallel, type Throttling } from "./in-parallel.ts";
 
 /** A range that was copied, and how many rows were read there: those that are acknowledged, and skipped ones. */
 export interface CopiedRange {
@@ -41,6 +41,7 @@ export interface VerificationScope extends PlanScope {
   readonly queryRows: number;
   /** Called with the rows of each range that is verified. */
   readonly onVerified?: (rows: number) => void;
+  readonly throttling?: Throttling;
 }
 
 /**
@@ -60,7 +61,7 @@ export async function verifyCounts(
 ): Promise<VerificationResult> {
   const verification = new CountVerification(scope);
   const groups = groupsOf(inKeyOrder(copied), scope.queryRows);
-  await inParallel(groups, scope.parallelQueries, (group) => verification.check(group));
+  await inParallel(groups, scope.parallelQueries, (group) => verification.check(group), scope.throttling);
   return verification.result();
 }
 

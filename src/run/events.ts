@@ -1,6 +1,15 @@
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { QueryRecord, QuietServer } from "../clickhouse/query-observer.ts";
+import type { TimeSpent } from "../copy/page-result.ts";
 import type { PhaseName } from "../plan/phases.ts";
+import type { ThrottleState } from "../throttle/throttler.ts";
+import type { Month } from "./preflight/months.ts";
+
+/** How a run of a month ended that did not fail. */
+export type RunOutcome = "done" | "nothing-to-do" | "already-finished" | "dry-run";
+
+/** How a month ended, as one of several. */
+export type MonthOutcome = RunOutcome | "failed" | "stopped";
 
 /** What a run reports while it works. Counts are cumulative within this run. */
 export type BackfillEvent =
@@ -22,6 +31,8 @@ export type BackfillEvent =
       readonly rows: number;
       readonly bytes: number;
       readonly keptRows: number;
+      /** Of all pipelines, since the run began. */
+      readonly spent: TimeSpent;
     }
   /** Rows of the source that were counted to verify that they were read. */
   | { readonly kind: "verified"; readonly rows: number; readonly totalRows: number }
@@ -41,6 +52,21 @@ export type BackfillEvent =
       readonly reason: "size" | "data";
       readonly operation: string;
       readonly message: string;
+    }
+  /** The run is held back in another way than before. */
+  | ({ readonly kind: "throttle" } & ThrottleState)
+  /** The months of the command, in the order in which they are copied, with the rows of their observations, old versions included. */
+  | { readonly kind: "months"; readonly months: readonly Month[] }
+  /** One of them begins. */
+  | { readonly kind: "month"; readonly partition: string; readonly isOneOfSeveral: boolean }
+  /** One of them has ended. */
+  | {
+      readonly kind: "month-ended";
+      readonly isOneOfSeveral: boolean;
+      readonly partition: string;
+      readonly outcome: MonthOutcome;
+      readonly rows: number;
+      readonly durationMs: number;
     }
   | { readonly kind: "notice"; readonly message: string }
   /** A query has ended; only with the option `recordsQueries`. */

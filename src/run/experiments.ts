@@ -81,7 +81,7 @@ export async function copyExperiments(
     ? await verifyExperiments(context, experiments, ledger, rows, readSinceMs)
     : NOTHING_UNSETTLED;
   refuseIfAllRejected(context, ledger);
-  if (!options.dryRun) ledger.finishPartition(null, null);
+  if (!options.dryRun) ledger.finishPartition(null, null, null);
   return unsettled;
 }
 

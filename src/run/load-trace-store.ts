@@ -1,4 +1,4 @@
-import { type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
+import { withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
 import type { Page } from "../plan/pages.ts";
 import type { PhaseName } from "../plan/phases.ts";
@@ -6,7 +6,7 @@ import type { Work, WorkerPool } from "../threads/worker-pool.ts";
 import type { WorkerSetup } from "../threads/worker-protocol.ts";
 import { createTraceStore, segmentPlaces } from "../traces/store.ts";
 import { planTracePages } from "../traces/trace-pages.ts";
-import type { RunProgress } from "./run-progress.ts";
+import type { RunContext } from "./run-context.ts";
 
 /** Workers that are set up and hold the traces: nothing else can copy pages. */
 export interface LoadedWorkers {
@@ -27,8 +27,7 @@ export async function loadTraceStore(
   server: Server,
   pool: WorkerPool,
   { setup, copiers }: { readonly setup: WorkerSetup; readonly copiers: number },
-  retry: RetryPolicy,
-  progress: RunProgress,
+  { retry, progress, throttler, stop }: RunContext,
 ): Promise<LoadedWorkers> {
   const { scope, datasetRunItems } = setup.traces;
   await Promise.all(pool.workers.map((worker) => worker.call("setUp", setup)));
@@ -36,7 +35,7 @@ export async function loadTraceStore(
     planTracePages(server, scope, retry.signal),
   );
   progress.planTraces(pages.reduce((rows, page) => rows + page.plannedRows, 0));
-  await pool.doAll(pages, ({ worker }, page) => worker.call("loadTraces", page.range));
+  await pool.doAll(pages, ({ worker }, page) => worker.call("loadTraces", page.range), { throttler, stop });
   const written = await Promise.all(pool.workers.map((worker) => worker.call("takeTraces", undefined)));
   const datasetTraces =
     datasetRunItems === null ? null : ((await pool.workers[0]?.call("loadDatasetTraces", undefined)) ?? null);
@@ -55,6 +54,8 @@ export async function loadTraceStore(
   return {
     copyPages: (phase, items, copy, pipelines) =>
       pool.doAll(items, copy, {
+        throttler,
+        stop,
         pipelines,
         // A failure of it is one of the thread's, which its pages report.
         onDrained: ({ worker, number }) =>

@@ -38,8 +38,8 @@ export interface PageLedger {
   /** Records that only these ranges, in key order, are done; all others are copied again. Durable when it returns. */
   keepOnly(done: readonly DoneRange[]): void;
   /**
-   * Records that all pages are done; `lastKey` is the greatest key that was planned, `targetRows` what the target shows of the month.
-   * Durable when it returns.
+   * Records that all pages are done; `lastKey` is the greatest key that was planned, `targetRows` what the target shows of the month,
+   * `rowsPerSecond` how fast the run was, where that says something. Durable when it returns.
    */
-  finishPartition(lastKey: SortingKey | null, targetRows: number | null): void;
+  finishPartition(lastKey: SortingKey | null, targetRows: number | null, rowsPerSecond: number | null): void;
 }

@@ -213,6 +213,7 @@ function copySettings({
   id,
   options,
   rejectedRows,
+  throttler,
 }: RunContext): Omit<
   WorkerSetup,
   "phases" | "experiments" | "traces" | "settings" | "takesJsonPaths" | "targetHasViews" | "timeZone"
@@ -231,5 +232,6 @@ function copySettings({
     skipBadRows: rejectedRows !== null,
     runId: id,
     recordsQueries: options.recordsQueries ?? false,
+    rateLimit: throttler.shared,
   };
 }

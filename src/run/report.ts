@@ -1,11 +1,12 @@
 import type { VerificationResult } from "./count-verification.ts";
+import type { RunOutcome } from "./events.ts";
 import type { Month } from "./preflight/months.ts";
 import type { RunContext } from "./run-context.ts";
 import type { PhaseTotals } from "./run-progress.ts";
 
 /** The figures of the final report. */
 export interface BackfillReport {
-  readonly outcome: "done" | "nothing-to-do" | "already-finished" | "dry-run";
+  readonly outcome: RunOutcome;
   /** What each phase copied, in their order. */
   readonly phases: readonly PhaseTotals[];
   readonly observationsRead: number;

@@ -1,5 +1,6 @@
 import type { RetryPolicy } from "../clickhouse/retry.ts";
 import type { RejectedRowLog } from "../copy/rejected-row.ts";
+import type { Throttler } from "../throttle/throttler.ts";
 import type { BackfillOptions } from "./backfill-options.ts";
 import type { BackfillEvent } from "./events.ts";
 import type { RunProgress } from "./run-progress.ts";
@@ -14,6 +15,8 @@ export interface RunContext {
   readonly stop: AbortSignal;
   readonly retry: RetryPolicy;
   readonly progress: RunProgress;
+  /** Holds the run back, as the operator and the server's load want it. */
+  readonly throttler: Throttler;
   /** Takes the rows that the server rejects; null: the first one ends the run. */
   readonly rejectedRows: RejectedRowLog | null;
   /** By `performance.now()`. */

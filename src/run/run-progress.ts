@@ -1,7 +1,15 @@
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { RetryNotice } from "../clickhouse/retry.ts";
 import type { SplitNotice } from "../copy/careful-insert.ts";
-import { type CopiedPage, NOTHING_COPIED, type PageResult, sumOf } from "../copy/page-result.ts";
+import {
+  addTime,
+  type CopiedPage,
+  NO_TIME,
+  NOTHING_COPIED,
+  type PageResult,
+  sumOf,
+  type TimeSpent,
+} from "../copy/page-result.ts";
 import type { Page } from "../plan/pages.ts";
 import type { PhaseName } from "../plan/phases.ts";
 import type { WorkerEvent } from "../threads/worker-protocol.ts";
@@ -36,6 +44,7 @@ export class RunProgress {
   #phase: PhaseName | null = null;
   #finished: PageResult = NOTHING_COPIED;
   #skipped = 0;
+  #spent: TimeSpent = NO_TIME;
   /** Rows of all runs: those that pages turned out to have, and those planned for the pages to come. */
   #totalRows = 0;
   #traces = 0;
@@ -104,8 +113,9 @@ export class RunProgress {
   }
 
   /** Records what is done of a page so far. */
-  copyPage(page: Page, done: PageResult): void {
+  copyPage(page: Page, done: PageResult, spent: TimeSpent): void {
     this.#inFlight.set(page, done);
+    this.#spent = addTime(this.#spent, spent);
     this.#emitRows();
   }
 
@@ -158,6 +168,7 @@ export class RunProgress {
   #emitRows(): void {
     const { rows, bytes } = [...this.#inFlight.values()].reduce(sumOf, this.#finished);
     if (this.#phase === null) return;
-    this.#emit({ kind: "rows", phase: this.#phase, rows, bytes, keptRows: this.#finished.rows });
+    const spent = this.#spent;
+    this.#emit({ kind: "rows", phase: this.#phase, rows, bytes, keptRows: this.#finished.rows, spent });
   }
 }

@@ -9,7 +9,8 @@ import type { PageResult } from "../copy/page-result.ts";
 import { cancelAbandoned } from "../copy/running-query.ts";
 import { ServerCopier } from "../copy/server-copier.ts";
 import { jsonColumnType } from "../mapping/resolve-mapping.ts";
-import { type Page, planPages } from "../plan/pages.ts";
+import { averageRowBytes, type Page, planPages } from "../plan/pages.ts";
+import type { Rate } from "../throttle/rate.ts";
 import type { BackfillOptions } from "./backfill-options.ts";
 import { type CopySession, type PhaseCopy, withCopySession } from "./copy-session.ts";
 import type { CopiedRange } from "./count-verification.ts";
@@ -51,12 +52,15 @@ async function copyPages(
   { name, ledger }: PhaseCopy,
   pages: AsyncIterable<Page> | Iterable<Page>,
 ): Promise<CopiedRange[]> {
-  const { options, progress, retry, emit } = context;
+  const { options, progress, retry, emit, throttler, stop } = context;
   const phase = prepared.phases.find((known) => known.name === name);
   if (phase === undefined || name === "experiments") throw new TypeError(`No phase ${name} of a month`);
   const copied: CopiedRange[] = [];
   const refused: { page: Page; reason: string }[] = [];
   const readSinceMs = prepared.clock.nowMs();
+  const { connection, tables } = options;
+  const table = name === "roots" ? tables.traces : tables.source;
+  const rowBytes = (await averageRowBytes(phase.scope, connection.database, table)) ?? USUAL_ROW_BYTES;
   const copier = new ServerCopier({
     ...statements,
     queryIdPrefix: `${statements.queryIdPrefix}${name}-`,
@@ -64,21 +68,24 @@ async function copyPages(
     scope: phase.scope,
     mapping: phase.mapping,
     enrichment: prepared.enrichmentOf(name),
-    target: qualifiedTable(options.connection.database, options.tables.target),
+    target: qualifiedTable(connection.database, tables.target),
     rows: phase.scope.pageRows,
     dryRun: options.dryRun,
     retry,
     maxWaitMs: options.maxWaitMs,
     onWait: (notice) => progress.wait(notice),
+    admit: (rows) => throttler.throttle.admit(rows, rows * rowBytes, stop),
+    maxRows: () => rowsOfStatement(throttler.state.rate, rowBytes),
     onSplit: (notice) => progress.handle({ kind: "split", notice }),
     onCopied: (page: Page, done: PageResult) => {
       if (!options.dryRun) ledger.finishPage(page.range, done.rows);
       copied.push({ range: page.range, rows: done.rows, readSinceMs });
-      progress.finishPage(page, { ...done, skipped: [] });
+      progress.finishPage(page, { ...done, bytes: Math.round(done.rows * rowBytes), skipped: [] });
     },
     onRefused: (page, reason) => refused.push({ page, reason }),
   });
-  await inParallel(pages, options.parallelWorkers, (page) => copier.copyPage(page));
+  const work = (page: Page): Promise<void> => copier.copyPage(page);
+  await inParallel(pages, options.parallelWorkers, work, { throttler, stop });
   const [first] = refused;
   if (first === undefined) return copied;
   emit({
@@ -91,6 +98,19 @@ async function copyPages(
     session.copy({ name, ledger }, planPages(scope, ranges)),
   );
   return [...copied, ...byClient];
+}
+
+/** What an observation takes, where the server does not say. */
+const USUAL_ROW_BYTES = 1_000;
+/** A statement cannot be slowed down: at a rate it is what may be copied in this time. */
+const STATEMENT_SECONDS = 10;
+/** Smaller statements would cost the server more than they spare it. */
+const MIN_STATEMENT_ROWS = 1_000;
+
+function rowsOfStatement(rate: Rate | null, rowBytes: number): number {
+  if (rate === null) return Number.POSITIVE_INFINITY;
+  const rowsPerSecond = rate.unit === "rows" ? rate.perSecond : rate.perSecond / rowBytes;
+  return Math.max(MIN_STATEMENT_ROWS, Math.round(rowsPerSecond * STATEMENT_SECONDS));
 }
 
 /** Of this machine and target: what a killed run has left running is found by it. */

@@ -14,7 +14,7 @@ const COUNT_QUERY_ROWS = 4_000_000;
  * then keeps only the ranges without missing rows.
  */
 export async function verifySource(
-  { options, emit }: RunContext,
+  { options, emit, throttler, stop }: RunContext,
   { scope, mapping, ledger }: PhaseRun,
   copied: readonly CopiedRange[],
 ): Promise<VerificationResult> {
@@ -31,6 +31,7 @@ export async function verifySource(
       timeColumns: ["event_ts", ...["created_at", "updated_at"].filter(isCopied)],
       parallelQueries: Math.min(options.parallelWorkers, MAX_COUNT_QUERIES),
       queryRows: COUNT_QUERY_ROWS,
+      throttling: { throttler, stop },
       onVerified: (rows) => {
         verifiedRows += rows;
         emit({ kind: "verified", rows: verifiedRows, totalRows });

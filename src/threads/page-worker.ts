@@ -13,6 +13,7 @@ import { monthReader, type PageToCopy } from "../copy/read-page.ts";
 import { RowFilter } from "../copy/row-filter.ts";
 import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { PhaseName } from "../plan/phases.ts";
+import { Throttle } from "../throttle/throttle.ts";
 import { applyDeletions, loadDatasetTraces, loadTraces, type TraceLoading } from "../traces/loader.ts";
 import { describeTraceRange, type TraceRange } from "../traces/queries.ts";
 import { SegmentWriter } from "../traces/segment-writer.ts";
@@ -31,7 +32,10 @@ import type {
 const SPARE_BYTES = 12 * 2 ** 20;
 
 /** Copies the pages of a phase. */
-type Copier = Pick<PageCopier, "copy" | "drain">;
+type Copier = Pick<PageCopier, "copy" | "drain" | "endInserts">;
+
+/** A request that is answered. */
+type CallRequest = Extract<WorkerRequest, { readonly call: number }>;
 
 /** The program of a worker thread: loads its share of the traces, then copies pages. Keeps the state between commands. */
 export class PageWorker {
@@ -44,6 +48,8 @@ export class PageWorker {
   #store: TraceStore | null = null;
   /** Null: all traces are copied. */
   #datasetTraces: TraceSet | null = null;
+  #throttle: Throttle | null = null;
+  #isPaused = false;
   /** One for each pipeline of the thread, and the phase that it copies. */
   readonly #copiers = new Map<number, { readonly phase: PhaseName; readonly copier: Copier }>();
 
@@ -53,10 +59,20 @@ export class PageWorker {
 
   /** Runs a request and posts its result or its error. Never rejects. */
   async handle(request: WorkerRequest): Promise<void> {
-    if (request.command === "stop") {
-      this.#stop.abort(new Error("Stopped"));
-      return;
+    switch (request.command) {
+      case "stop":
+        this.#stop.abort(new Error("Stopped"));
+        return;
+      case "pause":
+      case "resume":
+        this.#setPaused(request.command === "pause");
+        return;
+      default:
+        await this.#answer(request);
     }
+  }
+
+  async #answer(request: CallRequest): Promise<void> {
     try {
       this.#post({ kind: "result", call: request.call, value: await this.#carryOut(request) });
     } catch (error) {
@@ -65,10 +81,18 @@ export class PageWorker {
     }
   }
 
+  #setPaused(isPaused: boolean): void {
+    this.#isPaused = isPaused;
+    if (!isPaused) {
+      this.#throttle?.resume();
+      return;
+    }
+    this.#throttle?.pause();
+    for (const { copier } of this.#copiers.values()) copier.endInserts();
+  }
+
   /** The commands in the order of a run; throws when one comes too early. */
-  async #carryOut(
-    request: Exclude<WorkerRequest, { command: "stop" }>,
-  ): Promise<WorkerCommands[keyof WorkerCommands]["returns"]> {
+  async #carryOut(request: CallRequest): Promise<WorkerCommands[keyof WorkerCommands]["returns"]> {
     switch (request.command) {
       case "setUp":
         this.#setUp(request.argument);
@@ -116,7 +140,7 @@ export class PageWorker {
         const copier = this.#copier(request.argument) ?? this.#makeCopier(phase);
         this.#copiers.set(pipeline, { phase, copier });
         return await copier.copy(page, {
-          onProgress: (done) => this.#post({ kind: "page", call: request.call, done }),
+          onProgress: (done, spent) => this.#post({ kind: "page", call: request.call, done, spent }),
           onRead: () => this.#post({ kind: "read", call: request.call }),
         });
       }
@@ -140,8 +164,10 @@ export class PageWorker {
   }
 
   #setUp(setup: WorkerSetup): void {
-    const { connection, traces, settings, runId, recordsQueries } = setup;
+    const { connection, traces, settings, runId, recordsQueries, rateLimit } = setup;
     this.#setup = setup;
+    this.#throttle = new Throttle(rateLimit);
+    if (this.#isPaused) this.#throttle.pause();
     this.#segments = new SegmentWriter(traces.withJson, traces.keptJson);
     this.#loading = {
       server: new Server(connection, {
@@ -222,6 +248,7 @@ export class PageWorker {
       source: table,
       server: need(this.#loading).server,
       retry: this.#retryPolicy(),
+      throttle: need(this.#throttle),
       onWait: (notice) => this.#post({ kind: "wait", notice }),
       onSplit: (notice) => this.#post({ kind: "split", notice }),
     };

@@ -63,6 +63,11 @@ export class WorkerHandle {
     });
   }
 
+  /** Has the worker hold its blocks back, and end its open INSERTs; or go on. */
+  setPaused(isPaused: boolean): void {
+    if (this.#dead === null) this.#worker.postMessage({ command: isPaused ? "pause" : "resume" });
+  }
+
   /** Has the current commands end after the batches in flight. */
   stop(): void {
     if (this.#dead === null) this.#worker.postMessage({ command: "stop" });
@@ -87,7 +92,7 @@ export class WorkerHandle {
         return;
       }
       case "page":
-        this.#pending.get(message.call)?.listener?.onProgress(message.done);
+        this.#pending.get(message.call)?.listener?.onProgress(message.done, message.spent);
         return;
       case "read":
         this.#pending.get(message.call)?.listener?.onRead();

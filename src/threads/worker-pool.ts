@@ -1,3 +1,5 @@
+import { inLanes } from "../throttle/lanes.ts";
+import type { Throttler } from "../throttle/throttler.ts";
 import { WorkerHandle } from "./worker-handle.ts";
 import type { WorkerEvent } from "./worker-protocol.ts";
 
@@ -10,6 +12,19 @@ export interface Pipeline {
   /** Counted from 0. */
   readonly number: number;
 }
+
+/** How items are distributed. */
+export interface Distribution {
+  readonly throttler: Throttler;
+  /** Ends a pause. */
+  readonly stop: AbortSignal;
+  /** Null: one for each worker, whatever the throttler says. */
+  readonly pipelines?: number | null;
+  readonly onDrained?: (pipeline: Pipeline) => void;
+}
+
+/** As the option has it. */
+const MAX_PIPELINES = 256;
 
 /** Workers, each in a thread of its own. Their pipelines get items of work one after another. */
 export class WorkerPool {
@@ -31,17 +46,14 @@ export class WorkerPool {
   }
 
   /**
-   * Distributes the items over `pipelines` pipelines. A pipeline gets its next item when it has finished the one before, or
-   * called `onFree`; `onDrained` is called once none is left for it. The first failure ends the leasing
+   * Distributes the items over `pipelines` pipelines, or as many as the throttler allows. A pipeline gets its next item when it has
+   * finished the one before, or called `onFree`; `onDrained` is called once none is left for it. The first failure ends the leasing
    * and stops the workers; rejects with it once all pipelines have come to rest.
    */
   async doAll<Item>(
     items: AsyncIterable<Item> | Iterable<Item>,
     work: Work<Item>,
-    {
-      pipelines = this.#workers.length,
-      onDrained = () => {},
-    }: { pipelines?: number; onDrained?: (pipeline: Pipeline) => void } = {},
+    { throttler, stop, pipelines = null, onDrained = () => {} }: Distribution,
   ): Promise<void> {
     const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
     const failures: unknown[] = [];
@@ -55,29 +67,43 @@ export class WorkerPool {
     const fail = (error: unknown): void => {
       if (failures.push(error) === 1) this.stop();
     };
-    const run = async (pipeline: Pipeline): Promise<void> => {
-      const atWork = new Set<Promise<void>>();
-      while (failures.length === 0) {
-        const item = await next().catch(fail);
-        if (item === undefined || item.done === true || failures.length > 0) break;
-        const { promise: isFree, resolve: onFree } = Promise.withResolvers<void>();
-        const done = work(pipeline, item.value, onFree)
-          .catch(fail)
-          .finally(() => {
-            atWork.delete(done);
-            onFree();
-          });
-        atWork.add(done);
-        await isFree;
-      }
-      onDrained(pipeline);
-      await Promise.all(atWork);
+    const atWork = new Map<number, Set<Promise<void>>>();
+    const begin = async (lane: number): Promise<boolean> => {
+      if (failures.length > 0) return false;
+      const item = await next().catch(fail);
+      if (item === undefined || item.done === true || failures.length > 0) return false;
+      const ofLane = atWork.get(lane) ?? new Set();
+      atWork.set(lane, ofLane);
+      const { promise: isFree, resolve: onFree } = Promise.withResolvers<void>();
+      const done = work(this.#pipeline(lane), item.value, onFree)
+        .catch(fail)
+        .finally(() => {
+          ofLane.delete(done);
+          onFree();
+        });
+      ofLane.add(done);
+      await isFree;
+      return true;
     };
-    await Promise.all(Array.from({ length: pipelines }, (_, i) => run(this.#pipeline(i))));
+    const end = async (lane: number): Promise<void> => {
+      onDrained(this.#pipeline(lane));
+      await Promise.all(atWork.get(lane) ?? []);
+    };
+    // One pipeline of a worker loads traces at a time.
+    const count = {
+      usual: pipelines ?? this.#workers.length,
+      most: pipelines === null ? this.#workers.length : MAX_PIPELINES,
+    };
+    await inLanes(throttler, count, stop, { next: begin, end });
     if (failures.length > 0) {
       await source.return?.();
       throw failures[0];
     }
+  }
+
+  /** Has all workers hold their blocks back, and end their open INSERTs; or go on. */
+  setPaused(isPaused: boolean): void {
+    for (const worker of this.#workers) worker.setPaused(isPaused);
   }
 
   #pipeline(i: number): Pipeline {

@@ -4,12 +4,13 @@ import type { QueryRecord, QuietServer } from "../clickhouse/query-observer.ts";
 import type { RetryNotice } from "../clickhouse/retry.ts";
 import type { StatementSettings } from "../clickhouse/settings/statement-settings.ts";
 import type { SplitNotice } from "../copy/careful-insert.ts";
-import type { CopiedPage, PageResult } from "../copy/page-result.ts";
+import type { CopiedPage, PageResult, TimeSpent } from "../copy/page-result.ts";
 import type { PageRows, PageToCopy } from "../copy/read-page.ts";
 import type { KeptJson } from "../json/kept-json.ts";
 import type { ResolvedMapping, SelectItem } from "../mapping/resolve-mapping.ts";
 import type { ExperimentTables } from "../plan/experiment-pages.ts";
 import type { MonthlyPhase, PhaseName } from "../plan/phases.ts";
+import type { SharedRateLimit } from "../throttle/rate-limit.ts";
 import type { TraceRange, TraceScope } from "../traces/queries.ts";
 import type { SharedTraceStore, WrittenTraces } from "../traces/store.ts";
 import type { SharedTraceSet } from "../traces/trace-set.ts";
@@ -73,6 +74,8 @@ export interface WorkerSetup {
   readonly runId: string;
   /** Whether to report a record of each query. */
   readonly recordsQueries: boolean;
+  /** The rate that all workers together keep to. */
+  readonly rateLimit: SharedRateLimit;
 }
 
 /** The segments that one worker filled: where they are among the store's, and how many records each has. */
@@ -118,8 +121,8 @@ export interface WorkerCommands {
 export type CommandName = keyof WorkerCommands;
 
 /**
- * A command on its way to a worker, with the number of the call; `stop` ends the current commands after the batches in
- * flight.
+ * A command on its way to a worker, with the number of the call. `stop` ends the current commands after the batches in
+ * flight; `pause` holds further batches back and ends open INSERTs, until `resume`.
  */
 export type WorkerRequest =
   | {
@@ -129,12 +132,12 @@ export type WorkerRequest =
         readonly argument: WorkerCommands[Name]["takes"];
       };
     }[CommandName]
-  | { readonly command: "stop" };
+  | { readonly command: "stop" | "pause" | "resume" };
 
 /** What a worker says of the call that copies a page. */
 export type PageEvent =
-  /** What of the page is done. */
-  | { readonly kind: "page"; readonly call: number; readonly done: PageResult }
+  /** What of the page is done, and the time that went into it since the event before. */
+  | { readonly kind: "page"; readonly call: number; readonly done: PageResult; readonly spent: TimeSpent }
   /** The worker is free to read another page. */
   | { readonly kind: "read"; readonly call: number };
 

@@ -1,10 +1,9 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { compiledBinary } from "../support/binary.ts";
-import { readStderr, runCli, startCommand } from "../support/cli.ts";
+import { readStderr, runCli } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/cli-directory.ts";
-import { ONE_BY_ONE, Scenario, SMALL } from "../support/cli-scenario.ts";
+import { Scenario, SMALL } from "../support/cli-scenario.ts";
 import { gatewayError } from "../support/fault-proxy-faults.ts";
 
 let root = "";
@@ -17,7 +16,7 @@ describe("the binary", () => {
     const options = { cwd: "/tmp" };
     const help = await runCli(["--help"], options);
     expect(help).toMatchObject({ code: 0, stderr: "" });
-    expect(help.stdout).toContain("--partition <YYYYMM>");
+    expect(help.stdout).toContain("--partition <MONTHS>");
     const { version } = (await Bun.file("package.json").json()) as { version: string };
     const printed = await runCli(["--version"], options);
     expect(printed).toMatchObject({ code: 0, stderr: "" });
@@ -106,27 +105,9 @@ describe("output", () => {
     expect(outcome.stdout + outcome.stderr).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f]/);
     const { log, failure } = readStderr(outcome);
     expect(failure).toEqual([]);
-    expect(log.some((line) => line.includes("info  observations: "))).toBe(true);
+    expect(log.some((line) => line.includes(`info  ${scenario.fixture.partition} observations: `))).toBe(
+      true,
+    );
     expect(log.some((line) => / warn {2}Inserting .*: retry 1 of 3 in .*503/.test(line))).toBe(true);
-  });
-
-  test("has a bar on a terminal", async () => {
-    await using scenario = await Scenario.open();
-    const page = scenario.proxy.on({ on: "page", nth: 3 }, { kind: "delay", ms: 600 });
-    const command = [await compiledBinary(), ...scenario.flags, ...ONE_BY_ONE]
-      .map((word) => `'${word}'`)
-      .join(" ");
-    // util-linux's script gives the command a terminal.
-    const outcome = await startCommand(["script", "-qec", command, "/dev/null"], {
-      cwd: scenario.directory,
-      environment: { TERM: "xterm" },
-    }).outcome;
-    expect(outcome).toMatchObject({ code: 0 });
-    expect(page.applied).toBe(1);
-    const drawn = outcome.stdout.split("\r\u001B[K");
-    const bar = /^observations {2}\[=*>? *\] {2}\d+\/\d+ {2}\d.*rows\/s.*MB\/s.*left$/;
-    expect(drawn.filter((line) => bar.test(line)).length).toBeGreaterThan(0);
-    expect(outcome.stdout).toContain(`Partition ${scenario.fixture.partition} is done`);
-    await scenario.expectEvents("multiset");
   });
 });

@@ -72,6 +72,7 @@ function stateText(random: Random): string {
     rowsProcessed: random.below(10_000),
     readSinceMs: random.chance(0.5) ? random.below(2 ** 31) * 1000 : null,
     finished: random.chance(0.1),
+    rowsPerSecond: random.below(2) === 0 ? null : random.below(1_000_000),
     targetRows: random.chance(0.3) ? random.below(10_000) : null,
     fingerprint: FINGERPRINT,
     layout: random.pick(["events", "v4", null]),

@@ -175,7 +175,10 @@ function flagsOf(argv: readonly string[]): Map<string, string> | null {
 /** Whether the settings are what the options promise, checked independently of them. */
 function checkSettings(settings: Settings): void {
   const { clickhouseUrl, clickhousePassword, clickhousePasswordFile, partition } = settings;
-  demand(/^\d{4}(0[1-9]|1[0-2])$/.test(partition), () => `Partition ${partition}`);
+  const isMonths =
+    partition === "all" ||
+    (partition.length > 0 && partition.every((month) => /^\d{4}(0[1-9]|1[0-2])$/.test(month)));
+  demand(isMonths, () => `Partition ${partition}`);
   const url = new URL(clickhouseUrl);
   const isOrigin = url.origin === clickhouseUrl && url.username === "" && url.password === "";
   demand(isOrigin && /^https?:$/.test(url.protocol), () => `URL ${clickhouseUrl}`);

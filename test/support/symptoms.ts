@@ -233,6 +233,12 @@ export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
     return await running.outcome;
   },
 
+  "No live run is found": (scenario) => runCli(["control", "pause"], { cwd: scenario.directory }),
+
+  "A run cannot be steered": (scenario) => run(scenario, `--cursor-state-dir=${"long".repeat(30)}`),
+
+  "The query of --pause-when fails": (scenario) => run(scenario, "--pause-when=SELECT nonsense"),
+
   "An option is refused": (scenario) => runCli(["--partition=202513"], { cwd: scenario.directory }),
 };
 

@@ -30,6 +30,10 @@ export class ExperimentCopier {
     for (const copier of this.#copiers) copier.drain();
   }
 
+  endInserts(): void {
+    for (const copier of this.#copiers) copier.endInserts();
+  }
+
   /** Copies a page. Resolves and rejects as {@link PageCopier.copy} does. */
   async copy(page: PageToCopy, listener: PageListener): Promise<CopiedPage> {
     const operation = `Copying traces of ${this.#source.tables.items}, ${describeRange(page.range)}`;
@@ -61,9 +65,9 @@ export class ExperimentCopier {
     const read = new Set<PageCopier>();
     const copying = this.#copiers.map((copier, i) =>
       copier.copy(page, {
-        onProgress: (done) => {
+        onProgress: (done, spent) => {
           soFar[i] = done;
-          listener.onProgress(soFar.reduce(sumOf, NOTHING_COPIED));
+          listener.onProgress(soFar.reduce(sumOf, NOTHING_COPIED), spent);
         },
         onRead: () => {
           read.add(copier);

@@ -30,7 +30,7 @@ export interface Connected {
  */
 export async function connect(
   server: Server,
-  options: BackfillOptions,
+  options: Pick<BackfillOptions, "connection" | "dryRun">,
   retry: RetryPolicy,
 ): Promise<Connected> {
   const { url, user, database } = options.connection;

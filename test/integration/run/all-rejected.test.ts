@@ -29,7 +29,7 @@ test("a month of which the server rejects every row is not done, however few the
       { monthly: new Map([["observations", ledger]]), openExperiments: null },
       () => {},
       new AbortController().signal,
-      log,
+      { rejectedRows: log },
     );
     await expect(run).rejects.toThrow(/the server rejected all \d+ rows, so that nothing was inserted/);
     expect(rejected.length).toBeGreaterThan(0);

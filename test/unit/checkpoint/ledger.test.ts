@@ -179,7 +179,7 @@ describe("resuming", () => {
     const ledger = openReadOnlyLedger(options);
     ledger.finishPage({ after: A, upTo: B }, 1);
     expect(ledger.remaining()).toEqual([]);
-    ledger.finishPartition(B, 7);
+    ledger.finishPartition(B, 7, null);
     expect(readFileSync(path, "utf8")).toBe(before);
     expect(readdirSync(directory)).toHaveLength(2);
   });
@@ -235,9 +235,9 @@ describe("taking ranges back", () => {
     for (const left of [ledger, openLedger(options)])
       expect(left.remaining()).toEqual([{ after: A, upTo: B }]);
     expect(openLedger(options)).toMatchObject({ finished: false, rowsProcessed: 19 });
-    expect(() => ledger.finishPartition(C, 7)).toThrow("key ranges of it remain");
+    expect(() => ledger.finishPartition(C, 7, null)).toThrow("key ranges of it remain");
     ledger.finishPage({ after: A, upTo: B }, 6);
-    ledger.finishPartition(C, 7);
+    ledger.finishPartition(C, 7, null);
     expect(openLedger(options)).toMatchObject({ finished: true, rowsProcessed: 25 });
     expect(() => ledger.keepOnly([])).toThrow("finished");
   });
@@ -256,7 +256,7 @@ describe("finishing", () => {
     const ledger = openLedger(options);
     ledger.finishPage(WHOLE_KEY_SPACE, 3);
     expect(ledger.remaining()).toEqual([]);
-    ledger.finishPartition(C, 7);
+    ledger.finishPartition(C, 7, null);
     const reopened = openLedger(options);
     expect(reopened).toMatchObject({ finished: true, rowsProcessed: 3 });
     expect(reopened.remaining()).toEqual([]);
@@ -270,14 +270,14 @@ describe("finishing", () => {
     const ledger = openLedger(options);
     ledger.finishPage({ after: null, upTo: B }, 1);
     ledger.finishPage({ after: B, upTo: null }, 1);
-    ledger.finishPartition(A, 7);
+    ledger.finishPartition(A, 7, null);
     expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ cursor: { project_id: "b" } });
   });
 
   test("is refused while key ranges remain", () => {
     const ledger = openLedger(options);
     ledger.finishPage({ after: null, upTo: B }, 1);
-    expect(() => ledger.finishPartition(C, 7)).toThrow("remain");
+    expect(() => ledger.finishPartition(C, 7, null)).toThrow("remain");
     expect(openLedger(options).finished).toBe(false);
   });
 });

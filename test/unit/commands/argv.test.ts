@@ -3,7 +3,8 @@ import { readArgv } from "../../../src/commands/argv.ts";
 import { UsageError } from "../../../src/errors.ts";
 import { messageOf } from "../config/settings.ts";
 
-const run = (...args: string[]) => ({ kind: "command", name: "run", args }) as const;
+const run = (...args: string[]) => ({ kind: "command", name: "run", args, words: [] as string[] }) as const;
+const help = (command: "run" | "control" | null = null) => ({ kind: "help", command }) as const;
 
 test.each([
   [[], run()],
@@ -23,16 +24,29 @@ test.each([
   [["--dry-run=false"], run("--dry-run=false")],
   [["--dry-run=perhaps"], run("--dry-run=perhaps")],
   [["--dry-run", "--partition", "1"], run("--dry-run=true", "--partition=1")],
-  [["-h"], { kind: "help" }],
-  [["--help"], { kind: "help" }],
-  [["run", "--partition", "202501", "--help"], { kind: "help" }],
+  [["-h"], help()],
+  [["--help"], help()],
+  [["--partition", "202501", "--help"], help()],
+  [["run", "--partition", "202501", "--help"], help("run")],
+  [["help"], help()],
+  [["help", "run"], help("run")],
+  [["help", "control"], help("control")],
+  [["help", "man"], help()],
   [["--version"], { kind: "version" }],
+  [["-V"], { kind: "version" }],
+  [["run", "-V"], { kind: "version" }],
+  [["version"], { kind: "version" }],
+  [
+    ["control", "set", "rate=5MB", "--partition=202501"],
+    { kind: "command", name: "control", args: ["--partition=202501"], words: ["set", "rate=5MB"] },
+  ],
+  [["control"], { kind: "command", name: "control", args: [], words: [] }],
   [["completion", "bash"], { kind: "completion", shell: "bash" }],
   [["completion", "fish"], { kind: "completion", shell: "fish" }],
-  [["completion", "--help"], { kind: "help" }],
+  [["completion", "--help"], help()],
   [["completion", "bash", "--version"], { kind: "version" }],
   [["man"], { kind: "man" }],
-  [["man", "-h"], { kind: "help" }],
+  [["man", "-h"], help()],
   [["--clickhouse-user", "man"], run("--clickhouse-user=man")],
 ] as const)("%j", (argv, expected) => {
   expect(readArgv(argv)).toEqual(expected);
@@ -51,10 +65,10 @@ describe("one line names what is wrong", () => {
     [["--"], 'unknown option "--": see --help'],
     [["--=x"], 'unknown option "--": see --help'],
     [["-p", "202501"], 'unknown option "-p": see --help'],
-    [["--partition"], "--partition has no value: expected --partition <YYYYMM>"],
+    [["--partition"], "--partition has no value: expected --partition <MONTHS>"],
     [
       ["--partition", "--dry-run"],
-      "--partition has no value: expected --partition <YYYYMM> (a value that begins with a dash is written --partition=…)",
+      "--partition has no value: expected --partition <MONTHS> (a value that begins with a dash is written --partition=…)",
     ],
     [
       ["--clickhouse-user", "-h"],
@@ -64,11 +78,11 @@ describe("one line names what is wrong", () => {
     [["--dry-run", "--no-dry-run"], "--dry-run is given twice: expected once"],
     [
       ["rum", "--partition", "1"],
-      'unknown command "rum": expected run, verify, repair, completion, man or options, did you mean run?',
+      'unknown command "rum": expected run, verify, repair, plan, status, control, completion, man, help, version or options, did you mean run?',
     ],
     [
       ["202501"],
-      'unknown command "202501": expected run, verify, repair, completion, man or options; see --help',
+      'unknown command "202501": expected run, verify, repair, plan, status, control, completion, man, help, version or options; see --help',
     ],
     [["verify", "--batch-size=5"], "--batch-size is an option of run and repair: verify does not take it"],
     [["--quick"], "--quick is an option of verify: run does not take it"],

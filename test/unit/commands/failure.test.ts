@@ -26,13 +26,19 @@ test.each<[string, unknown, string]>([
   ],
   ["no error at all", "text", `This is a bug in ${versionLine()}: text\n${REPORT_IT}\n`],
 ])("%s", (_, error, text) => {
-  expect(renderFailure(error, false)).toBe(text);
+  expect(renderFailure(error, { showStacks: false, logFormat: "text" })).toBe(text);
 });
 
 test("stacks are shown on request, causes included", () => {
   const error = new RunError("outer", { cause: new Error("inner") });
-  const lines = renderFailure(error, true).split("\n");
+  const lines = renderFailure(error, { showStacks: true, logFormat: "text" }).split("\n");
   expect(lines[0]).toBe("outer");
   expect(lines.filter((line) => /^(RunError: outer|Error: inner)$/.test(line))).toHaveLength(2);
   expect(lines.some((line) => line.includes("failure.test.ts"))).toBe(true);
+});
+
+test("in the format json it is an object with the exit code", () => {
+  const text = renderFailure(new UsageError("--a"), { showStacks: false, logFormat: "json" });
+  expect(JSON.parse(text)).toMatchObject({ level: "error", event: "failed", message: "--a", exit_code: 2 });
+  expect(text).toEndWith("}\n");
 });

@@ -5,6 +5,7 @@ import type { BackfillOptions } from "../../../src/run/backfill-options.ts";
 import type { BackfillEvent } from "../../../src/run/events.ts";
 import type { BackfillReport } from "../../../src/run/report.ts";
 
+const spent = { readingMs: 0, enrichingMs: 0, insertingMs: 0, throttledMs: 0 };
 const KEY = { projectId: "p", type: "SPAN", date: "2025-01-15", id: "x" };
 
 export async function runBackfill(
@@ -46,7 +47,7 @@ export async function runBackfill(
   if (ledger.finished) return { ...report, outcome: "already-finished" };
   emit({ kind: "connected", serverVersion: "24.8.1", url: options.connection.url });
   emit({ kind: "planned", phase: "observations", totalRows: 6, doneRows: ledger.rowsProcessed });
-  emit({ kind: "rows", phase: "observations", rows: 0, bytes: 0, keptRows: 0 });
+  emit({ kind: "rows", phase: "observations", rows: 0, bytes: 0, keptRows: 0, spent });
   switch (process.env["FAKE"]) {
     case "options": {
       // Letter by letter: written whole, the password would be hidden.
@@ -85,7 +86,7 @@ export async function runBackfill(
       break;
   }
   for (const range of ledger.remaining()) ledger.finishPage(range, 3);
-  ledger.finishPartition(KEY, 3);
-  emit({ kind: "rows", phase: "observations", rows: 3, bytes: 3_000_000, keptRows: 3 });
+  ledger.finishPartition(KEY, 3, null);
+  emit({ kind: "rows", phase: "observations", rows: 3, bytes: 3_000_000, keptRows: 3, spent });
   return report;
 }

@@ -29,7 +29,15 @@ async function run(
 
 describe("usage", () => {
   test("--help prints the help, in any place, whatever else is missing", async () => {
-    expect(await run(["run", "--help"])).toMatchObject({ code: 0, stdout: helpText(), stderr: "" });
+    for (const args of [["--help"], ["--partition", "202501", "-h"], ["help"]]) {
+      expect(await run(args)).toMatchObject({ code: 0, stdout: helpText(), stderr: "" });
+    }
+    for (const args of [
+      ["run", "--help"],
+      ["help", "run"],
+    ]) {
+      expect(await run(args)).toMatchObject({ code: 0, stdout: helpText("run"), stderr: "" });
+    }
   });
 
   test("--version", async () => {
@@ -44,17 +52,17 @@ describe("usage", () => {
     [
       [],
       {},
-      "--partition (or PARTITION) is missing: expected a month as YYYYMM from 190001 to 229912, such as 202501",
+      "--partition (or PARTITION) is missing: expected a month as YYYYMM from 190001 to 229912, such as 202501, a range such as 202401..202411, several separated by commas, or all",
     ],
     [
       ["--partition", "202513"],
       {},
-      '--partition "202513": expected a month as YYYYMM from 190001 to 229912, such as 202501',
+      '--partition "202513": expected a month as YYYYMM from 190001 to 229912, such as 202501, a range such as 202401..202411, several separated by commas, or all',
     ],
     [
       [],
       { PARTITION: "202513" },
-      'PARTITION "202513": expected a month as YYYYMM from 190001 to 229912, such as 202501',
+      'PARTITION "202513": expected a month as YYYYMM from 190001 to 229912, such as 202501, a range such as 202401..202411, several separated by commas, or all',
     ],
     [["--partion", "202501"], {}, 'unknown option "--partion": did you mean --partition?'],
     [["--partition=202501", "--dry-run=maybe"], {}, '--dry-run "maybe": expected true, false, 1 or 0'],
@@ -126,7 +134,7 @@ describe("a run", () => {
     expect(stderr).toMatch(
       /^\d{4}-\d\d-\d\dT[\d:.]+Z info {2}Connected to ClickHouse 24\.8\.1 at http:\/\/localhost:8123\n/,
     );
-    expect(stderr).toContain("info  observations: 3 of 6, 50.0%");
+    expect(stderr).toContain("info  202501 observations: 3 of 6, 50.0%");
     expect(readdirSync(join(cwd, "a/b"))).toEqual([STATE]);
 
     const again = await run(["run", "--partition=202501", "--cursor-state-dir=a/b"], {}, cwd);

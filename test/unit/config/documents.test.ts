@@ -23,7 +23,7 @@ describe(".env.example", () => {
 
   test("needs only the partition to be a working file", () => {
     const dotenv = parseDotenv(EXAMPLE.replace("PARTITION=", "PARTITION=202501"));
-    expect(resolveSettings({ flags: new Map(), environment: {}, dotenv }).partition).toBe("202501");
+    expect(resolveSettings({ flags: new Map(), environment: {}, dotenv }).partition).toEqual(["202501"]);
   });
 });
 
@@ -42,7 +42,7 @@ describe("--help", () => {
   });
 
   test("has no flag that the table lacks", () => {
-    const flags = [...HELP.matchAll(/^ {2}(?:-h, | {4})?--([a-z-]+)/gm)].map(([, flag]) => flag);
+    const flags = [...HELP.matchAll(/^ {2}(?:-[hV], | {4})?--([a-z-]+)/gm)].map(([, flag]) => flag);
     const known = OPTION_LIST.flatMap(([, { flag }]) => (flag === null ? [] : [flag]));
     expect(flags).toEqual([...known, "help", "version"]);
   });

@@ -42,13 +42,26 @@ const INVALID: readonly (readonly [flag: string, values: readonly string[], acce
       " 202501",
       "latest",
       "٢٠٢٥٠١",
+      "202503..202501",
+      "202501..",
+      "202501..202502..202503",
+      "202501,",
+      "202501, 202502",
+      "all,202501",
     ],
-    "expected a month as YYYYMM from 190001 to 229912, such as 202501",
+    "expected a month as YYYYMM from 190001 to 229912, such as 202501, a range",
   ],
   ["batch-size", ["0", "1000001", ...NOT_NUMBERS], `${WHOLE} 1 to 1000000`],
   ["stream-block-size", ["0", "10000001", ...NOT_NUMBERS], `${WHOLE} 1 to 10000000`],
   ["max-retries", ["101", ...NOT_NUMBERS], `${WHOLE} 0 to 100`],
   ["parallel-workers", ["0", "257", ...NOT_NUMBERS], `${WHOLE} 1 to 256`],
+  [
+    "max-rate",
+    ["20", "MB", "-5MB", "999rows", "0.9MB", "5 000rows", "20MiB", "fast"],
+    "expected bytes or rows a second, at least 1MB or 1000rows, such as 20MB",
+  ],
+  ["max-active-parts", ["0", "1000001", "x"], "expected nothing, or a whole number from 1 to 1000000"],
+  ["log-format", ["", "yaml"], "expected text or json"],
   ["compression", ["", "lz4", "zstd ", "true", "1"], "expected none, zstd or gzip"],
   ["trace-window-days", ["32", ...NOT_NUMBERS], `${WHOLE} 0 to 31`],
   ["dry-run", ["", "yes", "no", "2", "on"], "expected true, false, 1 or 0"],
@@ -130,7 +143,7 @@ test("a missing partition is reported with what is expected", () => {
     resolveSettings({ flags: new Map(), environment: { PARTITION: "" }, dotenv: parseDotenv("PARTITION=") });
   expect(attempt).toThrow(UsageError);
   expect(messageOf(attempt)).toBe(
-    "--partition (or PARTITION) is missing: expected a month as YYYYMM from 190001 to 229912, such as 202501",
+    "--partition (or PARTITION) is missing: expected a month as YYYYMM from 190001 to 229912, such as 202501, a range such as 202401..202411, several separated by commas, or all",
   );
 });
 
@@ -154,7 +167,7 @@ test("control characters and long values stay within one short line", () => {
     settingsFrom({ flags: { partition: `2025\n01\u001b[31m${"x".repeat(500)}` } }),
   );
   expect(message).toContain("2025\\n01\\u001b[31m");
-  expect(message).toMatch(/^[ -~…]{1,200}$/);
+  expect(message).toMatch(/^[ -~…]{1,250}$/);
 });
 
 describe("credentials in a URL", () => {

@@ -7,7 +7,17 @@ import { settingsFrom } from "./settings.ts";
 
 test("with the partition alone, all options have the defaults that scripts rely on", () => {
   expect(settingsFrom({})).toEqual({
-    partition: "202501",
+    partition: ["202501"],
+    keepGoing: false,
+    oldestFirst: false,
+    includeCurrent: false,
+    maxRate: null,
+    pauseWhen: null,
+    maxActiveParts: null,
+    logFormat: "text",
+    quiet: false,
+    summaryFile: null,
+    watch: false,
     clickhouseUrl: "http://localhost:8123",
     clickhouseUser: "default",
     clickhousePassword: "",
@@ -47,13 +57,49 @@ test("with the partition alone, all options have the defaults that scripts rely 
   });
 });
 
+const TOGGLES = [
+  ["true", true],
+  ["0", false],
+  ["TRUE", true],
+] as const;
+
 /** Different valid texts for each option, and what they mean. */
 const SAMPLES: { readonly [Name in keyof Settings]: readonly (readonly [string, Settings[Name]])[] } = {
   partition: [
-    ["190001", "190001"],
-    ["229912", "229912"],
-    ["202403", "202403"],
+    ["190001..190003,229912", ["190001", "190002", "190003", "229912"]],
+    ["ALL", "all"],
+    ["202403,202312..202401,202403", ["202312", "202401", "202403"]],
   ],
+  keepGoing: TOGGLES,
+  oldestFirst: TOGGLES,
+  includeCurrent: TOGGLES,
+  maxRate: [
+    ["20MB", { unit: "bytes", perSecond: 20_000_000 }],
+    ["1.5 gb/s", { unit: "bytes", perSecond: 1_500_000_000 }],
+    ["5000rows", { unit: "rows", perSecond: 5_000 }],
+  ],
+  pauseWhen: [
+    ["SELECT 1", "SELECT 1"],
+    ["SELECT count() > 5 FROM system.processes;", "SELECT count() > 5 FROM system.processes;"],
+    ["x", "x"],
+  ],
+  maxActiveParts: [
+    ["1", 1],
+    ["1000000", 1_000_000],
+    ["300", 300],
+  ],
+  logFormat: [
+    ["json", "json"],
+    ["TEXT", "text"],
+    ["Json", "json"],
+  ],
+  quiet: TOGGLES,
+  summaryFile: [
+    ["s.json", "s.json"],
+    ["/tmp/s", "/tmp/s"],
+    ["ü", "ü"],
+  ],
+  watch: TOGGLES,
   clickhouseUrl: [
     ["http://a:1", "http://a:1"],
     ["https://b/", "https://b"],

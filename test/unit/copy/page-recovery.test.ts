@@ -5,6 +5,8 @@ import { ServerError } from "../../../src/clickhouse/server-errors.ts";
 import { InsertFailure } from "../../../src/copy/insert-sequence.ts";
 import { InsertSize } from "../../../src/copy/insert-size.ts";
 import { type PageMode, PageRecovery } from "../../../src/copy/page-recovery.ts";
+import { createSharedRateLimit } from "../../../src/throttle/rate-limit.ts";
+import { LongPauseError, Throttle } from "../../../src/throttle/throttle.ts";
 
 const BLOCK_ROWS = 8;
 
@@ -17,6 +19,7 @@ test.each([
   const insertSize = new InsertSize(1_000);
   const recovery = new PageRecovery({
     retry: { maxRetries: 0, onRetry: () => {}, signal: new AbortController().signal },
+    throttle: new Throttle(createSharedRateLimit()),
     maxWaitMs: 0,
     onWait: () => {},
     onSplit: () => {},
@@ -50,3 +53,35 @@ async function insertOf(blocks: readonly number[]): Promise<OpenInsert> {
   await insert.acknowledged;
   return insert;
 }
+
+test("a page that a long pause has cut is copied again once the run goes on, and that is no retry", async () => {
+  const throttle = new Throttle(createSharedRateLimit());
+  throttle.pause();
+  const recovery = new PageRecovery({
+    retry: {
+      maxRetries: 0,
+      onRetry: () => {
+        throw new Error("A pause is no failure");
+      },
+      signal: new AbortController().signal,
+    },
+    throttle,
+    maxWaitMs: 0,
+    onWait: () => {},
+    onSplit: () => {},
+    target: "`events`",
+    insertSize: new InsertSize(1_000),
+    blockRows: BLOCK_ROWS,
+  });
+  let attempts = 0;
+  const outcome = recovery.run("Copying", "a page", async () => {
+    attempts += 1;
+    if (attempts === 1) throw new LongPauseError();
+    return "copied";
+  });
+  await Bun.sleep(1);
+  expect(attempts).toBe(1);
+  throttle.resume();
+  expect(await outcome).toBe("copied");
+  expect(attempts).toBe(2);
+});

@@ -1,11 +1,14 @@
 import { describe, expect, test } from "bun:test";
+import { NO_TIME } from "../../../src/copy/page-result.ts";
 import {
   advanceProgress,
   INITIAL_PROGRESS,
   type ProgressSnapshot,
   type ProgressState,
   snapshotProgress,
+  snapshotRun,
 } from "../../../src/report/progress.ts";
+import type { Waiting } from "../../../src/report/waiting.ts";
 import type { BackfillEvent } from "../../../src/run/events.ts";
 
 type Timed = readonly [atMs: number, event: BackfillEvent];
@@ -16,12 +19,13 @@ const planned = (totalRows: number, doneRows: number): BackfillEvent => ({
   totalRows,
   doneRows,
 });
-const rows = (count: number, bytes = count * 100, keptRows = count): BackfillEvent => ({
+const rows = (count: number, bytes = count * 100, keptRows = count, spent = NO_TIME): BackfillEvent => ({
   kind: "rows",
   phase: "observations",
   rows: count,
   bytes,
   keptRows,
+  spent,
 });
 
 function stateAfter(events: readonly Timed[]): ProgressState {
@@ -32,6 +36,10 @@ function snapshotAfter(events: readonly Timed[], nowMs: number): ProgressSnapsho
   const snapshot = snapshotProgress(stateAfter(events), nowMs);
   if (snapshot === null) throw new Error("No phase has begun");
   return snapshot;
+}
+
+function waitingAfter(events: readonly Timed[], nowMs: number): Waiting | null {
+  return snapshotRun(stateAfter(events), nowMs).waiting;
 }
 
 test("there is nothing to show before a phase begins", () => {
@@ -54,7 +62,8 @@ describe("time left", () => {
       phase: "observations",
       position: 6_000,
       read: 6_000,
-      waiting: null,
+      limit: null,
+      month: null,
       total: 10_000,
       rowsPerSecond: 1_000,
       bytesPerSecond: 100_000,
@@ -141,28 +150,28 @@ describe("a wait", () => {
 
   test("shows the longest one, counts down, and ends when its time is over", () => {
     const events: Timed[] = [...begun, [1000, retry(2000)], [1000, merges(8000)]];
-    expect(snapshotAfter(events, 2000).waiting).toEqual({
+    expect(waitingAfter(events, 2000)).toEqual({
       what: "waiting for merges",
       reason: "too many parts",
       leftMs: 7000,
       forMs: 1000,
       count: 2,
     });
-    expect(snapshotAfter(events, 4000).waiting).toMatchObject({ leftMs: 5000, count: 1 });
-    expect(snapshotAfter(events, 9000).waiting).toBeNull();
+    expect(waitingAfter(events, 4000)).toMatchObject({ leftMs: 5000, count: 1 });
+    expect(waitingAfter(events, 9000)).toBeNull();
   });
 
   test("is over when rows move, and not when none do", () => {
     const waiting: Timed[] = [...begun, [1000, retry(60_000)]];
-    expect(snapshotAfter([...waiting, [2000, rows(10)]], 2000).waiting).toMatchObject({
+    expect(waitingAfter([...waiting, [2000, rows(10)]], 2000)).toMatchObject({
       what: "retry 2 of 3",
     });
-    expect(snapshotAfter([...waiting, [2000, rows(11)]], 2000).waiting).toBeNull();
+    expect(waitingAfter([...waiting, [2000, rows(11)]], 2000)).toBeNull();
   });
 
   test("for a silent server lasts until it responds", () => {
     const quiet: BackfillEvent = { kind: "quiet", operation: "traces", sinceMs: 20_000, limitMs: 300_000 };
-    expect(snapshotAfter([...begun, [25_000, quiet]], 30_000).waiting).toEqual({
+    expect(waitingAfter([...begun, [25_000, quiet]], 30_000)).toEqual({
       what: "no response from the server",
       reason: "waiting for traces",
       leftMs: null,
@@ -221,7 +230,8 @@ test("traces and observations are phases of their own", () => {
     phase: "traces",
     position: 30,
     read: null,
-    waiting: null,
+    limit: null,
+    month: null,
     total: 40,
     rowsPerSecond: 15,
     bytesPerSecond: 3_000_000,
@@ -240,4 +250,77 @@ test("other events change nothing", () => {
     [0, rows(1)],
   ]);
   expect(advanceProgress(state, { kind: "notice", message: "" }, 9)).toBe(state);
+});
+
+describe("what limits", () => {
+  const after = (readingMs: number, enrichingMs: number, insertingMs: number, throttledMs = 0) =>
+    snapshotAfter(
+      [
+        [0, planned(100, 0)],
+        [0, rows(0)],
+        [1000, rows(10, 0, 0, { readingMs, enrichingMs, insertingMs, throttledMs })],
+      ],
+      1000,
+    ).limit;
+
+  test("is what the pipelines spend most of their time on", () => {
+    expect(after(5, 3, 2)).toBe("reading");
+    expect(after(2, 3, 2)).toBe("enriching");
+    expect(after(2, 3, 4)).toBe("inserting");
+    expect(after(0, 0, 0)).toBeNull();
+  });
+
+  test("is the throttle where that holds back a good part of it", () => {
+    expect(after(1, 1, 8, 7)).toBe("throttled");
+    expect(after(1, 1, 8, 1)).toBe("inserting");
+  });
+});
+
+describe("several months", () => {
+  const MONTHS = [
+    { partition: "202502", rows: 300 },
+    { partition: "202501", rows: 100 },
+  ];
+  const begun: Timed[] = [
+    [0, { kind: "months", months: MONTHS }],
+    [0, { kind: "month", partition: "202502", isOneOfSeveral: true }],
+    [0, planned(200, 0)],
+    [0, rows(0)],
+    [1000, rows(100)],
+  ];
+  const ended: Timed = [
+    2000,
+    {
+      kind: "month-ended",
+      partition: "202502",
+      outcome: "done",
+      rows: 200,
+      durationMs: 2000,
+      isOneOfSeveral: true,
+    },
+  ];
+  const monthsAfter = (events: readonly Timed[], nowMs: number) =>
+    snapshotRun(stateAfter(events), nowMs).months;
+
+  test("have one progress, by the rows that the source has of each", () => {
+    expect(monthsAfter(begun, 1000)).toMatchObject({ ended: 0, fraction: 150 / 400, remainingMs: 2500 });
+    expect(monthsAfter([...begun, ended], 2000)).toMatchObject({
+      ended: 1,
+      fraction: 300 / 400,
+      months: [
+        { partition: "202502", outcome: "done", copiedRows: 200 },
+        { partition: "202501", outcome: "pending" },
+      ],
+    });
+  });
+
+  test("begin with figures of their own", () => {
+    const next: Timed = [3000, { kind: "month", partition: "202501", isOneOfSeveral: true }];
+    const snapshot = snapshotRun(stateAfter([...begun, ended, next]), 3000);
+    expect(snapshot).toMatchObject({ figures: null, month: "202501" });
+  });
+
+  test("are not spoken of where there is one", () => {
+    expect(monthsAfter([[0, { kind: "months", months: MONTHS.slice(0, 1) }]], 0)).toBeNull();
+  });
 });
