@@ -1,10 +1,14 @@
 import { writeFileSync } from "node:fs";
-import { DifferencesError, UsageError } from "../errors.ts";
+import { comparisonPaths, openComparisonFile } from "../checkpoint/comparison-file.ts";
+import { acquireLock } from "../checkpoint/lock.ts";
+import { ensureStateDirectory } from "../checkpoint/paths.ts";
+import { CheckpointError, DifferencesError, UsageError } from "../errors.ts";
 import { describeDifferences, renderVerifyJson, renderVerifyText } from "../report/verify-report.ts";
+import { type ComparisonLedger, NO_COMPARISON_LEDGER } from "../verify/comparison-ledger.ts";
 import { rangeToJson } from "../verify/differing-range.ts";
 import { type VerifyResult, verify } from "../verify/verify.ts";
 import type { Host } from "./host.ts";
-import { backfillOf, monthsOfCommand, openSession, showWork } from "./session.ts";
+import { backfillOf, monthsOfCommand, openSession, type Session, showWork } from "./session.ts";
 
 /**
  * The command `verify`: compares the months' sources with the target, one after another, and prints what was found.
@@ -16,15 +20,18 @@ export async function verifyCommand(flags: ReadonlyMap<string, string>, host: Ho
   const { quick, ignoreNewer, maxExamples, reportPath, asJson } = verification;
   const isJson = asJson || session.config.logFormat === "json";
   if (reportPath !== null) writeReport(reportPath, "");
-  const notice = "the comparison is stopped. A second signal ends the program at once.";
+  const notice =
+    "the comparison is stopped; the same command goes on with it. A second signal ends the program at once.";
   const results = await showWork(session, notice, async (surface) => {
     const months = await monthsOfCommand(session, surface);
     surface.emit({ kind: "months", months });
     const compared: MonthDifferences[] = [];
     for (const { partition } of months) {
-      const only = { quick, ignoreNewer, examples: maxExamples, only: null };
-      const options = { backfill: backfillOf(session, partition), ...only };
+      const { ledger, release } = openComparison(session, partition);
+      const compare = { quick, ignoreNewer, examples: maxExamples, only: null, ledger };
+      const options = { backfill: backfillOf(session, partition), ...compare };
       const result = await verify(options, surface.emit, surface.stop);
+      release();
       const subject = { partition, target: backfill.tables.target, quick, isPartial: false };
       // Months that follow may take hours.
       host.stdout.write(isJson ? renderVerifyJson(result, subject) : renderVerifyText(result, subject));
@@ -39,6 +46,35 @@ export async function verifyCommand(flags: ReadonlyMap<string, string>, host: Ho
   });
   if (differing.length > 0) {
     throw new DifferencesError(`${backfill.tables.target} differs from its sources: ${differing.join("; ")}`);
+  }
+}
+
+/**
+ * The ledger of a month's comparison, under a lock. Where the state directory takes no files, or another comparison of the month goes on,
+ * this one keeps nothing, and says so: it only reads, and is not refused.
+ */
+function openComparison(
+  session: Session,
+  partition: string,
+): { ledger: ComparisonLedger; release: () => void } {
+  const { config, host, logger } = session;
+  const { cursorStateDir: directory, restart } = config;
+  const paths = comparisonPaths(directory, partition);
+  const listener = {
+    onNotice: (message: string) => logger.info(message),
+    onFailure: (message: string) => logger.warn(message),
+  };
+  try {
+    ensureStateDirectory(directory);
+    const { notice, release } = acquireLock(paths.lock);
+    host.onExit(release);
+    if (notice !== null) logger.info(notice);
+    return { ledger: openComparisonFile(paths.state, partition, restart, listener), release };
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    const [reason] = error.message.split("\n");
+    logger.warn(`Nothing is kept for a later comparison to go on with: ${reason}`);
+    return { ledger: NO_COMPARISON_LEDGER, release: () => {} };
   }
 }
 

@@ -1,25 +1,10 @@
+import type { CellKey, ComparedCell, Fingerprint, Side } from "./cell.ts";
 import { type CellSpan, DAY_MICROS } from "./compared-rows.ts";
-
-/** The rows of one project and day, by UTC: what is compared at once. */
-export interface CellKey {
-  /** The bytes of the project's id, in hexadecimal: not every id is UTF-8. */
-  readonly projectHex: string;
-  /** Microseconds since 1970, as text. */
-  readonly dayMicros: string;
-}
-
-/** The number of rows, and the sum of their digests modulo 2^128. */
-export interface Fingerprint {
-  readonly rows: number;
-  readonly sum: bigint;
-}
 
 /** A cell whose sides differ, with the rows of the side that has more. */
 export interface DifferingCell extends CellKey {
   readonly rows: number;
 }
-
-export type Side = "expected" | "actual";
 
 const NOTHING: Fingerprint = { rows: 0, sum: 0n };
 const MODULUS = 2n ** 128n;
@@ -34,6 +19,11 @@ export class Cells {
     const before = cell[side];
     cell[side] = { rows: before.rows + rows, sum: (before.sum + sum) % MODULUS };
     this.#cells.set(key, cell);
+  }
+
+  /** All cells with what they hold so far. */
+  all(): ComparedCell[] {
+    return [...this.#cells].map(([key, cell]) => ({ ...cellOf(key), ...cell }));
   }
 
   /** Rows of a side. */

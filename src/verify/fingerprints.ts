@@ -1,10 +1,11 @@
 import type { Condition } from "../clickhouse/key-range-sql.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
-import { describeRange, WHOLE_KEY_SPACE } from "../plan/key-range.ts";
+import { describeRange, type SortingKey, WHOLE_KEY_SPACE } from "../plan/key-range.ts";
 import { planPages } from "../plan/pages.ts";
 import { PHASE_KEYS, rangeCondition } from "../plan/source-key.ts";
 import { inParallel } from "../run/in-parallel.ts";
-import { type CellKey, type Cells, describeSpan, type Fingerprint, type Side, spansOf } from "./cells.ts";
+import type { CellKey, Fingerprint, Side } from "./cell.ts";
+import { type Cells, describeSpan, spansOf } from "./cells.ts";
 import {
   type CellSpan,
   type ComparedRows,
@@ -15,8 +16,9 @@ import {
   spanCondition,
   targetRows,
 } from "./compared-rows.ts";
+import type { ComparedRange, ComparisonLedger, ComparisonState } from "./comparison-ledger.ts";
 import type { VerifyScope } from "./scope.ts";
-import { planTargetRanges } from "./target-ranges.ts";
+import { planTargetRanges, targetRangeCondition } from "./target-ranges.ts";
 
 /** A query of fingerprints. */
 interface Task {
@@ -26,53 +28,115 @@ interface Task {
   readonly plannedRows: number;
 }
 
+/** Where the state of a comparison of all cells is kept. */
+export interface KeptComparison {
+  readonly ledger: ComparisonLedger;
+  /** Says what is compared. */
+  readonly subject: string;
+}
+
 /**
- * Reads both sides once, range by range, and adds the fingerprints of their cells; dataset runs aside. `only`: of these cells alone.
- * Returns how many ranges there were. Rejects with an OperationError, or with the signal's reason.
+ * Reads both sides once, range by range, and adds the fingerprints of their cells; dataset runs aside. Goes on with what an interrupted
+ * comparison has kept. Returns how many ranges there were. Rejects with an OperationError, or with the signal's reason.
  */
 export async function addFingerprints(
   scope: VerifyScope,
   cells: Cells,
-  only: readonly CellKey[] | null,
+  { ledger, subject }: KeptComparison,
   onPlanned: (rows: number) => void,
 ): Promise<number> {
-  const tasks =
-    only === null
-      ? [...(await expectedTasks(scope)), ...(await targetTasks(scope))]
-      : spansOf(only).flatMap((span) => spanTasks(scope, span));
-  onPlanned(tasks.reduce((sum, { plannedRows }) => sum + plannedRows, 0));
-  await inParallel(tasks, scope.parallelQueries, async (task) => {
-    for (const { key, fingerprint } of await fingerprints(scope, task))
+  const kept = ledger.load(subject);
+  for (const { expected, actual, ...key } of kept?.cells ?? []) {
+    cells.add("expected", key, expected);
+    cells.add("actual", key, actual);
+  }
+  const ranges = kept?.ranges ?? (await planRanges(scope));
+  const done = new Set(kept?.ranges.filter(({ isDone }) => isDone));
+  const rowsOf = (some: Iterable<ComparedRange>): number =>
+    [...some].reduce((sum, { rows }) => sum + rows, 0);
+  onPlanned(rowsOf(ranges));
+  scope.onRows(rowsOf(done));
+  const state = (): ComparisonState => ({
+    ranges: ranges.map((range) => ({ ...range, isDone: done.has(range) })),
+    cells: cells.all(),
+  });
+  const left = ranges.filter((range) => !done.has(range));
+  await inParallel(left, scope.parallelQueries, async (range) => {
+    const task = rangeTask(scope, range);
+    for (const { key, fingerprint } of await fingerprints(scope, task)) {
       cells.add(task.side, key, fingerprint);
-    scope.onRows(task.plannedRows);
+    }
+    done.add(range);
+    ledger.save(subject, state);
+    scope.onRows(range.rows);
+  });
+  return ranges.length;
+}
+
+/** The same of some cells alone. */
+export async function addFingerprintsOf(
+  scope: VerifyScope,
+  cells: Cells,
+  only: readonly CellKey[],
+): Promise<number> {
+  const tasks = spansOf(only).flatMap((span) => spanTasks(scope, span));
+  await inParallel(tasks, scope.parallelQueries, async (task) => {
+    for (const { key, fingerprint } of await fingerprints(scope, task)) {
+      cells.add(task.side, key, fingerprint);
+    }
   });
   return tasks.length;
 }
 
-async function expectedTasks({ phases, columns }: VerifyScope): Promise<Task[]> {
-  const tasks: Task[] = [];
-  for (const { mapping, enrichment, plan } of phases) {
+async function planRanges(scope: VerifyScope): Promise<(ComparedRange & { isDone: boolean })[]> {
+  const ranges: (ComparedRange & { isDone: boolean })[] = [];
+  for (const { enrichment, plan } of scope.phases) {
     for await (const { range, plannedRows } of planPages(plan, [WHOLE_KEY_SPACE])) {
-      const condition = rangeCondition(PHASE_KEYS[enrichment.phase], range);
-      tasks.push({
+      const [after, upTo] = [boundOf(range.after), boundOf(range.upTo)];
+      ranges.push({
         side: "expected",
-        operation: `Reading ${plan.table}, ${describeRange(range)}`,
-        rows: expectedRows(mapping, enrichment, condition, columns),
-        plannedRows,
+        phase: enrichment.phase,
+        after,
+        upTo,
+        rows: plannedRows,
+        isDone: false,
       });
     }
   }
-  return tasks;
+  for (const { after, upTo, rows } of await planTargetRanges(scope)) {
+    ranges.push({ side: "actual", phase: null, after, upTo, rows, isDone: false });
+  }
+  return ranges;
 }
 
-async function targetTasks(scope: VerifyScope): Promise<Task[]> {
-  const ranges = await planTargetRanges(scope);
-  return ranges.map(({ condition, rows }, i) => ({
-    side: "actual",
-    operation: `Reading ${scope.target}, range ${i + 1} of ${ranges.length}`,
-    rows: targetRows(scope.target, scope.columns, targetConditions(scope, condition)),
-    plannedRows: rows,
-  }));
+function boundOf(key: SortingKey | null): string[] | null {
+  return key === null ? null : [key.projectId, key.type, key.date, key.id];
+}
+
+function keyOf(bound: readonly string[] | null): SortingKey | null {
+  if (bound === null) return null;
+  const [projectId = "", type = "", date = "", id = ""] = bound;
+  return { projectId, type, date, id };
+}
+
+function rangeTask(scope: VerifyScope, { side, phase, after, upTo, rows: plannedRows }: ComparedRange): Task {
+  const { columns, target } = scope;
+  if (phase === null) {
+    const conditions = targetConditions(scope, targetRangeCondition({ after, upTo }));
+    const from = after === null ? "the first key" : after.map((value) => JSON.stringify(value)).join(", ");
+    const operation = `Reading ${target}, from ${from}`;
+    return { side, operation, rows: targetRows(target, columns, conditions), plannedRows };
+  }
+  const known = scope.phases.find(({ enrichment }) => enrichment.phase === phase);
+  if (known === undefined) throw new TypeError(`No phase ${phase} is compared`);
+  const range = { after: keyOf(after), upTo: keyOf(upTo) };
+  const condition = rangeCondition(PHASE_KEYS[phase], range);
+  return {
+    side,
+    operation: `Reading ${known.plan.table}, ${describeRange(range)}`,
+    rows: expectedRows(known.mapping, known.enrichment, condition, columns),
+    plannedRows,
+  };
 }
 
 /** The queries of a span of cells. */

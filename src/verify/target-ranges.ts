@@ -10,8 +10,14 @@ const TARGET_KEY: readonly KeyColumn[] = [
 
 /** A range of the target, and the rows that it had when it was planned, old versions included. */
 export interface TargetRange {
-  readonly condition: Condition;
+  readonly after: readonly string[] | null;
+  readonly upTo: readonly string[] | null;
   readonly rows: number;
+}
+
+/** The condition that selects a range of the target `t`. */
+export function targetRangeCondition({ after, upTo }: Pick<TargetRange, "after" | "upTo">): Condition {
+  return keyRangeCondition(TARGET_KEY, after, upTo);
 }
 
 /**
@@ -28,7 +34,7 @@ export async function planTargetRanges(scope: VerifyScope): Promise<TargetRange[
   let rows = 0;
   let last: unknown[] | null = null;
   const end = (upTo: string[] | null): void => {
-    ranges.push({ condition: keyRangeCondition(TARGET_KEY, after, upTo), rows });
+    ranges.push({ after, upTo, rows });
     after = upTo;
     rows = 0;
   };

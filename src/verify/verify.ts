@@ -25,13 +25,15 @@ import { castsJsonLikeData, jsonReadingSettings } from "../run/preflight/json-ca
 import { type CheckedTables, preflight } from "../run/preflight/preflight.ts";
 import { describeTable } from "../run/preflight/tables.ts";
 import { asRunError } from "../run/run-error.ts";
-import { type CellKey, Cells, groupCells } from "./cells.ts";
+import type { CellKey } from "./cell.ts";
+import { Cells, groupCells } from "./cells.ts";
 import { type ComparedColumn, KEY_COLUMNS } from "./compared-rows.ts";
+import { type ComparisonLedger, NO_COMPARISON_LEDGER } from "./comparison-ledger.ts";
 import { type DifferenceOptions, findDifferences } from "./differences.ts";
 import { type DifferingRange, dayMicrosOf } from "./differing-range.ts";
 import { compareExperiments } from "./experiments.ts";
 import { Findings, type FoundDifferences } from "./findings.ts";
-import { addFingerprints } from "./fingerprints.ts";
+import { addFingerprints, addFingerprintsOf } from "./fingerprints.ts";
 import type { VerifiedExperiments, VerifiedPhase, VerifyScope } from "./scope.ts";
 
 /** What a verification compares, and how. */
@@ -46,6 +48,8 @@ export interface VerifyOptions {
   readonly examples: number;
   /** Compare these parts of the month alone; null: all of it. */
   readonly only: readonly DifferingRange[] | null;
+  /** Keeps how far the comparison of all is, for a later one to go on; nothing is kept where it is not given. */
+  readonly ledger?: ComparisonLedger;
 }
 
 /** A column of the target that is not compared, and why. */
@@ -124,7 +128,13 @@ async function compare(
   const progress = new VerifyProgress(emit);
   const { scope, leftOut } = await scopeOf(server, options, checked, userSettings, retry, progress);
   const cells = new Cells();
-  const ranges = await addFingerprints(scope, cells, cellsOf(options.only), (rows) => progress.plan(rows));
+  const { ledger = NO_COMPARISON_LEDGER } = options;
+  const subject = subjectOf(options, layout.name, scope);
+  const only = cellsOf(options.only);
+  const ranges =
+    only === null
+      ? await addFingerprints(scope, cells, { ledger, subject }, (rows) => progress.plan(rows))
+      : await addFingerprintsOf(scope, cells, only);
   const groups = groupCells(cells, cells.differing(), GROUP_ROWS);
   if (groups.length > 0) emit({ kind: "notice", message: "Looking for the rows that differ" });
   const differences: DifferenceOptions = { ...options, sources: LAYOUTS[layout.name].sources };
@@ -140,6 +150,7 @@ async function compare(
       `Nothing was compared: neither the sources nor ${reading.tables.target} hold rows of partition ${reading.partition}`,
     );
   }
+  ledger.finish();
   return {
     layout: layout.name,
     expectedRows,
@@ -150,6 +161,21 @@ async function compare(
     ...found.result(),
     durationMs: performance.now() - startedMs,
   };
+}
+
+/** What is compared, as text: a comparison of anything else cannot be continued. */
+function subjectOf({ backfill, quick }: VerifyOptions, layout: LayoutName, scope: VerifyScope): string {
+  const { connection, tables, traceWindowDays, datasetRunItemsTable } = backfill;
+  return JSON.stringify({
+    server: connection.url,
+    database: connection.database,
+    tables,
+    items: scope.experiments === null ? null : datasetRunItemsTable,
+    traceWindowDays,
+    layout,
+    quick,
+    columns: scope.columns,
+  });
 }
 
 function cellsOf(only: VerifyOptions["only"]): CellKey[] | null {
