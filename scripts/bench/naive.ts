@@ -71,7 +71,7 @@ async function loadTraces(): Promise<Map<string, Trace>> {
   const response = await client.query({
     query: `SELECT project_id, id, name, user_id, session_id, release, version, tags, public, bookmarked, metadata
       FROM traces FINAL WHERE toDate(timestamp) >= {from:Date} AND toDate(timestamp) < {until:Date}`,
-    query_params: windowDates(PARTITION, 2),
+    query_params: { ...windowDates(PARTITION, 2) },
     format: "JSONEachRow",
   });
   const found = new Map<string, Trace>();

@@ -3,10 +3,11 @@ import type { ControlServer } from "../control/control-server.ts";
 import type { RejectedRowLog } from "../copy/rejected-row.ts";
 import { InterruptedError, RunError } from "../errors.ts";
 import type { MonthResult } from "../report/report-json.ts";
-import { type RunLedgers, runBackfill } from "../run/backfill.ts";
+import { type RunExtras, type RunLedgers, runBackfill } from "../run/backfill.ts";
 import type { MonthOutcome } from "../run/events.ts";
 import { watchLoad } from "../run/load-watch.ts";
 import { type BackfillReport, insertedRows } from "../run/report.ts";
+import { TraceBorders } from "../run/trace-borders.ts";
 import type { Throttler } from "../throttle/throttler.ts";
 import { controlRun } from "./controlled-run.ts";
 import { openLedgers } from "./ledgers.ts";
@@ -65,6 +66,10 @@ async function copyEach(
   months: readonly { readonly partition: string }[],
   onHeld: (partition: string) => Promise<void>,
 ): Promise<CopiedMonths> {
+  const borders = new TraceBorders(
+    months.map(({ partition }) => partition),
+    session.config.backfill.traceWindowDays,
+  );
   const results: MonthResult[] = [];
   const failures: { readonly error: unknown }[] = [];
   const names = months.map(({ partition }) => partition);
@@ -85,7 +90,7 @@ async function copyEach(
       // The experiments are of all months, and come after the last.
       const { ledgers, release } = openLedgers(session, partition, partition === names.at(-1));
       await onHeld(partition);
-      const report = await copyMonth(session, throttler, { emit, stop }, partition, ledgers);
+      const report = await copyMonth(session, { emit, stop }, partition, ledgers, { throttler, borders });
       // Otherwise the locks are held until the process exits: workers may still insert.
       release();
       end(report.outcome, { report, error: null });
@@ -115,14 +120,13 @@ function failureOf(
 
 async function copyMonth(
   session: Session,
-  throttler: Throttler,
   { emit, stop }: Pick<Surface, "emit" | "stop">,
   partition: string,
   ledgers: RunLedgers,
+  extras: Pick<RunExtras, "throttler" | "borders">,
 ): Promise<BackfillReport> {
   const rejectedRows = openSessionSkipFile(session, partition);
-  const extras = { rejectedRows, throttler };
-  return await runBackfill(backfillOf(session, partition), ledgers, emit, stop, extras);
+  return await runBackfill(backfillOf(session, partition), ledgers, emit, stop, { ...extras, rejectedRows });
 }
 
 /** A dry run inserts nothing, so that nothing is refused. */

@@ -1,8 +1,18 @@
 import type { QueryParams } from "../clickhouse/server.ts";
 
-/** Traces whose timestamp lies in a month or at most `windowDays` days beside it, or those that dataset runs name, whenever they were. */
+/** Days as YYYY-MM-DD: `from` is the first, and `until` the one after the last. */
+export interface DateWindow {
+  readonly from: string;
+  readonly until: string;
+}
+
+/**
+ * Traces whose timestamp lies in a month or at most `windowDays` days beside it, or within some days, or those that dataset runs name,
+ * whenever they were.
+ */
 export type TraceWindow =
   | { readonly partition: string; readonly windowDays: number }
+  | DateWindow
   /** The quoted table of the runs' items. */
   | { readonly datasetRunItems: string };
 
@@ -18,7 +28,7 @@ export function windowCondition(window: TraceWindow): string {
   if ("datasetRunItems" in window) {
     return `(t.project_id, t.id) IN (SELECT i.project_id, i.trace_id FROM ${window.datasetRunItems} AS i FINAL)`;
   }
-  const { from, until } = windowDates(window.partition, window.windowDays);
+  const { from, until } = datesOf(window);
   const isWithinDates = from >= FIRST_DATE && until <= LAST_DATE;
   return isWithinDates
     ? "toDate(t.timestamp) >= {from:Date} AND toDate(t.timestamp) < {until:Date}"
@@ -27,11 +37,15 @@ export function windowCondition(window: TraceWindow): string {
 
 /** The parameters of a window's condition. */
 export function windowParams(window: TraceWindow): QueryParams {
-  return "datasetRunItems" in window ? {} : windowDates(window.partition, window.windowDays);
+  return "datasetRunItems" in window ? {} : { ...datesOf(window) };
 }
 
-/** First day of the window and the day after its last, as YYYY-MM-DD. */
-export function windowDates(partition: string, windowDays: number): { from: string; until: string } {
+function datesOf(window: Exclude<TraceWindow, { datasetRunItems: string }>): DateWindow {
+  return "partition" in window ? windowDates(window.partition, window.windowDays) : window;
+}
+
+/** The days of a month and of those around it. */
+export function windowDates(partition: string, windowDays: number): DateWindow {
   const year = Number(partition.slice(0, 4));
   const month = Number(partition.slice(4)) - 1;
   const day = (date: number): string => new Date(date).toISOString().slice(0, 10);

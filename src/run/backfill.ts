@@ -25,6 +25,7 @@ import { asRunError } from "./run-error.ts";
 import { RunProgress } from "./run-progress.ts";
 import { serverSession } from "./server-session.ts";
 import { countTargetRows } from "./target-rows.ts";
+import type { TraceBorders } from "./trace-borders.ts";
 import { verifySource } from "./verify-source.ts";
 
 /** The ledgers of the phases that may run. */
@@ -39,6 +40,8 @@ export interface RunExtras {
   /** Takes the rows that cannot be inserted; without it the first such row ends the run. */
   readonly rejectedRows?: RejectedRowLog | null;
   readonly throttler?: Throttler;
+  /** Of the months that follow each other. */
+  readonly borders?: TraceBorders | null;
 }
 
 export type MonthlyLedgers = ReadonlyMap<MonthlyPhase, PageLedger>;
@@ -54,7 +57,7 @@ export async function runBackfill(
   ledgers: RunLedgers,
   emit: (event: BackfillEvent) => void,
   stop: AbortSignal,
-  { rejectedRows = null, throttler = new Throttler() }: RunExtras = {},
+  { rejectedRows = null, throttler = new Throttler(), borders = null }: RunExtras = {},
 ): Promise<BackfillReport> {
   const progress = new RunProgress(emit);
   const context: RunContext = {
@@ -66,6 +69,7 @@ export async function runBackfill(
     progress,
     throttler,
     rejectedRows,
+    borders,
     startedMs: performance.now(),
   };
   const server = openServer(context);

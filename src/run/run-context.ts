@@ -4,6 +4,7 @@ import type { Throttler } from "../throttle/throttler.ts";
 import type { BackfillOptions } from "./backfill-options.ts";
 import type { BackfillEvent } from "./events.ts";
 import type { RunProgress } from "./run-progress.ts";
+import type { TraceBorders } from "./trace-borders.ts";
 
 /** What the phases of a run share. */
 export interface RunContext {
@@ -19,6 +20,8 @@ export interface RunContext {
   readonly throttler: Throttler;
   /** Takes the rows that the server rejects; null: the first one ends the run. */
   readonly rejectedRows: RejectedRowLog | null;
+  /** The traces that months share with their neighbours; null: the run is of one month. */
+  readonly borders: TraceBorders | null;
   /** By `performance.now()`. */
   readonly startedMs: number;
 }

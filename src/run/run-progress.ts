@@ -70,9 +70,16 @@ export class RunProgress {
     this.#emit({ kind: "planned", phase, totalRows: this.#totalRows, doneRows });
   }
 
-  planTraces(total: number): void {
-    this.#tracesTotal = total;
+  /** Adds traces that are to be loaded. */
+  planTraces(rows: number): void {
+    this.#tracesTotal += rows;
     this.#emitTraces();
+  }
+
+  /** Adds traces that the month before has loaded. */
+  reuseTraces(rows: number): void {
+    this.#traces += rows;
+    this.#tracesTotal += rows;
   }
 
   /** Ends the loading of traces: planned rows include old versions and deletions, which are no traces. */

@@ -98,16 +98,19 @@ export class PageWorker {
         this.#setUp(request.argument);
         return undefined;
       case "loadTraces": {
-        const loading = need(this.#loading);
+        const { window, range } = request.argument;
+        const loading = { ...need(this.#loading) };
+        loading.scope = { ...loading.scope, window };
         const writer = need(this.#segments);
-        const operation = `Loading traces from ${loading.scope.table}, ${describeTraceRange(request.argument)}`;
-        await withRetry(operation, this.#retryPolicy(), () =>
-          this.#loadTraces(loading, request.argument, writer),
-        );
+        const operation = `Loading traces from ${loading.scope.table}, ${describeTraceRange(range)}`;
+        await withRetry(operation, this.#retryPolicy(), () => this.#loadTraces(loading, range, writer));
         return undefined;
       }
-      case "takeTraces":
-        return need(this.#segments).written();
+      case "takeTraces": {
+        const written = need(this.#segments).written();
+        this.#segments = this.#newWriter();
+        return written;
+      }
       case "loadDatasetTraces": {
         const { datasetRunItems } = need(this.#setup).traces;
         if (datasetRunItems === null) return createTraceSet(Buffer.alloc(0), 0);
@@ -168,7 +171,7 @@ export class PageWorker {
     this.#setup = setup;
     this.#throttle = new Throttle(rateLimit);
     if (this.#isPaused) this.#throttle.pause();
-    this.#segments = new SegmentWriter(traces.withJson, traces.keptJson);
+    this.#segments = this.#newWriter();
     this.#loading = {
       server: new Server(connection, {
         settings,
@@ -183,6 +186,11 @@ export class PageWorker {
       buffers: this.#buffers,
       signal: this.#stop.signal,
     };
+  }
+
+  #newWriter(): SegmentWriter {
+    const { withJson, keptJson } = need(this.#setup).traces;
+    return new SegmentWriter(withJson, keptJson);
   }
 
   /** The copier of a pipeline, if it copies this phase; that of the phase before has come to rest. */

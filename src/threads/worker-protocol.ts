@@ -10,6 +10,7 @@ import type { KeptJson } from "../json/kept-json.ts";
 import type { ResolvedMapping, SelectItem } from "../mapping/resolve-mapping.ts";
 import type { ExperimentTables } from "../plan/experiment-pages.ts";
 import type { MonthlyPhase, PhaseName } from "../plan/phases.ts";
+import type { TraceWindow } from "../plan/trace-window.ts";
 import type { SharedRateLimit } from "../throttle/rate-limit.ts";
 import type { TraceRange, TraceScope } from "../traces/queries.ts";
 import type { SharedTraceStore, WrittenTraces } from "../traces/store.ts";
@@ -94,9 +95,9 @@ export interface PageOrder {
 /** The commands of a worker, with what each takes and returns. Only pages may be given while others are copied. */
 export interface WorkerCommands {
   setUp: { takes: WorkerSetup; returns: undefined };
-  /** Loads the traces of a range into segments of the worker. */
-  loadTraces: { takes: TraceRange; returns: undefined };
-  /** Hands out what the worker has loaded. */
+  /** Loads the traces of a window and a range into segments of the worker. */
+  loadTraces: { takes: { readonly window: TraceWindow; readonly range: TraceRange }; returns: undefined };
+  /** Hands out what the worker has loaded since it was asked last. */
   takeTraces: { takes: undefined; returns: WrittenTraces };
   /** Loads which traces dataset runs name. */
   loadDatasetTraces: { takes: undefined; returns: SharedTraceSet };
