@@ -5,10 +5,10 @@ import { chooseTrials } from "../settings/sample.ts";
 import { chooseSeed } from "../support/generate.ts";
 
 /** Of `bun run test:settings`, in addition to the settings that once went wrong. */
-const SAMPLE = 40;
+const SAMPLE = 14;
 
 /** Of the layout v4: a run of it has more phases. */
-const V4_SAMPLE = 12;
+const V4_SAMPLE = 4;
 
 test.each([
   ["events", SAMPLE],

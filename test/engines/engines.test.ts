@@ -19,10 +19,7 @@ const SHORT: readonly (readonly [engine: string, scenarios: Readonly<Record<stri
     "26.9",
     {
       "`events`, JSON": "same rows",
-      "`events_full`": "same rows",
       "after `kill -9`": "same rows",
-      "failed insert": "same rows",
-      "exception in a response": "same rows",
     },
   ],
 ];

@@ -13,8 +13,8 @@ import { chooseSeed, generateDataset } from "../../support/generate.ts";
 import { writeReference } from "../../support/reference.ts";
 
 const seed = chooseSeed();
-const OBSERVATIONS = 2_500;
-const TRACES = 700;
+const OBSERVATIONS = 1_200;
+const TRACES = 350;
 const PARTITION = "202511";
 
 let server: TestServer;

@@ -20,7 +20,7 @@ let database: string;
 beforeAll(async () => {
   server = await testServer();
   database = await server.createDatabase("server_engine");
-  await generateDataset(server, { database, seed, observations: 1_500, traces: 400, largeInputs: 1 });
+  await generateDataset(server, { database, seed, observations: 800, traces: 250, largeInputs: 1 });
   await makeDatasetRuns(server, { database, seed });
   await server.command(eventsFullTable("events_full", { mergesOff: true }), { database });
   await server.command(eventsTable("events", { mergesOff: true }), { database });
@@ -72,7 +72,7 @@ describe(`the server's engine, seed ${seed}`, () => {
     await server.command(eventsFullTable("dry", { mergesOff: true }), { database });
     const { report } = await run("dry", { dryRun: true, only: ["roots", "observations"] });
     expect(report.outcome).toBe("dry-run");
-    expect(report.observationsRead).toBeGreaterThan(500);
+    expect(report.observationsRead).toBeGreaterThan(250);
     expect(await server.query("SELECT count() FROM dry", { database })).toBe("0\n");
   });
 });
