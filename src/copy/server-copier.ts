@@ -77,9 +77,8 @@ export class ServerCopier {
       await this.#copyParts(page);
       return;
     }
-    const { retry, onSplit, onRefused, target, admit } = this.#copy;
+    const { retry, onSplit, onRefused, target } = this.#copy;
     const operation = `Inserting into ${target}, ${describeRange(page.range)}`;
-    await admit(page.plannedRows);
     for (let halvings = 0; ; halvings++) {
       retry.signal.throwIfAborted();
       const refusal = await this.#insert(operation, page);
@@ -122,12 +121,14 @@ export class ServerCopier {
 
   /** Inserts a page's rows. Resolves to null once they are stored, or to the refusal of the server. */
   async #insert(operation: string, page: Page): Promise<Refusal | null> {
-    const { mapping, castsJson, retry, maxWaitMs, onWait, onCopied, onRefused, dryRun } = this.#copy;
+    const { mapping, castsJson, retry, maxWaitMs, admit, onWait, onCopied, onRefused, dryRun } = this.#copy;
     const { done, inexact } = await this.#count(page.range);
     if (inexact > MAX_INEXACT_ROWS || (hasJson(mapping) && !castsJson)) {
       onRefused(page, "its metadata holds JSON that the server's SQL may read differently");
       return null;
     }
+    // Not before it is known that the page goes this way: the rate is that of what is copied.
+    await admit(done.rows);
     if (dryRun) {
       onCopied(page, done);
       return null;
