@@ -38,7 +38,7 @@ export class InterruptedError extends Error {
   }
 }
 
-/** Exit codes as documented in the README; scripts rely on them. */
+/** Exit codes as documented in docs/reference.md; scripts rely on them. */
 export const EXIT_CODES = {
   done: 0,
   failed: 1,

@@ -34,6 +34,8 @@ export async function copyMonths(
   let current: string | null = null;
   emit({ kind: "months", months });
   const unsubscribe = throttler.onChange((state) => emit({ kind: "throttle", ...state }));
+  // What the options have set.
+  if (throttler.wasUsed) emit({ kind: "throttle", ...throttler.state });
   const controls: ControlServer[] = [];
   let stopWatching = (): void => {};
   try {

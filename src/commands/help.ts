@@ -17,7 +17,7 @@ export const EXIT_CODE_LINES: readonly (readonly [string, string])[] = [
 ];
 
 /** The groups of options, in their order, with their headings. */
-const GROUPS: readonly (readonly [OptionGroup, string])[] = [
+export const GROUPS: readonly (readonly [OptionGroup, string])[] = [
   ["essentials", "Essentials [variable, default]"],
   ["run", "Several months, and starting again"],
   ["tables", "Tables and rows"],

@@ -26,12 +26,15 @@ export async function run(flags: ReadonlyMap<string, string>, host: Host): Promi
   const { results, notBegun, failure } = await showWork(session, STOP_NOTICE, (surface) =>
     copyMonths(session, throttler, surface),
   );
-  const json = renderReportJson(results, notBegun, {
-    tables: config.backfill.tables,
-    database: config.backfill.connection.database,
-    server: config.backfill.connection.url,
-    version: version(),
-  });
+  // Messages of servers and libraries may quote what they were sent.
+  const json = host.secrets.redact(
+    renderReportJson(results, notBegun, {
+      tables: config.backfill.tables,
+      database: config.backfill.connection.database,
+      server: config.backfill.connection.url,
+      version: version(),
+    }),
+  );
   summary.write(json);
   if (!config.quiet) printReport(session, results, notBegun, json);
   if (failure !== null) throw failure.error;

@@ -137,7 +137,7 @@ export const OPTIONS = {
     group: "run",
     flag: "include-current",
     variable: "INCLUDE_CURRENT",
-    of: ["run", "verify", "repair", "plan"],
+    of: ["run", "verify", "repair"],
     default: "false",
     description: "Let --partition all take the current month as well",
     placeholder: null,

@@ -290,6 +290,16 @@ describe("the server's load", () => {
     await scenario.expectEvents("multiset");
   });
 
+  test.concurrent("a run keeps to --max-rate, and says so", async () => {
+    await using scenario = await Scenario.open();
+    const outcome = await scenario.run([...SMALL, "--max-rate=2MB"]);
+    expect(outcome).toMatchObject({ code: 0 });
+    expect(outcome.stderr).toContain("info  Running, at most 2MB a second\n");
+    await scenario.expectEvents("multiset");
+    const refused = await scenario.run([...SMALL, "--max-rate=fast"]);
+    expect(refused).toMatchObject({ code: 2 });
+  });
+
   test.concurrent("a query of --pause-when that fails ends the run before it begins", async () => {
     await using scenario = await Scenario.open();
     const outcome = await scenario.run([...SMALL, "--pause-when=SELECT nonsense"]);

@@ -72,6 +72,7 @@ class Story {
       "--insert-rows=1",
       "--parallel-workers=1",
       "--cursor-state-dir=state",
+      "--summary-file=state/summary.json",
     ];
     return await startCli([...all, `--clickhouse-url=${url}`, ...flags], {
       cwd: this.cwd,
@@ -129,8 +130,8 @@ describe("the password is nowhere but on the wire", () => {
     for (const file of ["cmdline", "environ", "comm"]) {
       expect(readFileSync(`/proc/${killed.pid}/${file}`, "utf8")).not.toContain(PASSWORD);
     }
-    // Checkpoint, lock and control socket.
-    expect(readdirSync(join(story.cwd, "state"))).toHaveLength(3);
+    // Checkpoint, lock, control socket and summary.
+    expect(readdirSync(join(story.cwd, "state"))).toHaveLength(4);
     story.expectNoSecret();
     killed.kill("SIGKILL");
     await story.end(killed);

@@ -17,9 +17,9 @@ export interface Block {
   readonly comment: string | null;
 }
 
-/** README.md and everything in docs, relative to the repository. */
+/** README.md, CONTRIBUTING.md and everything in docs, relative to the repository. */
 export function documents(): string[] {
-  return ["README.md", ...[...new Bun.Glob("docs/*.md").scanSync({ cwd: ROOT })].sort()];
+  return ["README.md", "CONTRIBUTING.md", ...[...new Bun.Glob("docs/*.md").scanSync({ cwd: ROOT })].sort()];
 }
 
 /** The fenced blocks of a document. Throws for a fence that nothing closes. */

@@ -65,6 +65,8 @@ export async function runBackfill(
       await new Promise(() => {});
       break;
     }
+    case "quote":
+      throw new Error(`The server quotes ${options.connection.password}`);
     case "throw-later":
       setTimeout(() => {
         throw new Error("a stray failure");

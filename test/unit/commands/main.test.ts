@@ -192,6 +192,15 @@ describe("a run", () => {
   });
 });
 
+test("a message that quotes the password is redacted in the summary as well", async () => {
+  const environment = { FAKE: "quote", CLICKHOUSE_PASSWORD: "top-s3cret" };
+  const { code, cwd } = await run(["--partition=202501", "--summary-file=summary.json"], environment);
+  expect(code).toBe(1);
+  const summary = readFileSync(join(cwd, "summary.json"), "utf8");
+  expect(summary).not.toContain("top-s3cret");
+  expect(JSON.parse(summary)).toMatchObject({ months: [{ error: "The server quotes ***" }] });
+});
+
 describe("signals", () => {
   const STARTED = "observations in the partition";
 

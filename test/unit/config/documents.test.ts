@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { renderReference } from "../../../scripts/reference/render.ts";
 import { helpText } from "../../../src/commands/help.ts";
 import { parseDotenv } from "../../../src/config/dotenv.ts";
 import { OPTION_LIST } from "../../../src/config/options.ts";
@@ -48,11 +49,53 @@ describe("--help", () => {
   });
 });
 
-test.each(["README.md", "ARCHITECTURE.md", ...new Bun.Glob("docs/**/*.md").scanSync({ cwd: ROOT })])(
-  "%s names files that are there",
-  (document) => {
-    const text = readFileSync(join(ROOT, document), "utf8");
-    const named = [...text.matchAll(/\b(?:src|test|scripts)\/[\w./-]+\.(?:ts|py)\b/g)].map(([path]) => path);
-    expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
-  },
-);
+test("docs/reference.md is what the definitions make: bun run reference writes it", () => {
+  expect(readFileSync(join(ROOT, "docs/reference.md"), "utf8")).toBe(renderReference());
+});
+
+test("the README is short enough to be read", () => {
+  const words = readFileSync(join(ROOT, "README.md"), "utf8")
+    .split(/\s+/)
+    .filter((word) => /\w/.test(word));
+  expect(words.length).toBeLessThanOrEqual(900);
+});
+
+const PAGES = [
+  ...new Bun.Glob("*.md").scanSync({ cwd: ROOT }),
+  ...new Bun.Glob("docs/**/*.md").scanSync({ cwd: ROOT }),
+];
+
+/** A heading as GitHub makes an anchor of it. */
+function anchorOf(heading: string): string {
+  const text = heading
+    .replaceAll(/[`*]|\[|\]\([^)]*\)/g, "")
+    .trim()
+    .toLowerCase();
+  return text.replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
+}
+
+test.each(PAGES)("the links of %s lead somewhere", (page) => {
+  const text = readFileSync(join(ROOT, page), "utf8").replaceAll(/^```[\s\S]*?^```/gm, "");
+  for (const [, target = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+    if (/^[a-z]+:/.test(target)) continue;
+    const [path = "", anchor] = target.split("#");
+    const file = path === "" ? join(ROOT, page) : join(ROOT, page, "..", path);
+    if (!existsSync(file)) throw new Error(`${page}: there is no ${target}`);
+    if (anchor === undefined) continue;
+    const anchors = [...readFileSync(file, "utf8").matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+      anchorOf(heading),
+    );
+    if (!anchors.includes(anchor)) throw new Error(`${page}: ${target} has no such heading`);
+  }
+});
+
+test.each([
+  "README.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  ...new Bun.Glob("docs/**/*.md").scanSync({ cwd: ROOT }),
+])("%s names files that are there", (document) => {
+  const text = readFileSync(join(ROOT, document), "utf8");
+  const named = [...text.matchAll(/\b(?:src|test|scripts)\/[\w./-]+\.(?:ts|py)\b/g)].map(([path]) => path);
+  expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
