@@ -17,7 +17,7 @@ export function svgOfScreen(lines: readonly string[], columns: number): string {
     (i) => `  <circle cx="${MARGIN_PX + 4 + i * 16}" cy="${BAR_PX / 2 + 2}" r="5" class="dot"/>`,
   );
   return `${[
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="A run in a terminal">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" xml:space="preserve" role="img" aria-label="A run in a terminal">`,
     "  <style>",
     "    .window { fill: #f6f8fa; stroke: #d0d7de } text { fill: #1f2328 } .dot { fill: #d0d7de }",
     "    @media (prefers-color-scheme: dark) { .window { fill: #0d1117; stroke: #30363d } text { fill: #e6edf3 } .dot { fill: #30363d } }",
