@@ -12,7 +12,7 @@ import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "..");
 /** Processes of tests, each with a ClickHouse of its own: one waits while the others compute. */
-const PROCESSES = 4;
+const PROCESSES = 3;
 
 const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-test-"));
 const reportPath = join(directory, "junit.xml");
