@@ -138,14 +138,27 @@ test("the status of a directory tells live, finished, interrupted and stopped mo
   file("202501", false);
   file("202502", true);
   writeFileSync(join(state, "cursor_state_202503.json"), "{");
+  const lock = (name: string, host: string): void => {
+    const nowhere = { process_start: "1", boot_id: "b", machine_id: "m", pid_namespace: "n" };
+    const owner = { pid: 42, host, started_at: "2025-01-20T10:00:00.000Z", ...nowhere };
+    writeFileSync(join(state, `cursor_state_${name}.lock`), JSON.stringify(owner));
+  };
+  // A month that another machine works on, and that has no finished page yet.
+  lock("202504", "another-machine");
   const server = await serveControl(state, { status: () => RUN, carryOut: () => "" });
   const status = await directoryStatus(state, "all");
   expect(status.runs).toEqual([RUN]);
   expect(status.checkpoints.map(({ month, state: is, rows }) => [month, is, rows])).toEqual([
+    ["202504", "elsewhere", null],
     ["202503", "unreadable", null],
     ["202502", "finished", 5],
     ["202501", "stopped", 5],
   ]);
+  expect(status.checkpoints[0]).toMatchObject({
+    pid: 42,
+    host: "another-machine",
+    since: "2025-01-20T10:00:00.000Z",
+  });
   const chosen = await directoryStatus(state, ["202502"]);
   expect(chosen.runs).toEqual([]);
   expect(chosen.checkpoints.map(({ month }) => month)).toEqual(["202502"]);
