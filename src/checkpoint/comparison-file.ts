@@ -67,6 +67,11 @@ export function openComparisonFile(
     load: (subject) => {
       const file = restart ? null : readFile(path);
       if (file === null) return null;
+      // What an interrupted comparison has left is worth its time, and no more.
+      if (file === "unreadable") {
+        listener.onNotice(`${path} holds no state of a comparison: this one starts over`);
+        return null;
+      }
       if (file.partition !== partition || file.subject !== subject) {
         listener.onNotice(
           `The comparison of ${file.begun} in ${path} was of something else: this one starts over`,
@@ -98,7 +103,7 @@ export function openComparisonFile(
   };
 }
 
-function readFile(path: string): v.InferOutput<typeof fileSchema> | null {
+function readFile(path: string): v.InferOutput<typeof fileSchema> | "unreadable" | null {
   let json: string;
   try {
     json = readFileSync(path, "utf8");
@@ -107,8 +112,7 @@ function readFile(path: string): v.InferOutput<typeof fileSchema> | null {
     throw error;
   }
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), fileSchema), json);
-  // What an interrupted comparison has left is worth its time, and no more.
-  return parsed.success ? parsed.output : null;
+  return parsed.success ? parsed.output : "unreadable";
 }
 
 function stateOf({ ranges, cells }: v.InferOutput<typeof fileSchema>): ComparisonState {

@@ -1,4 +1,5 @@
-import { backoffMs, OperationError, pause } from "./retry.ts";
+import { pause } from "../abortable.ts";
+import { backoffMs, OperationError } from "./retry.ts";
 import { awaitsMerges } from "./server-errors.ts";
 
 /** What a run waits for, besides the pause before a retry. */

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { pause } from "../abortable.ts";
 import { ERROR_CODE, isServerFailure, isTransient, ServerError } from "./server-errors.ts";
 
 /** A failed attempt that another one follows. */
@@ -63,17 +63,6 @@ export async function withRetry<T>(
 export function backoffMs(retries: number, jitter: number, firstDelayMs: number = FIRST_DELAY_MS): number {
   const full = Math.min(firstDelayMs * 2 ** retries, MAX_DELAY_MS);
   return Math.round(full / 2 + (full / 2) * jitter);
-}
-
-/** Waits; rejects with the signal's reason as soon as that fires. */
-export async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(delayMs, undefined, { signal });
-  } catch (error) {
-    // The timer wraps the reason in an error of its own.
-    signal.throwIfAborted();
-    throw error;
-  }
 }
 
 /** Whether an operation failed for want of a right. */

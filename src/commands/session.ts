@@ -1,4 +1,5 @@
 import type { ConsolaInstance } from "consola/core";
+import { unlessAborted } from "../abortable.ts";
 import { acquireLock } from "../checkpoint/lock.ts";
 import { ensureStateDirectory, lockPath } from "../checkpoint/paths.ts";
 import type { RetryNotice } from "../clickhouse/retry.ts";
@@ -21,7 +22,7 @@ import { selectMonths } from "../run/select-months.ts";
 import { logEvent } from "./event-log.ts";
 import type { Host } from "./host.ts";
 import { settleCredentials } from "./settle-credentials.ts";
-import { FIGURES_SIGNAL, listenForStop, STOP_SIGNALS, unlessAborted } from "./stop-signals.ts";
+import { FIGURES_SIGNAL, listenForStop, STOP_SIGNALS } from "./stop-signals.ts";
 
 /** What the commands that talk to a server have in common. */
 export interface Session {

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { pause } from "../abortable.ts";
 import { directoryStatus } from "../control/directory-status.ts";
 import type { DirectoryStatus } from "../control/status-json.ts";
 import { InterruptedError } from "../errors.ts";
@@ -7,7 +7,7 @@ import { renderLiveRun } from "../report/status-report.ts";
 import { renderTable } from "../report/table.ts";
 import type { Host } from "./host.ts";
 import { openSession } from "./session.ts";
-import { listenForStop, unlessAborted } from "./stop-signals.ts";
+import { listenForStop } from "./stop-signals.ts";
 
 const WATCH_INTERVAL_MS = 2_000;
 /** Control sequences of ECMA-48: cursor home, erase below. */
@@ -33,7 +33,7 @@ export async function statusCommand(flags: ReadonlyMap<string, string>, host: Ho
   try {
     for (;;) {
       await print(clear);
-      await unlessAborted(sleep(WATCH_INTERVAL_MS), stop.graceful);
+      await pause(WATCH_INTERVAL_MS, stop.graceful);
     }
   } catch (error) {
     // Ctrl-C is how watching ends.

@@ -19,14 +19,14 @@ export async function verifyCommand(flags: ReadonlyMap<string, string>, host: Ho
   const { backfill, verification } = session.config;
   const { quick, ignoreNewer, maxExamples, reportPath, asJson } = verification;
   const isJson = asJson || session.config.logFormat === "json";
-  if (reportPath !== null) writeReport(reportPath, "");
+  if (reportPath !== null) writeReport(reportPath, "", "w");
   const notice =
     "the comparison is stopped; the same command goes on with it. A second signal ends the program at once.";
   const results = await showWork(session, notice, async (surface) => {
     const months = await monthsOfCommand(session, surface);
-    surface.emit({ kind: "months", months });
     const compared: MonthDifferences[] = [];
     for (const { partition } of months) {
+      surface.emit({ kind: "month", partition, isOneOfSeveral: months.length > 1 });
       const { ledger, release } = openComparison(session, partition);
       const compare = { quick, ignoreNewer, examples: maxExamples, only: null, ledger };
       const options = { backfill: backfillOf(session, partition), ...compare };
@@ -35,11 +35,11 @@ export async function verifyCommand(flags: ReadonlyMap<string, string>, host: Ho
       const subject = { partition, target: backfill.tables.target, quick, isPartial: false };
       // Months that follow may take hours.
       host.stdout.write(isJson ? renderVerifyJson(result, subject) : renderVerifyText(result, subject));
+      if (reportPath !== null) writeReport(reportPath, rangeLines({ partition, result }), "a");
       compared.push({ partition, result });
     }
     return compared;
   });
-  if (reportPath !== null) writeReport(reportPath, results.map(rangeLines).join(""));
   const differing = results.flatMap(({ partition, result }) => {
     const differences = describeDifferences(result.counts);
     return differences === null ? [] : [results.length === 1 ? differences : `${partition}: ${differences}`];
@@ -90,9 +90,9 @@ function rangeLines({ partition, result }: MonthDifferences): string {
     .join("");
 }
 
-function writeReport(path: string, text: string): void {
+function writeReport(path: string, text: string, flag: "w" | "a"): void {
   try {
-    writeFileSync(path, text);
+    writeFileSync(path, text, { flag });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new UsageError(`--report ${JSON.stringify(path)}: expected a file that can be written: ${reason}`);

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Rate } from "../throttle/rate.ts";
 import { A_RATE, parseRate } from "../throttle/rate.ts";
 
-/** What a run can be told. */
+/** The orders that a run takes. */
 export type ControlOrder =
   | { readonly order: "pause" | "resume" | "stop" }
   | { readonly order: "set"; readonly name: "rate"; readonly rate: Rate | null }
@@ -13,7 +13,7 @@ const MAX_WORKERS = 256;
 const WORKERS = `a whole number from 1 to ${MAX_WORKERS}`;
 const NO_RATE = "none";
 
-/** The words of the command line that tell a run something, as they cross the socket. */
+/** The words of the command line that make up an order, as they cross the socket. */
 export const orderSchema = v.object({ words: v.pipe(v.array(v.string()), v.maxLength(2)) });
 
 /** Words that mean no order; the message follows the name of the command and says what is accepted. */

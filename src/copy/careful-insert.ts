@@ -1,5 +1,6 @@
+import { pause } from "../abortable.ts";
 import { type WaitNotice, waitForMerges } from "../clickhouse/merge-wait.ts";
-import { backoffMs, OperationError, pause, type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
+import { backoffMs, OperationError, type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
 import { type Refusal, refusalOf, TransportError } from "../clickhouse/server-errors.ts";
 import { identifier } from "../clickhouse/sql.ts";

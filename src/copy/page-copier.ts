@@ -206,9 +206,10 @@ export class PageCopier {
   /** Reads a page and sends its batches. The last one is in flight when it resolves. */
   async #readPage(page: PageInProgress): Promise<void> {
     try {
-      let idleSinceMs = performance.now();
+      const { throttle } = this.#copying;
+      let idleSinceMs = throttle.workMs;
       for await (const block of this.#reader.blocks(page.page, page.signal)) {
-        const beganMs = performance.now();
+        const beganMs = throttle.workMs;
         const insertingMs = this.#spent.insertingMs;
         this.#spent.readingMs += beganMs - idleSinceMs;
         this.#retain(block);
@@ -217,7 +218,7 @@ export class PageCopier {
         } finally {
           this.#release(block);
         }
-        idleSinceMs = performance.now();
+        idleSinceMs = throttle.workMs;
         // Negative where the time was reported in between.
         const waitedMs = Math.max(0, this.#spent.insertingMs - insertingMs);
         this.#spent.enrichingMs += Math.max(0, idleSinceMs - beganMs - waitedMs);
@@ -256,10 +257,11 @@ export class PageCopier {
 
   /** Sends the filled batch once the one before is stored. Rejects when that one was of this page, or failed for good. */
   async #send(page: PageInProgress): Promise<void> {
-    const waitsSinceMs = performance.now();
+    const { throttle } = this.#copying;
+    const waitsSinceMs = throttle.workMs;
     await this.#sent;
     await page.sent;
-    this.#spent.insertingMs += performance.now() - waitsSinceMs;
+    this.#spent.insertingMs += throttle.workMs - waitsSinceMs;
     if (this.#failure !== null) throw this.#failure;
     [this.#filling, this.#sending] = [this.#sending, this.#filling];
     page.sent = this.#insert(this.#sending, page);
@@ -292,10 +294,11 @@ export class PageCopier {
 
   /** Waits until the throttle lets a batch through. */
   async #admit(batch: EventBlock, page: PageInProgress): Promise<void> {
-    const sinceMs = performance.now();
+    const { throttle } = this.#copying;
+    const sinceMs = throttle.workMs;
     this.#inserts.expectBlock();
-    await this.#copying.throttle.admit(batch.rows, batch.sourceBytes, page.signal);
-    this.#spent.throttledMs += performance.now() - sinceMs;
+    await throttle.admit(batch.rows, batch.sourceBytes, page.signal);
+    this.#spent.throttledMs += throttle.workMs - sinceMs;
   }
 
   /** Releases the blocks of a batch. */

@@ -1,6 +1,7 @@
+import { pause } from "../abortable.ts";
 import type { WaitNotice } from "../clickhouse/merge-wait.ts";
 import type { OpenInsert } from "../clickhouse/open-insert.ts";
-import { backoffMs, OperationError, pause, type RetryPolicy } from "../clickhouse/retry.ts";
+import { backoffMs, OperationError, type RetryPolicy } from "../clickhouse/retry.ts";
 import { awaitsMerges, isServerFailure, isTransient, refusalOf } from "../clickhouse/server-errors.ts";
 import { LongPauseError, type Throttle } from "../throttle/throttle.ts";
 import type { SplitNotice } from "./careful-insert.ts";

@@ -39,7 +39,7 @@ export interface TimeSpent {
   readonly enrichingMs: number;
   /** It waits for the server to take the batch before. */
   readonly insertingMs: number;
-  /** What of that is due to the rate limit or to a pause. */
+  /** What of that is due to the rate limit. The time of pauses is no part of any of these. */
   readonly throttledMs: number;
 }
 

@@ -1,4 +1,5 @@
-import { backoffMs, pause } from "../clickhouse/retry.ts";
+import { pause } from "../abortable.ts";
+import { backoffMs } from "../clickhouse/retry.ts";
 import type { Server } from "../clickhouse/server.ts";
 import { ERROR_CODE, ServerError, TransportError } from "../clickhouse/server-errors.ts";
 

@@ -1,6 +1,7 @@
+import { pause } from "../abortable.ts";
 import type { Condition } from "../clickhouse/key-range-sql.ts";
 import { type WaitNotice, waitForMerges } from "../clickhouse/merge-wait.ts";
-import { backoffMs, OperationError, pause, type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
+import { backoffMs, OperationError, type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { QueryParams, QuerySettings, Server } from "../clickhouse/server.ts";
 import { type Refusal, refusalOf, TransportError } from "../clickhouse/server-errors.ts";
 import { identifier, literal } from "../clickhouse/sql.ts";

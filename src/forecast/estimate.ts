@@ -18,7 +18,7 @@ export interface TargetCost {
 
 /**
  * Times that reading a page takes, for copying it at the defaults: what the server does with an INSERT (sort, compress, index), beside
- * reading it. Measured with the server and this program on the same two cores, for the real `events` and `events_full`.
+ * reading it. Fitted to a run each into the real `events` and `events_full`, with the server and this program on the same two cores.
  */
 const COPY_PER_READ = { plain: 2.3, jsonColumn: 1.6, textIndexes: 2.1 } as const;
 

@@ -1,6 +1,5 @@
 import type { RetryPolicy } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
-import { statementSettings } from "../clickhouse/settings/statement-settings.ts";
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { RunError } from "../errors.ts";
 import { hasJson } from "../mapping/enrichment-sql.ts";
@@ -82,7 +81,7 @@ export async function forecast(options: ForecastOptions, retry: RetryPolicy): Pr
 async function look(server: Server, options: ForecastOptions, retry: RetryPolicy): Promise<Forecast> {
   // What forbids an INSERT is of no concern to who only reads.
   const reading = { ...options.backfill, dryRun: true };
-  const { serverVersion, userSettings } = await connect(server, reading, retry);
+  const { serverVersion } = await connect(server, reading, retry);
   const layout = await chooseLayout(server, reading, retry);
   const sizes = await monthSizes(server, reading, retry);
   const chosen = chooseMonths(sizes, options);
@@ -94,7 +93,6 @@ async function look(server: Server, options: ForecastOptions, retry: RetryPolicy
   const { connection, tables } = backfill;
   const policies = await rowPolicies(server, connection.database, [tables.source, tables.traces], retry);
   warnings.push(...policies.map(describeRowPolicy));
-  server.settings = statementSettings(userSettings);
   const room = await serverRoom(server, backfill, retry);
 
   const probed = monthToProbe(chosen);

@@ -1,4 +1,5 @@
-import { OperationError, pause, type RetryPolicy } from "../clickhouse/retry.ts";
+import { pause } from "../abortable.ts";
+import { OperationError, type RetryPolicy } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { RunError } from "../errors.ts";
 import type { Throttler } from "../throttle/throttler.ts";
@@ -147,7 +148,7 @@ async function lookAtParts(
   const [row] = await server.query(operation, { sql, params }, once(signal));
   const parts = Number(row?.[0] ?? 0);
   if (!Number.isSafeInteger(parts)) throw new RunError(`${operation}: no number came back`);
-  const isPaused = throttler.causes.has("parts");
+  const isPaused = throttler.isPausedBy("parts");
   if (parts > limit || (isPaused && parts > limit * RESUME_AT)) {
     throttler.pause("parts", `${tables.target} has ${parts} active parts, of at most ${limit}`);
   } else throttler.resume("parts");

@@ -1,3 +1,5 @@
+import { unlessAborted } from "../abortable.ts";
+
 /** Lets work through while it is open, and holds it while it is closed. It is open at first. */
 export class Gate {
   #closed: PromiseWithResolvers<void> | null = null;
@@ -19,16 +21,5 @@ export class Gate {
   async pass(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     while (this.#closed !== null) await unlessAborted(this.#closed.promise, signal);
-  }
-}
-
-async function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
   }
 }

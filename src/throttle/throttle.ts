@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { pause } from "../abortable.ts";
 import { Gate } from "./gate.ts";
 import { RateLimit, type SharedRateLimit } from "./rate-limit.ts";
 
@@ -21,6 +21,9 @@ export class Throttle {
   readonly #gate = new Gate();
   readonly #limit: RateLimit;
   #letGo = new AbortController();
+  /** By `performance.now()`; null: there is no pause. */
+  #pausedSinceMs: number | null = null;
+  #pausedMs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(shared: SharedRateLimit) {
@@ -36,14 +39,22 @@ export class Throttle {
     return this.#letGo.signal;
   }
 
+  /** A clock in milliseconds that stands still during a pause, for how long work takes. */
+  get workMs(): number {
+    return (this.#pausedSinceMs ?? performance.now()) - this.#pausedMs;
+  }
+
   pause(): void {
     if (this.isPaused) return;
     this.#gate.close();
+    this.#pausedSinceMs = performance.now();
     this.#timer = setTimeout(() => this.#letGo.abort(new LongPauseError()), LET_GO_AFTER_MS);
   }
 
   resume(): void {
     clearTimeout(this.#timer);
+    if (this.#pausedSinceMs !== null) this.#pausedMs += performance.now() - this.#pausedSinceMs;
+    this.#pausedSinceMs = null;
     if (this.#letGo.signal.aborted) this.#letGo = new AbortController();
     this.#gate.open();
   }
@@ -64,21 +75,11 @@ export class Throttle {
       const { waitMs, version } = this.#limit.reserve(rows, bytes);
       const untilMs = performance.now() + waitMs;
       for (let leftMs = waitMs; leftMs > 0; leftMs = untilMs - performance.now()) {
-        await wait(Math.min(leftMs, LOOK_AGAIN_MS), signal);
+        await pause(Math.min(leftMs, LOOK_AGAIN_MS), signal);
         if (this.#limit.version !== version) break;
       }
       // Under another rate the time that was given is void.
       if (waitMs === 0 || this.#limit.version === version) return;
     }
-  }
-}
-
-/** Waits; rejects with the signal's reason. */
-async function wait(delayMs: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(delayMs, undefined, { signal });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
   }
 }

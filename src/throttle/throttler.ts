@@ -35,9 +35,9 @@ export class Throttler {
     return this.#wasUsed;
   }
 
-  /** Who pauses the run at the moment. */
-  get causes(): ReadonlySet<PauseCause> {
-    return new Set(this.#causes.keys());
+  /** Whether this cause is among those that pause the run. */
+  isPausedBy(cause: PauseCause): boolean {
+    return this.#causes.has(cause);
   }
 
   get isPaused(): boolean {

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Ajv from "ajv/dist/2020.js";
@@ -394,8 +394,4 @@ describe("output for programs", () => {
     );
     expect(await scenario.targetRows()).toBe(0);
   });
-});
-
-afterAll(() => {
-  allMonths = undefined;
 });

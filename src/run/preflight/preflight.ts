@@ -1,5 +1,6 @@
+import { pause } from "../../abortable.ts";
 import type { WaitNotice } from "../../clickhouse/merge-wait.ts";
-import { backoffMs, pause, type RetryPolicy } from "../../clickhouse/retry.ts";
+import { backoffMs, type RetryPolicy } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
 import { qualifiedTable } from "../../clickhouse/sql.ts";
 import { RunError } from "../../errors.ts";

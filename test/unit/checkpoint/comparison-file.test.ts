@@ -74,7 +74,9 @@ test.each([
   const path = left("corrupt");
   const text = content === "bad sum" ? readFileSync(path, "utf8").replace(/"\d{30,}"/, '"-1"') : content;
   writeFileSync(path, text);
-  expect(open(path).ledger.load("this")).toBeNull();
+  const { ledger, said } = open(path);
+  expect(ledger.load("this")).toBeNull();
+  expect(said).toEqual([`${path} holds no state of a comparison: this one starts over`]);
 });
 
 test("the file is written now and then, and removed at the end", () => {

@@ -1,6 +1,7 @@
 import { afterEach, expect, jest, test } from "bun:test";
 import { EventEmitter } from "node:events";
-import { GRACE_PERIOD_MS, listenForStop, unlessAborted } from "../../../src/commands/stop-signals.ts";
+import { unlessAborted } from "../../../src/abortable.ts";
+import { GRACE_PERIOD_MS, listenForStop } from "../../../src/commands/stop-signals.ts";
 import { exitCodeOf, type StopSignal } from "../../../src/errors.ts";
 
 afterEach(() => {

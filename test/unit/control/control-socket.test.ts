@@ -107,7 +107,7 @@ test("a path that is too long is refused by name, unless it is short from where 
   );
 });
 
-test("the status of a directory tells live, finished, interrupted and stopped months apart", async () => {
+test("the status of a directory distinguishes live, finished and stopped months, and those of other machines", async () => {
   const state = directory();
   const file = (name: string, finished: boolean): void =>
     writeFileSync(

@@ -52,6 +52,19 @@ test("what is held open is let go of when a pause lasts, and not after a short o
   expect(throttle.letGo.aborted).toBe(false);
 });
 
+test("the clock of work stands still during a pause", async () => {
+  const throttle = new Throttle(createSharedRateLimit());
+  const beganMs = throttle.workMs;
+  throttle.pause();
+  const pausedMs = throttle.workMs;
+  await Bun.sleep(30);
+  expect(throttle.workMs).toBe(pausedMs);
+  throttle.resume();
+  // Whatever the machine does besides, the pause is left out.
+  expect(performance.now() - throttle.workMs).toBeGreaterThanOrEqual(29);
+  expect(throttle.workMs).toBeGreaterThanOrEqual(beganMs);
+});
+
 test("a run is paused as long as one cause pauses it", () => {
   const throttler = new Throttler();
   const seen: (readonly string[])[] = [];
