@@ -1,18 +1,14 @@
-import { hostname } from "node:os";
 import type { ControlOrder } from "../control/control-protocol.ts";
 import { type ControlServer, serveControl } from "../control/control-server.ts";
-import type { LiveRunJson } from "../control/status-json.ts";
-import { progressJson } from "../report/progress-json.ts";
 import { formatRate } from "../throttle/rate.ts";
 import type { Throttler } from "../throttle/throttler.ts";
-import type { Host } from "./host.ts";
+import { liveRunJson } from "./live-run.ts";
 import type { Session, Surface } from "./session.ts";
 
 /** A run that can be looked at and steered. */
 export interface Controllable {
   readonly throttler: Throttler;
   readonly surface: Surface;
-  readonly months: readonly { readonly partition: string }[];
 }
 
 const NO_SOCKET: ControlServer = { close: () => {} };
@@ -24,22 +20,9 @@ const NO_SOCKET: ControlServer = { close: () => {} };
 export async function controlRun(session: Session, run: Controllable): Promise<ControlServer> {
   const { config, host, logger } = session;
   if (config.backfill.dryRun) return NO_SOCKET;
-  const since = new Date().toISOString();
-  const { connection, tables, engine } = config.backfill;
   try {
     const server = await serveControl(config.cursorStateDir, {
-      status: () =>
-        redacted(host, {
-          pid: process.pid,
-          host: hostname(),
-          since,
-          months: run.months.map(({ partition }) => partition),
-          server: connection.url,
-          database: connection.database,
-          target: tables.target,
-          engine,
-          progress: progressJson(run.surface.snapshot()),
-        }),
+      status: () => liveRunJson(session, run.surface),
       carryOut: (order) => {
         logger.info(`Control: ${describeOrder(order)}`, { event: "control", order });
         return carryOut(order, run);
@@ -52,11 +35,6 @@ export async function controlRun(session: Session, run: Controllable): Promise<C
     logger.warn(`This run cannot be looked at by status, nor steered by control: ${reason}`);
     return NO_SOCKET;
   }
-}
-
-/** Messages of servers and libraries may quote what they were sent. */
-function redacted(host: Host, status: LiveRunJson): LiveRunJson {
-  return JSON.parse(host.secrets.redact(JSON.stringify(status))) as LiveRunJson;
 }
 
 /** The order as it is typed. */

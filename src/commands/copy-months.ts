@@ -6,7 +6,8 @@ import type { MonthResult } from "../report/report-json.ts";
 import { type RunExtras, type RunLedgers, runBackfill } from "../run/backfill.ts";
 import type { MonthOutcome } from "../run/events.ts";
 import { watchLoad } from "../run/load-watch.ts";
-import { type BackfillReport, insertedRows } from "../run/report.ts";
+import type { BackfillReport } from "../run/report.ts";
+import { insertedRows } from "../run/run-progress.ts";
 import { TraceBorders } from "../run/trace-borders.ts";
 import type { Throttler } from "../throttle/throttler.ts";
 import { controlRun } from "./controlled-run.ts";
@@ -52,7 +53,7 @@ export async function copyMonths(
     return await copyEach(session, throttler, surface, months, async (month) => {
       current = month;
       // Not before the run holds a month: one that is refused leaves nothing behind.
-      if (controls.length === 0) controls.push(await controlRun(session, { throttler, surface, months }));
+      if (controls.length === 0) controls.push(await controlRun(session, { throttler, surface }));
     });
   } finally {
     stopWatching();

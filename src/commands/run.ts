@@ -8,6 +8,7 @@ import { openSession, type Session, showWork } from "./session.ts";
 import { GRACE_PERIOD_MS } from "./stop-signals.ts";
 import { createSummaryFile } from "./summary-file.ts";
 import { version } from "./version.ts";
+import { watched } from "./watched-run.ts";
 
 const STOP_NOTICE =
   `no new pages are begun, open INSERTs end after the block in flight (at most ${GRACE_PERIOD_MS / 1000} s). ` +
@@ -24,7 +25,7 @@ export async function run(flags: ReadonlyMap<string, string>, host: Host): Promi
   const throttler = new Throttler();
   if (config.throttle.maxRate !== null) throttler.setRate(config.throttle.maxRate);
   const { results, notBegun, failure } = await showWork(session, STOP_NOTICE, (surface) =>
-    copyMonths(session, throttler, surface),
+    watched(session, surface, () => copyMonths(session, throttler, surface)),
   );
   // Messages of servers and libraries may quote what they were sent.
   const json = host.secrets.redact(

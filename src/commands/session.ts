@@ -8,6 +8,7 @@ import type { OptionCommand } from "../config/option-spec.ts";
 import { proxyFor } from "../config/proxy.ts";
 import { resolveSettings } from "../config/resolve-settings.ts";
 import { type RunConfig, toRunConfig } from "../config/run-config.ts";
+import { readStatusPage } from "../config/status-page.ts";
 import { readTlsFiles } from "../config/tls-files.ts";
 import type { EntryFields } from "../report/json-entry.ts";
 import { createLogger, isLevelShown, wantsColor } from "../report/logger.ts";
@@ -40,7 +41,9 @@ export function openSession(command: OptionCommand, flags: ReadonlyMap<string, s
   const { settings, notice } = settleCredentials(given, host.secrets);
   const proxy = proxyFor(settings.clickhouseUrl, environment);
   if (proxy?.credentials != null) host.secrets.hideText(proxy.credentials);
-  const config = toRunConfig(settings, { tls: readTlsFiles(settings), proxy });
+  const statusPage = readStatusPage(settings);
+  if (statusPage?.token != null) host.secrets.hideText(statusPage.token);
+  const config = toRunConfig(settings, { tls: readTlsFiles(settings), proxy, statusPage });
   host.showStacks = isLevelShown("debug", config.logLevel);
   const terminal = createTerminal(stderr);
   host.logFormat = config.logFormat;
@@ -51,7 +54,7 @@ export function openSession(command: OptionCommand, flags: ReadonlyMap<string, s
     isColored: wantsColor(stderr.isTTY, environment),
     now: () => new Date(),
   });
-  if (notice !== null) logger.warn(notice);
+  for (const text of [notice, statusPage?.notice ?? null]) if (text !== null) logger.warn(text);
   return { config, host, terminal, logger };
 }
 
@@ -60,6 +63,7 @@ export interface Surface {
   emit(event: BackfillEvent): void;
   /** Aborts at the first signal. */
   readonly stop: AbortSignal;
+  readonly startedAt: Date;
   /** The figures of the moment. */
   snapshot(): RunSnapshot;
   /** Stops the work as SIGTERM does. */
@@ -92,6 +96,7 @@ export async function showWork<Result>(
     const surface: Surface = {
       emit,
       stop: stop.graceful,
+      startedAt: new Date(),
       snapshot: () => progress.snapshot(),
       requestStop: () => stop.request("SIGTERM"),
     };

@@ -1,7 +1,7 @@
 import { cannotAuthenticate } from "../clickhouse/transport/credentials.ts";
 import type { Settings } from "../config/options.ts";
-import { readPasswordFile } from "../config/password-file.ts";
 import { quoteValue } from "../config/quote-value.ts";
+import { readSecretFile } from "../config/secret-file.ts";
 import { UsageError } from "../errors.ts";
 import type { Secrets } from "../report/secrets.ts";
 import { helpText } from "./help.ts";
@@ -20,8 +20,10 @@ export interface Credentials {
  */
 export function settleCredentials(given: Settings, secrets: Secrets): Credentials {
   const { clickhousePasswordFile: path, ...others } = given;
-  const { password, notice } =
-    path === null ? { password: given.clickhousePassword, notice: null } : readPasswordFile(path);
+  const { secret: password, notice } =
+    path === null
+      ? { secret: given.clickhousePassword, notice: null }
+      : readSecretFile("clickhousePasswordFile", path);
   const publicText = helpText() + JSON.stringify({ ...others, clickhousePassword: "" });
   if (cannotAuthenticate(given.clickhouseUser, password)) {
     throw new UsageError(

@@ -4,6 +4,7 @@ import type { BackfillOptions } from "../run/backfill-options.ts";
 import type { Rate } from "../throttle/rate.ts";
 import type { LogLevel } from "./log-level.ts";
 import type { Settings } from "./options.ts";
+import type { StatusPage } from "./status-page.ts";
 
 /** The settings in the shape in which the parts of a command take them. */
 export interface RunConfig {
@@ -34,6 +35,8 @@ export interface RunConfig {
   readonly quiet: boolean;
   /** The file for the final report as JSON; `null`: none is written. */
   readonly summaryPath: string | null;
+  /** `null`: none is served. */
+  readonly statusPage: StatusPage | null;
   /** Print the status again and again. */
   readonly watch: boolean;
   readonly verification: {
@@ -50,7 +53,15 @@ export interface RunConfig {
 /** Sorts the settings by who needs them. */
 export function toRunConfig(
   settings: Settings,
-  { tls, proxy }: { readonly tls: TlsCertificates | null; readonly proxy: ProxySettings | null },
+  {
+    tls,
+    proxy,
+    statusPage,
+  }: {
+    readonly tls: TlsCertificates | null;
+    readonly proxy: ProxySettings | null;
+    readonly statusPage: StatusPage | null;
+  },
 ): RunConfig {
   return {
     backfill: {
@@ -102,6 +113,7 @@ export function toRunConfig(
     logFormat: settings.logFormat,
     quiet: settings.quiet,
     summaryPath: settings.summaryFile,
+    statusPage,
     watch: settings.watch,
     verification: {
       quick: settings.quick,

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { type MonthSelection, monthsBetween } from "../plan/months.ts";
 import { A_RATE, parseRate, type Rate } from "../throttle/rate.ts";
+import { A_STATUS_ADDRESS, parseStatusAddress, type StatusAddress } from "./status-address.ts";
 
 const YEAR_AND_MONTH = /^\d{4}(0[1-9]|1[0-2])$/;
 /**
@@ -39,6 +40,13 @@ export const rateOrNone: v.GenericSchema<string, Rate | null> = v.pipe(
   v.string(),
   v.check((text) => text === "" || parseRate(text) !== null, A_RATE),
   v.transform((text) => (text === "" ? null : parseRate(text))),
+);
+
+/** Where the status page listens, or nothing. */
+export const statusAddressOrNone: v.GenericSchema<string, StatusAddress | null> = v.pipe(
+  v.string(),
+  v.check((text) => text === "" || parseStatusAddress(text) !== null, A_STATUS_ADDRESS),
+  v.transform((text) => (text === "" ? null : parseStatusAddress(text))),
 );
 
 /** Any text that is not empty. */

@@ -52,7 +52,30 @@ export const liveRunSchema = v.object({
   database: v.string(),
   target: v.string(),
   engine: v.string(),
+  version: v.string(),
+  memory_bytes: count,
   progress: progressSchema,
+  /** Of all months, in the order in which they began; rows and bytes of this run, kept rows of all. */
+  phases: v.pipe(
+    v.array(
+      v.object({
+        month: nullable.text,
+        phase: v.string(),
+        read_rows: count,
+        read_bytes: count,
+        inserted_rows: count,
+        kept_rows: count,
+        total_rows: count,
+      }),
+    ),
+    v.readonly(),
+  ),
+  /** Retries and warnings, the newest first. */
+  errors: v.pipe(v.array(v.object({ at: v.string(), message: v.string() })), v.readonly()),
+  /** Null while the run goes on. */
+  ended: v.nullable(
+    v.object({ outcome: v.picklist(["finished", "failed", "stopped"]), message: v.string() }),
+  ),
 });
 
 export type LiveRunJson = v.InferOutput<typeof liveRunSchema>;

@@ -54,12 +54,33 @@ export interface MonthProgress {
   readonly durationMs: number;
 }
 
+/** What a phase has done so far. Nothing of it shrinks: what a failed attempt had counted is not taken back. */
+export interface PhaseProgress {
+  readonly month: string | null;
+  readonly phase: Phase;
+  /** By this run. */
+  readonly readRows: number;
+  readonly readBytes: number;
+  readonly insertedRows: number;
+  /** Rows done, those of earlier runs included. */
+  readonly position: number;
+  readonly total: number;
+}
+
+/** Something that went wrong while the run went on. */
+export interface Mishap {
+  readonly atMs: number;
+  readonly message: string;
+}
+
 /** Everything that can be said of a run at one moment. */
 export interface RunSnapshot {
   /** Null before the first phase. */
   readonly figures: ProgressSnapshot | null;
   /** Null: the command is for one month. */
   readonly months: MonthsSnapshot | null;
+  /** Those of the command, one or several, in the order in which they are copied. */
+  readonly allMonths: readonly MonthProgress[];
   readonly month: string | null;
   /** What is waited for, if anything. */
   readonly waiting: Waiting | null;
@@ -67,6 +88,12 @@ export interface RunSnapshot {
   readonly retries: number;
   /** Why something was tried again last; null: nothing was. */
   readonly lastError: string | null;
+  /** Of all months, in the order in which they began. */
+  readonly phases: readonly PhaseProgress[];
+  /** Retries and warnings, the newest last. */
+  readonly mishaps: readonly Mishap[];
+  /** When rows moved last; null: none did. */
+  readonly movedAtMs: number | null;
 }
 
 interface Sample {
@@ -93,6 +120,9 @@ export interface ProgressState {
   readonly throttle: ThrottleState;
   readonly retries: number;
   readonly lastError: string | null;
+  readonly phases: readonly PhaseProgress[];
+  readonly mishaps: readonly Mishap[];
+  readonly movedAtMs: number | null;
   /** Oldest first, the last one is the newest figure. Rows and bytes of this run in this phase. */
   readonly samples: readonly Sample[];
 }
@@ -101,6 +131,9 @@ export interface ProgressState {
 const WINDOW_MS = 30_000;
 /** Samples are kept this far apart, which bounds their number. */
 const SAMPLE_SPACING_MS = 1_000;
+
+/** So many are kept. */
+const MAX_MISHAPS = 10;
 
 /** A pipeline waits for one thing at a time, and there are no more of them. */
 const MAX_WAITS = 256;
@@ -117,6 +150,9 @@ export const INITIAL_PROGRESS: ProgressState = {
   throttle: { pausedFor: [], rate: null, workers: null },
   retries: 0,
   lastError: null,
+  phases: [],
+  mishaps: [],
+  movedAtMs: null,
   samples: [],
 };
 
@@ -136,7 +172,8 @@ export function advanceProgress(state: ProgressState, event: BackfillEvent, nowM
       });
     case "rows": {
       const sample = { atMs: nowMs, rows: event.rows, bytes: event.bytes, spent: event.spent };
-      return enter({ ...state, keptRows: event.keptRows }, event.phase, state.totalRows, sample);
+      const kept = { ...state, keptRows: event.keptRows };
+      return enter(kept, event.phase, state.totalRows, sample, event.insertedRows);
     }
     case "verified":
       return enter(state, "verification", event.totalRows, {
@@ -177,24 +214,31 @@ export function advanceProgress(state: ProgressState, event: BackfillEvent, nowM
           durationMs: event.durationMs,
         }),
       };
-    default: {
-      const wait = waitOf(event, nowMs);
-      if (wait === null) return state;
-      const waits = [...state.waits.slice(1 - MAX_WAITS), wait];
-      const isRetry = event.kind === "retry";
-      return {
-        ...state,
-        waits,
-        retries: state.retries + (isRetry ? 1 : 0),
-        lastError: isRetry ? `${event.operation}: ${event.message}` : state.lastError,
-      };
+    case "retry": {
+      const lastError = `${event.operation}: ${event.message}`;
+      const waiting = withWait(state, event, nowMs);
+      return { ...withMishap(waiting, lastError, nowMs), retries: state.retries + 1, lastError };
     }
+    case "warning":
+      return withMishap(state, event.message, nowMs);
+    default:
+      return withWait(state, event, nowMs);
   }
 }
 
+function withWait(state: ProgressState, event: BackfillEvent, nowMs: number): ProgressState {
+  const wait = waitOf(event, nowMs);
+  return wait === null ? state : { ...state, waits: [...state.waits.slice(1 - MAX_WAITS), wait] };
+}
+
+function withMishap(state: ProgressState, message: string, atMs: number): ProgressState {
+  return { ...state, mishaps: [...state.mishaps.slice(1 - MAX_MISHAPS), { atMs, message }] };
+}
+
 /** What a month takes over from the one before. */
-function sharedByMonths({ months, throttle, retries, lastError }: ProgressState): Partial<ProgressState> {
-  return { months, throttle, retries, lastError };
+function sharedByMonths(state: ProgressState): Partial<ProgressState> {
+  const { months, throttle, retries, lastError, phases, mishaps, movedAtMs } = state;
+  return { months, throttle, retries, lastError, phases, mishaps, movedAtMs };
 }
 
 function withMonth(
@@ -205,11 +249,54 @@ function withMonth(
   return months.map((month) => (month.partition === partition ? { ...month, ...change } : month));
 }
 
-function enter(state: ProgressState, phase: Phase, phaseTotal: number, sample: Sample): ProgressState {
+function enter(
+  state: ProgressState,
+  phase: Phase,
+  phaseTotal: number,
+  sample: Sample,
+  insertedRows = 0,
+): ProgressState {
   const isSamePhase = state.phase === phase;
   const samples = isSamePhase ? addSample(state.samples, sample) : [sample];
   const hasMoved = !isSamePhase || sample.rows > (state.samples.at(-1)?.rows ?? 0);
-  return { ...state, phase, phaseTotal, samples, waits: hasMoved ? [] : state.waits };
+  return {
+    ...state,
+    phase,
+    phaseTotal,
+    samples,
+    waits: hasMoved ? [] : state.waits,
+    movedAtMs: hasMoved ? sample.atMs : state.movedAtMs,
+    phases: withPhase(state, phase, phaseTotal, sample, insertedRows),
+  };
+}
+
+function withPhase(
+  { phases, month, keptRows, doneRows }: ProgressState,
+  phase: Phase,
+  total: number,
+  { rows, bytes }: Sample,
+  insertedRows: number,
+): readonly PhaseProgress[] {
+  const last = phases.at(-1);
+  const before = last?.phase === phase && last.month === month ? last : null;
+  const atLeast = (amount: number, known: number | undefined): number => Math.max(amount, known ?? 0);
+  const position = atLeast(isCopied(phase) ? keptRows + doneRows : rows, before?.position);
+  return [
+    ...(before === null ? phases : phases.slice(0, -1)),
+    {
+      month,
+      phase,
+      readRows: atLeast(rows, before?.readRows),
+      readBytes: atLeast(bytes, before?.readBytes),
+      insertedRows: atLeast(insertedRows, before?.insertedRows),
+      position,
+      total: Math.max(total, position),
+    },
+  ];
+}
+
+function isCopied(phase: Phase): boolean {
+  return PHASES.some((copied) => copied === phase);
 }
 
 function addSample(samples: readonly Sample[], sample: Sample): readonly Sample[] {
@@ -238,7 +325,7 @@ export function snapshotProgress(state: ProgressState, nowMs: number): ProgressS
     // Counts of a failed attempt are taken back.
     elapsedSeconds > 0 ? Math.max(amount, 0) / elapsedSeconds : 0;
   const rowsPerSecond = perSecond(newest.rows - oldest.rows);
-  const isCopying = PHASES.some((phase) => phase === state.phase);
+  const isCopying = isCopied(state.phase);
   const reached = newest.rows + (isCopying ? state.doneRows : 0);
   const position = isCopying ? state.keptRows + state.doneRows : reached;
   const total = Math.max(state.phaseTotal, reached);
@@ -275,16 +362,20 @@ function limitOf(from: TimeSpent, to: TimeSpent): Limit | null {
 
 /** Everything that can be said at `nowMs`. */
 export function snapshotRun(state: ProgressState, nowMs: number): RunSnapshot {
-  const { month, throttle, retries, lastError } = state;
+  const { month, throttle, retries, lastError, phases, mishaps, movedAtMs } = state;
   const figures = snapshotProgress(state, nowMs);
   return {
     figures,
     months: state.months.length > 1 ? snapshotMonths(state.months, figures) : null,
+    allMonths: state.months,
     month,
     waiting: waitingAt(state.waits, nowMs),
     throttle,
     retries,
     lastError,
+    phases,
+    mishaps,
+    movedAtMs,
   };
 }
 

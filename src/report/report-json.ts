@@ -1,5 +1,6 @@
 import type { MonthOutcome } from "../run/events.ts";
-import { type BackfillReport, insertedRows } from "../run/report.ts";
+import type { BackfillReport } from "../run/report.ts";
+import { insertedRows } from "../run/run-progress.ts";
 
 /** How a month went. */
 export interface MonthResult {

@@ -4,17 +4,20 @@ import type { RunSnapshot } from "./progress.ts";
 import { renderWaiting } from "./waiting.ts";
 
 /** What a run is doing, or is held back by; the names are those of the JSON outputs. */
-export type RunStateName =
-  | "starting"
-  | "loading-traces"
-  | "reading"
-  | "enriching"
-  | "inserting"
-  | "copying"
-  | "counting"
-  | "waiting"
-  | "throttled"
-  | "paused";
+export const RUN_STATES = [
+  "starting",
+  "loading-traces",
+  "reading",
+  "enriching",
+  "inserting",
+  "copying",
+  "counting",
+  "waiting",
+  "throttled",
+  "paused",
+] as const;
+
+export type RunStateName = (typeof RUN_STATES)[number];
 
 /** The state of a run with its reason. */
 export interface RunState {

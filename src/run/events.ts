@@ -31,6 +31,8 @@ export type BackfillEvent =
       readonly rows: number;
       readonly bytes: number;
       readonly keptRows: number;
+      /** Of those that are kept: rows that the target got, or would have got in a dry run. */
+      readonly insertedRows: number;
       /** Of all pipelines, since the run began. */
       readonly spent: TimeSpent;
     }

@@ -2,7 +2,7 @@ import type { VerificationResult } from "./count-verification.ts";
 import type { RunOutcome } from "./events.ts";
 import type { Month } from "./preflight/months.ts";
 import type { RunContext } from "./run-context.ts";
-import type { PhaseTotals } from "./run-progress.ts";
+import { insertedRows, type PhaseTotals } from "./run-progress.ts";
 
 /** The figures of the final report. */
 export interface BackfillReport {
@@ -71,9 +71,4 @@ export function reportOf(
     warnings,
     months,
   };
-}
-
-/** The rows of a phase that are in the target. */
-export function insertedRows({ rows, leftOut, superseded, skipped }: PhaseTotals): number {
-  return rows - leftOut - superseded - skipped;
 }

@@ -22,6 +22,11 @@ export interface PhaseTotals extends PageResult {
   readonly skipped: number;
 }
 
+/** The rows of a phase that are in the target. */
+export function insertedRows({ rows, leftOut, superseded, skipped }: PhaseTotals): number {
+  return rows - leftOut - superseded - skipped;
+}
+
 /** The sums of a run. */
 export interface RunTotals {
   /** In their order. */
@@ -174,8 +179,16 @@ export class RunProgress {
 
   #emitRows(): void {
     const { rows, bytes } = [...this.#inFlight.values()].reduce(sumOf, this.#finished);
-    if (this.#phase === null) return;
-    const spent = this.#spent;
-    this.#emit({ kind: "rows", phase: this.#phase, rows, bytes, keptRows: this.#finished.rows, spent });
+    const kept = this.ofPhase();
+    if (kept === null) return;
+    this.#emit({
+      kind: "rows",
+      phase: kept.phase,
+      rows,
+      bytes,
+      keptRows: kept.rows,
+      insertedRows: insertedRows(kept),
+      spent: this.#spent,
+    });
   }
 }

@@ -47,7 +47,7 @@ export async function runBackfill(
   if (ledger.finished) return { ...report, outcome: "already-finished" };
   emit({ kind: "connected", serverVersion: "24.8.1", url: options.connection.url });
   emit({ kind: "planned", phase: "observations", totalRows: 6, doneRows: ledger.rowsProcessed });
-  emit({ kind: "rows", phase: "observations", rows: 0, bytes: 0, keptRows: 0, spent });
+  emit({ kind: "rows", phase: "observations", rows: 0, bytes: 0, keptRows: 0, insertedRows: 0, spent });
   switch (process.env["FAKE"]) {
     case "options": {
       // Letter by letter: written whole, the password would be hidden.
@@ -89,6 +89,14 @@ export async function runBackfill(
   }
   for (const range of ledger.remaining()) ledger.finishPage(range, 3);
   ledger.finishPartition(KEY, 3, null);
-  emit({ kind: "rows", phase: "observations", rows: 3, bytes: 3_000_000, keptRows: 3, spent });
+  emit({
+    kind: "rows",
+    phase: "observations",
+    rows: 3,
+    bytes: 3_000_000,
+    keptRows: 3,
+    insertedRows: 3,
+    spent,
+  });
   return report;
 }

@@ -21,6 +21,11 @@ const RUN: LiveRunJson = {
   database: "default",
   target: "events",
   engine: "client",
+  version: "0.2.0",
+  memory_bytes: 1,
+  phases: [],
+  errors: [],
+  ended: null,
   progress: {
     month: "202501",
     phase: null,

@@ -54,7 +54,18 @@ const QUIET: Waiting = {
 /** A run whose figures are these. */
 function runOf(figures: ProgressSnapshot | null, more: Partial<RunSnapshot> = {}): RunSnapshot {
   const throttle = { pausedFor: [], rate: null, workers: null };
-  const nothing = { months: null, month: null, waiting: null, throttle, retries: 0, lastError: null };
+  const nothing = {
+    months: null,
+    month: null,
+    waiting: null,
+    throttle,
+    retries: 0,
+    lastError: null,
+    allMonths: [],
+    phases: [],
+    mishaps: [],
+    movedAtMs: null,
+  };
   return { figures, ...nothing, ...more };
 }
 

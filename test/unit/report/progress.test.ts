@@ -25,6 +25,7 @@ const rows = (count: number, bytes = count * 100, keptRows = count, spent = NO_T
   rows: count,
   bytes,
   keptRows,
+  insertedRows: keptRows,
   spent,
 });
 

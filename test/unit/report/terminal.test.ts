@@ -147,7 +147,15 @@ test("lines of progress come every 10 s, at the end of a phase and at the end", 
   pass(2000);
   display.onEvent({ kind: "traces", loaded: 10, total: 10, bytes: 4_000_000 });
   expect(lines).toEqual([]);
-  display.onEvent({ kind: "rows", phase: "observations", rows: 0, bytes: 0, keptRows: 0, spent: NO_TIME });
+  display.onEvent({
+    kind: "rows",
+    phase: "observations",
+    rows: 0,
+    bytes: 0,
+    keptRows: 0,
+    insertedRows: 0,
+    spent: NO_TIME,
+  });
   expect(lines.splice(0)).toEqual(["traces: 10 of 10, 100.0%, 5 rows/s, 2.0 MB/s, 0s left"]);
   pass(4000);
   display.onEvent({
@@ -156,6 +164,7 @@ test("lines of progress come every 10 s, at the end of a phase and at the end", 
     rows: 40,
     bytes: 40_000_000,
     keptRows: 40,
+    insertedRows: 40,
     spent: NO_TIME,
   });
   pass(4000);
@@ -166,6 +175,7 @@ test("lines of progress come every 10 s, at the end of a phase and at the end", 
     rows: 100,
     bytes: 80_000_000,
     keptRows: 100,
+    insertedRows: 100,
     spent: NO_TIME,
   });
   display.stop();
@@ -197,6 +207,7 @@ test("the screen is drawn ten times a second at the terminal's present width, an
       rows: event / 10,
       bytes: 0,
       keptRows: event / 10,
+      insertedRows: event / 10,
       spent: NO_TIME,
     });
     if (event === 250) columns = 40;

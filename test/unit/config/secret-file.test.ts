@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readPasswordFile } from "../../../src/config/password-file.ts";
+import { type FileSecret, readSecretFile } from "../../../src/config/secret-file.ts";
 import { UsageError } from "../../../src/errors.ts";
 import { type Given, messageOf, settingsFrom } from "./settings.ts";
 
@@ -11,6 +11,8 @@ beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "password-file-"));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
+
+const read = (path: string): FileSecret => readSecretFile("clickhousePasswordFile", path);
 
 function fileOf(content: string | Uint8Array, mode = 0o600): string {
   const path = join(directory, "password");
@@ -86,7 +88,7 @@ describe("a password file", () => {
     ["pässwörd🙂", "pässwörd🙂"],
     ["x".repeat(4096), "x".repeat(4096)],
   ])("with %p gives %p", (content, password) => {
-    expect(readPasswordFile(fileOf(content))).toEqual({ password, notice: null });
+    expect(read(fileOf(content))).toEqual({ secret: password, notice: null });
   });
 
   test.each<[string, () => string, string]>([
@@ -100,7 +102,7 @@ describe("a password file", () => {
     ["has no end", () => "/dev/zero", "it has more than 4096 bytes"],
   ])("that %s is refused in one line that names it, and shows none of its content", (_, make, reason) => {
     const path = make();
-    const attempt = (): unknown => readPasswordFile(path);
+    const attempt = (): unknown => read(path);
     expect(attempt).toThrow(UsageError);
     expect(messageOf(attempt)).toBe(
       `--clickhouse-password-file (or CLICKHOUSE_PASSWORD_FILE) ${JSON.stringify(path)}: ` +
@@ -109,8 +111,8 @@ describe("a password file", () => {
   });
 
   test("that every user can read is used, with a notice", () => {
-    expect(readPasswordFile(fileOf("secret", 0o640)).notice).toBeNull();
-    const { password, notice } = readPasswordFile(fileOf("secret", 0o644));
+    expect(read(fileOf("secret", 0o640)).notice).toBeNull();
+    const { secret: password, notice } = read(fileOf("secret", 0o644));
     expect(password).toBe("secret");
     expect(notice).toContain("can be read by every user");
     expect(notice).not.toContain("secret");
