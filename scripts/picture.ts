@@ -9,15 +9,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Terminal } from "@xterm/headless";
-import { dataStatements } from "./demo/data.ts";
 import { svgOfScreen } from "./picture/svg.ts";
-import { eventsTable, observationsTable, tracesTable } from "./testbed/schema.ts";
-import { connectTo, startDevServer } from "./testbed/server.ts";
+import { DATABASE, fillTwoMonths, MONTHS } from "./picture/two-months.ts";
+import { startDevServer } from "./testbed/server.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const OUTPUT = join(ROOT, "docs/run.svg");
-const DATABASE = "langfuse";
-const SIZE = { observations: 150_000, traces: 15_000, seed: 1 };
 const SCREEN = { cols: 110, rows: 16 };
 /** The second month, once a good part of it is kept. */
 const MOMENT = /^202510 observations: limited by .*\n.* [3-8]\d\.\d%/m;
@@ -26,7 +23,7 @@ const MAX_WAIT_MS = 120_000;
 const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-picture-"));
 const { url, process: clickhouse } = await startDevServer("--temporary");
 try {
-  await fill();
+  await fillTwoMonths(url);
   await Bun.write(OUTPUT, svgOfScreen(await screenOfRun(), SCREEN.cols));
 } finally {
   clickhouse.kill("SIGTERM");
@@ -34,26 +31,11 @@ try {
   rmSync(directory, { recursive: true });
 }
 
-/** Two months: the data of one, and the same a month earlier. */
-async function fill(): Promise<void> {
-  const server = connectTo(url);
-  await server.command(`CREATE DATABASE ${DATABASE}`);
-  const statements = [
-    observationsTable("observations"),
-    tracesTable("traces"),
-    eventsTable("events"),
-    ...dataStatements(SIZE).map(({ sql }) => sql),
-    `INSERT INTO observations SELECT * REPLACE (start_time - toIntervalMonth(1) AS start_time, concat(id, '-1') AS id)
-      FROM observations WHERE _partition_id = '202511'`,
-  ];
-  for (const sql of statements) await server.command(sql, { database: DATABASE });
-}
-
 /** Runs the program until the moment, and returns the lines of the screen. */
 async function screenOfRun(): Promise<string[]> {
   const screen = new Terminal({ ...SCREEN, allowProposedApi: true, convertEol: true });
   const program = join(ROOT, "src/main.ts");
-  const flags = [`--clickhouse-url=${url}`, `--clickhouse-db=${DATABASE}`, "--partition=202510..202511"];
+  const flags = [`--clickhouse-url=${url}`, `--clickhouse-db=${DATABASE}`, `--partition=${MONTHS}`];
   const small = ["--stream-block-size=10000", "--insert-rows=20000"];
   const child = Bun.spawn([process.execPath, program, ...flags, ...small], {
     cwd: directory,

@@ -1,9 +1,21 @@
 import type { Rate, RateUnit } from "./rate.ts";
 
-/** The memory of a limit, which all threads share. */
+/** A limit as it goes to another thread: the memory that all threads share, and the clock that the limit is kept by. */
 export interface SharedRateLimit {
   readonly buffer: SharedArrayBuffer;
+  /** One moment by that clock, and by the time of day. */
+  readonly moment: { readonly ns: bigint; readonly wallMs: number };
 }
+
+/** The clocks of a thread. */
+export interface ThreadClock {
+  /** Monotonic. In Bun it begins anew in each thread. */
+  nowNs(): bigint;
+  /** Milliseconds since 1970. */
+  wallMs(): number;
+}
+
+const THREAD_CLOCK: ThreadClock = { nowNs: () => process.hrtime.bigint(), wallMs: () => Date.now() };
 
 /** Fields of the shared memory, each a 64-bit integer. */
 const FIELD = { unit: 0, perSecond: 1, nextNs: 2, version: 3 } as const;
@@ -11,12 +23,14 @@ const FIELDS = 4;
 const UNITS: readonly (RateUnit | null)[] = [null, "bytes", "rows"];
 
 const NS_PER_SECOND = 1_000_000_000;
+const NS_PER_MS = 1_000_000n;
 /** What was not used counts for this long, so that a pause between pages does not lower the rate. */
 const BURST_NS = BigInt(NS_PER_SECOND);
 
-/** Makes the memory of a limit that lets everything through. */
-export function createSharedRateLimit(): SharedRateLimit {
-  return { buffer: new SharedArrayBuffer(FIELDS * 8) };
+/** Makes a limit that lets everything through. */
+export function createSharedRateLimit(clock: ThreadClock = THREAD_CLOCK): SharedRateLimit {
+  const moment = { ns: clock.nowNs(), wallMs: clock.wallMs() };
+  return { buffer: new SharedArrayBuffer(FIELDS * 8), moment };
 }
 
 /** A time that has been given to an amount: it may be sent then, unless the rate has changed since. */
@@ -28,15 +42,26 @@ export interface Slot {
 
 /**
  * Gives out times at which amounts may be sent, so that all threads together keep to a rate: each amount takes its share of a second,
- * and the next one begins where it ends. `nowNs` is monotonic and the same in all threads.
+ * and the next one begins where it ends.
  */
 export class RateLimit {
   readonly #fields: BigInt64Array;
-  readonly #nowNs: () => bigint;
+  readonly #buffer: SharedArrayBuffer;
+  readonly #clock: ThreadClock;
+  /** What this thread's clock is behind the one that the limit is kept by. */
+  readonly #behindNs: bigint;
 
-  constructor({ buffer }: SharedRateLimit, nowNs: () => bigint = process.hrtime.bigint) {
+  constructor({ buffer, moment }: SharedRateLimit, clock: ThreadClock = THREAD_CLOCK) {
     this.#fields = new BigInt64Array(buffer);
-    this.#nowNs = nowNs;
+    this.#buffer = buffer;
+    this.#clock = clock;
+    const sinceNs = BigInt(clock.wallMs() - moment.wallMs) * NS_PER_MS;
+    this.#behindNs = moment.ns + sinceNs - clock.nowNs();
+  }
+
+  /** The limit for a thread that begins now: the time of day may be set between two moments that lie far apart. */
+  get shared(): SharedRateLimit {
+    return { buffer: this.#buffer, moment: { ns: this.#nowNs(), wallMs: this.#clock.wallMs() } };
   }
 
   /** The rate that is kept; null: none. */
@@ -70,5 +95,9 @@ export class RateLimit {
       if (Atomics.compareExchange(this.#fields, FIELD.nextNs, nextNs, beginNs + costNs) !== nextNs) continue;
       return { waitMs: Math.max(0, Number(beginNs - nowNs) / 1e6), version };
     }
+  }
+
+  #nowNs(): bigint {
+    return this.#clock.nowNs() + this.#behindNs;
   }
 }

@@ -16,15 +16,18 @@ export interface ThrottleState {
 
 /** Holds a run back, as several causes want it: it is paused as long as one of them pauses it. */
 export class Throttler {
-  /** The rate, as threads share it. */
-  readonly shared: SharedRateLimit = createSharedRateLimit();
+  readonly #limit = new RateLimit(createSharedRateLimit());
   /** That of the main thread. */
   readonly throttle: Throttle = new Throttle(this.shared);
-  readonly #limit = new RateLimit(this.shared);
   readonly #causes = new Map<PauseCause, string>();
   readonly #listeners = new Set<(state: ThrottleState) => void>();
   #workers: number | null = null;
   #wasUsed = false;
+
+  /** The rate, for a thread that begins now. */
+  get shared(): SharedRateLimit {
+    return this.#limit.shared;
+  }
 
   get state(): ThrottleState {
     return { pausedFor: [...this.#causes.values()], rate: this.#limit.rate, workers: this.#workers };

@@ -1,15 +1,35 @@
 import { expect, test } from "bun:test";
-import { createSharedRateLimit, RateLimit } from "../../../src/throttle/rate-limit.ts";
+import { createSharedRateLimit, RateLimit, type ThreadClock } from "../../../src/throttle/rate-limit.ts";
 import { withSeed } from "../../support/property.ts";
 
 const SECOND_NS = 1_000_000_000n;
 
 function limitAt(start = 0n) {
   const clock = { nowNs: start };
-  const shared = createSharedRateLimit();
-  const limit = new RateLimit(shared, () => clock.nowNs);
+  const thread = threadAt(clock);
+  const shared = createSharedRateLimit(thread);
+  const limit = new RateLimit(shared, thread);
   return { clock, shared, limit };
 }
+
+/** The clocks of a thread that began at `originNs`. */
+function threadAt(clock: { readonly nowNs: bigint }, originNs = 0n): ThreadClock {
+  return { nowNs: () => clock.nowNs - originNs, wallMs: () => Number(clock.nowNs / 1_000_000n) };
+}
+
+test("a thread that begins later keeps to the same times", () => {
+  const { clock, limit } = limitAt(5n * SECOND_NS);
+  limit.set({ unit: "rows", perSecond: 1_000 });
+  limit.reserve(1_000, 0);
+  for (const begunNs of [50n * SECOND_NS, 5_000n * SECOND_NS]) {
+    clock.nowNs = begunNs;
+    const later = new RateLimit(limit.shared, threadAt(clock, begunNs));
+    // A second has gone unused.
+    expect(later.reserve(3_000, 0).waitMs).toBe(0);
+    expect(limit.reserve(1_000, 0).waitMs).toBe(2_000);
+    expect(later.reserve(1_000, 0).waitMs).toBe(3_000);
+  }
+});
 
 test("without a rate nothing waits", () => {
   const { limit } = limitAt();
@@ -20,11 +40,7 @@ test("without a rate nothing waits", () => {
 test("amounts follow each other at the rate, whoever sends them", () => {
   withSeed(100, (random) => {
     const { clock, shared, limit } = limitAt(123n * SECOND_NS);
-    const threads = [
-      limit,
-      new RateLimit(shared, () => clock.nowNs),
-      new RateLimit(shared, () => clock.nowNs),
-    ];
+    const threads = [limit, new RateLimit(shared, threadAt(clock)), new RateLimit(shared, threadAt(clock))];
     const perSecond = 1_000 + random.below(10 ** 6);
     limit.set({ unit: random.pick(["rows", "bytes"] as const), perSecond });
     let sent = 0;
