@@ -17,7 +17,7 @@ import { temporaryDirectory } from "../support/cli-directory.ts";
 import { enter, leave, reached } from "../support/cli-scenario.ts";
 import { BY_HAND, makeDatasetRuns } from "../support/data/dataset-runs.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
-import { type Fault, serverError } from "../support/fault-proxy-faults.ts";
+import { type Fault, NO_ROWS, serverError } from "../support/fault-proxy-faults.ts";
 import type { Match } from "../support/fault-proxy-rules.ts";
 import { chooseSeed, generateDataset } from "../support/generate.ts";
 import { writeV4Reference } from "../support/reference-v4.ts";
@@ -162,8 +162,9 @@ describe(`a run of all phases, seed ${seed}`, () => {
   });
 });
 
+const SPANS = /AS `?__parent_key/;
+
 describe("a fault of the server among the experiments is survived:", () => {
-  const SPANS = /AS `?__parent_key/;
   const ITEMS = /AS `?__root_key/;
   const faults: readonly (readonly [string, Match, Fault])[] = [
     [
@@ -194,6 +195,22 @@ describe("a fault of the server among the experiments is survived:", () => {
       await story.expectReference();
     });
   }
+});
+
+test.concurrent(`no row is written plain where a replica lags while the spans are read, seed ${seed}`, async () => {
+  await using story = await Story.open();
+  const lag = story.proxy.on({ on: SPANS }, NO_ROWS);
+  expect(await story.run("--parallel-workers=1")).toMatchObject({ code: 0 });
+  expect(lag.applied).toBe(1);
+  await story.expectReference();
+  const plain = (from: string): string =>
+    `SELECT countDistinct(project_id, trace_id, span_id) FROM ${from}
+      WHERE experiment_id = '' AND (project_id, trace_id) IN (SELECT project_id, trace_id FROM dataset_run_items_rmt FINAL)`;
+  const target = identifier(story.target);
+  // Merges are off, so that every row that was ever written is there.
+  expect(await server.query(plain(target), { database })).toBe(
+    await server.query(plain(`${target} FINAL`), { database }),
+  );
 });
 
 describe("a run is refused", () => {

@@ -1,4 +1,4 @@
-import type { Head } from "./fault-proxy-wire.ts";
+import { type Head, setHeader } from "./fault-proxy-wire.ts";
 
 /** What a request is for, as far as faults tell requests apart. */
 export type RequestKind = "page" | "traces" | "insert" | "other";
@@ -89,6 +89,13 @@ export function gatewayError(status: number): Fault {
     body: `<html><body><h1>${status} from the load balancer</h1></body></html>\n`,
   };
 }
+
+/** A response that is whole and has no rows, as of a replica that lags behind. */
+export const NO_ROWS: Fault = {
+  kind: "edit",
+  head: (head) => setHeader(head, "Content-Encoding", null),
+  body: () => Buffer.alloc(0),
+};
 
 /** By its SQL. Pages and traces are read in Native format, everything else is JSON. */
 export function kindOf(sql: string): RequestKind {

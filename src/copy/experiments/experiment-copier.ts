@@ -4,7 +4,12 @@ import { describeRange } from "../../plan/key-range.ts";
 import type { PageCopier, PageListener } from "../page-copier.ts";
 import { type CopiedPage, NOTHING_COPIED, type PageResult, sumOf } from "../page-result.ts";
 import type { PageToCopy } from "../read-page.ts";
-import { type ExperimentPage, type ExperimentSource, readExperimentPage } from "./experiment-page.ts";
+import {
+  type ExperimentPage,
+  type ExperimentSource,
+  readExperimentPage,
+  StaleSpansError,
+} from "./experiment-page.ts";
 
 /** Copies the traces that dataset runs name, page by page: their root rows and their observations. */
 export class ExperimentCopier {
@@ -45,16 +50,18 @@ export class ExperimentCopier {
     this.#known.set(page, known);
     try {
       const done = await this.#copyRows(page, listener);
-      // Rows that came in between, or a replica that lags, would be written plain although an item reaches them.
       if (done.rows !== known.rows) {
-        throw new TransportError(
+        throw new StaleSpansError(
           `The page has ${done.rows} rows, and had ${known.rows} when its spans were read`,
         );
       }
       if (done.rows > 0 && known.items.count === 0) {
-        throw new TransportError(`The page has ${done.rows} rows, and no item that names their traces`);
+        throw new StaleSpansError(`The page has ${done.rows} rows, and no item that names their traces`);
       }
       return done;
+    } catch (error) {
+      if (!(error instanceof StaleSpansError)) throw error;
+      throw new TransportError(error.message, { cause: error });
     } finally {
       this.#known.delete(page);
     }

@@ -15,6 +15,17 @@ import { itemsStatement, PARENT_KEY, rootSpansStatement, spansStatement } from "
 
 const KEY_BYTES = 16;
 
+/**
+ * The rows of a page are not those whose spans were read: some came in between, or a replica lags. Whether an item reaches them is not
+ * known, so that the spans are to be read again.
+ */
+export class StaleSpansError extends Error {
+  override readonly name: string = "StaleSpansError";
+}
+
+/** What stands for the item of a span that was not there when the page's spans were read. */
+export const UNKNOWN_SPAN = -2;
+
 /** What reading the items and spans of pages takes. */
 export interface ExperimentSource {
   readonly server: Server;
@@ -51,10 +62,11 @@ export class ExperimentPage {
     this.#newest = newestItems({ parents, items: own });
   }
 
-  /** The number of the item that reaches the span whose key stands at `position` in `bytes`; -1: none does. */
+  /** The number of the item that reaches the span whose key stands at `position` in `bytes`; -1: none does; -2: there was no such span. */
   itemOf(bytes: Buffer, position: number): number {
     const span = this.#numbers.get(bytes, position);
-    const item = span < 0 ? NO_ITEM : (this.#newest[span] as number);
+    if (span < 0) return UNKNOWN_SPAN;
+    const item = this.#newest[span] as number;
     return item === NO_ITEM ? -1 : item;
   }
 }

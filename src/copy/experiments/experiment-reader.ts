@@ -7,7 +7,7 @@ import type { Server } from "../../clickhouse/server.ts";
 import { HELPER } from "../../mapping/mapped-column.ts";
 import type { ExperimentTables } from "../../plan/experiment-pages.ts";
 import { type PageReader, type PageRows, type PageToCopy, selectList } from "../read-page.ts";
-import type { ExperimentPage } from "./experiment-page.ts";
+import { type ExperimentPage, StaleSpansError, UNKNOWN_SPAN } from "./experiment-page.ts";
 import type { ExperimentItems } from "./items.ts";
 import { observationsOf, tracesOf } from "./statements.ts";
 
@@ -16,7 +16,7 @@ const KEY_BYTES = 16;
 /** The items that reach the rows of a block. */
 export interface BlockItems {
   readonly items: ExperimentItems;
-  /** The number of each row's item; -1: none reaches it. */
+  /** The number of each row's item; negative: none reaches it. */
   readonly ofRow: Int32Array;
 }
 
@@ -51,6 +51,11 @@ export function experimentReader(rows: ExperimentRows): PageReader {
       const known = pageOf(page);
       for await (const block of selectBlocks(server, statement, buffers, signal)) {
         const ofRow = itemsOf(block, known);
+        // A trace that is not the newest of its id is no span, and is left out later.
+        if (from === "observations" && ofRow.includes(UNKNOWN_SPAN)) {
+          buffers.release(block.bytes);
+          throw new StaleSpansError("Rows came that were not there when the page's spans were read");
+        }
         setTimesOfWriting(block, ofRow, page.readSinceMs);
         itemsOfBlocks.set(block, { items: known.items, ofRow });
         yield block;
