@@ -275,10 +275,12 @@ function draw(name, rateOf, format) {
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   path.setAttribute("d", line.join(""));
   element(`${name}-chart`).replaceChildren(path);
+  const isOneDay = first.at.slice(0, 10) === last.at.slice(0, 10);
+  const timeOnAxis = (/** @type {string} */ at) => (isOneDay ? timeOf(at).slice(11) : timeOf(at));
   element(`${name}-axis`).replaceChildren(
-    made("span", {}, timeOf(first.at)),
+    made("span", {}, timeOnAxis(first.at)),
     made("span", {}, `at most ${format(top)}, last ${format(rateOf(last))}`),
-    made("span", {}, timeOf(last.at)),
+    made("span", {}, timeOnAxis(last.at)),
   );
 }
 
