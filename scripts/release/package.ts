@@ -1,5 +1,5 @@
 /**
- * Makes the archives, the bill of materials and SHA256SUMS of the four binaries in dist/, once the macOS ones are signed,
+ * Makes the archives, the bill of materials and SHA256SUMS of the binaries in dist/, once the macOS ones are signed,
  * and an install.sh that knows the address of the releases.
  *
  * Usage:   bun scripts/release/package.ts --base-url https://github.com/<owner>/<repository>/releases
