@@ -12,6 +12,7 @@ files=(
   dist/clickhouse-backfill-linux-{x64,arm64}-musl
   dist/clickhouse-backfill-{linux,darwin}-{x64,arm64}.tar.gz
   dist/clickhouse-backfill-linux-{x64,arm64}-musl.tar.gz
+  dist/clickhouse-backfill-deploy.tar.gz
   dist/clickhouse-backfill.cdx.json
   dist/SHA256SUMS
   dist/install.sh
