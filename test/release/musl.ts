@@ -63,19 +63,16 @@ async function placeLoader(cpu: Cpu, root: string): Promise<void> {
   for (const folder of ["lists/partial", "cache/archives/partial"]) {
     mkdirSync(join(work, folder), { recursive: true });
   }
-  const options = [
-    "-q",
-    ...Object.entries({
-      "APT::Architecture": NAMES[cpu].debian,
-      "APT::Architectures": NAMES[cpu].debian,
-      "APT::Sandbox::User": "",
-      "Acquire::Languages": "none",
-      "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
-      "Dir::State::Lists": join(work, "lists"),
-      "Dir::Cache": join(work, "cache"),
-      ...(await sources(work)),
-    }).flatMap(([name, value]) => ["-o", `${name}=${value}`]),
-  ];
+  const own = optionsOf({
+    "APT::Architecture": NAMES[cpu].debian,
+    "APT::Architectures": NAMES[cpu].debian,
+    "APT::Sandbox::User": "",
+    "Acquire::Languages": "none",
+    "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
+    "Dir::State::Lists": join(work, "lists"),
+    "Dir::Cache": join(work, "cache"),
+  });
+  const options = ["-q", ...own, ...(systemId() === "debian" ? await newerDebian(own, work) : [])];
   await outputOf(["apt-get", ...options, "update"], { cwd: work });
   await outputOf(["apt-get", ...options, "download", "musl"], { cwd: work });
   const [file] = readdirSync(work).filter((name) => name.endsWith(".deb"));
@@ -87,18 +84,19 @@ async function placeLoader(cpu: Cpu, root: string): Promise<void> {
   rmSync(work, { recursive: true });
 }
 
-/** The options of apt-get for sources with a musl that is new enough: on Debian those of a release, from its mirror. */
-async function sources(work: string): Promise<Record<string, string>> {
-  if (systemId() !== "debian") return {};
-  const found = await outputOf(
-    ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian"],
-    { cwd: work },
-  );
-  const [mirror] = found.split("\n");
+/** The options of apt-get for the packages of the newer release, from the mirror that this system has. */
+async function newerDebian(own: readonly string[], work: string): Promise<string[]> {
+  const addresses = await outputOf(["apt-get", ...own, "update", "--print-uris"], { cwd: work });
+  const mirror = /^'(\S+)\/dists\/[a-z]+\/InRelease'/m.exec(addresses)?.[1];
+  if (mirror === undefined) throw new Error(`apt-get names no mirror of Debian:\n${addresses}`);
   const list = join(work, "sources.list");
   const keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
   writeFileSync(list, `deb [signed-by=${keys}] ${mirror} ${DEBIAN} main\n`);
-  return { "Dir::Etc::SourceList": list, "Dir::Etc::SourceParts": "-" };
+  return optionsOf({ "Dir::Etc::SourceList": list, "Dir::Etc::SourceParts": "-" });
+}
+
+function optionsOf(values: Readonly<Record<string, string>>): string[] {
+  return Object.entries(values).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
 }
 
 async function placeLibraries(cpu: Cpu, root: string): Promise<void> {
