@@ -2,7 +2,7 @@
  * Builds the standalone binary: for this platform, or for released ones together with the files of a release.
  *
  * Usage:   bun run build [--outfile <path>]
- *          bun run build --target linux-x64|linux-arm64|darwin-x64|darwin-arm64|all
+ *          bun run build --target linux-x64|linux-arm64|linux-x64-musl|linux-arm64-musl|darwin-x64|darwin-arm64|all
  * Output:  dist/clickhouse-backfill
  *          dist/clickhouse-backfill-<target>, its .tar.gz, dist/clickhouse-backfill.cdx.json, dist/SHA256SUMS
  *

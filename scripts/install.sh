@@ -90,6 +90,17 @@ read_arguments() {
   fi
 }
 
+# Whether programs are made for musl here, as on Alpine. musl may also lie beside glibc, which then is the system's.
+is_musl() {
+  if has ldd; then
+    case $(ldd --version 2>&1) in *musl*) return 0 ;; *) return 1 ;; esac
+  fi
+  for loader in /lib64/ld-linux-x86-64.so.2 /lib/ld-linux-aarch64.so.1; do
+    [ ! -e "$loader" ] || return 1
+  done
+  [ -e "/lib/ld-musl-$machine.so.1" ]
+}
+
 # Sets target to the name that releases have for this system and processor.
 find_target() {
   system=$(uname -s)
@@ -109,15 +120,11 @@ find_target() {
   if [ "$os-$cpu" = darwin-x64 ] && [ "$(sysctl -n sysctl.proc_translated 2>/dev/null)" = 1 ]; then
     cpu=arm64
   fi
-  if [ "$os" = linux ] && has ldd; then
-    case $(ldd --version 2>&1) in
-      *musl*)
-        fail "this system's C library is musl (Alpine?), and the release is made for glibc" \
-          "Run it where glibc is: Debian, Ubuntu, Amazon Linux, RHEL, or a container of one of these."
-        ;;
-    esac
+  libc=
+  if [ "$os" = linux ] && is_musl; then
+    libc=-musl
   fi
-  target=$os-$cpu
+  target=$os-$cpu$libc
 }
 
 # Sets downloader and digester.
@@ -216,8 +223,13 @@ fetch() {
     *) mv -- "$work/download" "$work/binary" ;;
   esac
   chmod 755 "$work/binary"
-  installed=$("$work/binary" --version 2>"$work/log") || fail "the program does not run on this machine" \
-    "$(tail -n 1 "$work/log")" "Is $dir on a file system from which nothing may be run (noexec)? Nothing was installed."
+  installed=$("$work/binary" --version 2>"$work/log") || fail_to_run
+}
+
+fail_to_run() {
+  reason="Is $dir on a file system from which nothing may be run (noexec)?"
+  [ -z "$libc" ] || reason="It needs the C++ library, which Alpine does not bring along: apk add libstdc++"
+  fail "the program does not run on this machine" "$(tail -n 1 "$work/log")" "$reason" "Nothing was installed."
 }
 
 hint_at_path() {

@@ -37,7 +37,7 @@ export async function runtimeFor(target: Target, root: string): Promise<Runtime>
         "--frozen-lockfile",
         `--os=${target.os}`,
         `--cpu=${target.cpu}`,
-        "--libc=glibc",
+        `--libc=${target.libc ?? "glibc"}`,
       ],
       { cwd: directory },
     );

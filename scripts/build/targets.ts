@@ -4,21 +4,31 @@ export interface Target {
   /** As package managers name it. */
   readonly os: "linux" | "darwin";
   readonly cpu: "x64" | "arm64";
+  /** The C library of the Linux that it is for, as package managers name it; null on macOS. */
+  readonly libc: "glibc" | "musl" | null;
   /** The npm package that holds Bun's runtime for it. */
   readonly runtimePackage: string;
   /** Bun's name of it, without the version. */
   readonly bunTarget: string;
 }
 
-export const TARGET_NAMES = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"] as const;
+export const TARGET_NAMES = [
+  "linux-x64",
+  "linux-arm64",
+  "linux-x64-musl",
+  "linux-arm64-musl",
+  "darwin-x64",
+  "darwin-arm64",
+] as const;
 export type TargetName = (typeof TARGET_NAMES)[number];
 
-/** All released platforms. Linux means glibc. */
+/** All released platforms. Linux without a C library in its name means glibc. */
 export const TARGETS: readonly Target[] = [
   {
     name: "linux-x64",
     os: "linux",
     cpu: "x64",
+    libc: "glibc",
     // Made for processors without AVX2. In 1.4.5 it is the same file as @oven/bun-linux-x64; earlier it was not.
     runtimePackage: "@oven/bun-linux-x64-baseline",
     bunTarget: "bun-linux-x64-baseline",
@@ -27,13 +37,31 @@ export const TARGETS: readonly Target[] = [
     name: "linux-arm64",
     os: "linux",
     cpu: "arm64",
+    libc: "glibc",
     runtimePackage: "@oven/bun-linux-aarch64",
     bunTarget: "bun-linux-arm64",
+  },
+  {
+    name: "linux-x64-musl",
+    os: "linux",
+    cpu: "x64",
+    libc: "musl",
+    runtimePackage: "@oven/bun-linux-x64-musl-baseline",
+    bunTarget: "bun-linux-x64-musl-baseline",
+  },
+  {
+    name: "linux-arm64-musl",
+    os: "linux",
+    cpu: "arm64",
+    libc: "musl",
+    runtimePackage: "@oven/bun-linux-aarch64-musl",
+    bunTarget: "bun-linux-arm64-musl",
   },
   {
     name: "darwin-x64",
     os: "darwin",
     cpu: "x64",
+    libc: null,
     runtimePackage: "@oven/bun-darwin-x64",
     bunTarget: "bun-darwin-x64",
   },
@@ -41,6 +69,7 @@ export const TARGETS: readonly Target[] = [
     name: "darwin-arm64",
     os: "darwin",
     cpu: "arm64",
+    libc: null,
     runtimePackage: "@oven/bun-darwin-aarch64",
     bunTarget: "bun-darwin-arm64",
   },

@@ -5,7 +5,21 @@ import { readElf } from "./elf.ts";
 import { type CodeSignature, readMachO } from "./mach-o.ts";
 
 const ELF_MACHINES = { x64: 62, arm64: 183 } as const;
-const ELF_INTERPRETERS = { x64: "/lib64/ld-linux-x86-64.so.2", arm64: "/lib/ld-linux-aarch64.so.1" } as const;
+const ELF_INTERPRETERS = {
+  glibc: { x64: "/lib64/ld-linux-x86-64.so.2", arm64: "/lib/ld-linux-aarch64.so.1" },
+  musl: { x64: "/lib/ld-musl-x86_64.so.1", arm64: "/lib/ld-musl-aarch64.so.1" },
+} as const;
+/** glibc is several files, which every system with it has. musl is one, and the C++ library a package of its own. */
+const ELF_LIBRARIES = {
+  glibc: {
+    x64: ["libc.so.6", "ld-linux-x86-64.so.2", "libpthread.so.0", "libdl.so.2", "libm.so.6"],
+    arm64: ["libc.so.6", "ld-linux-aarch64.so.1", "libpthread.so.0", "libdl.so.2", "libm.so.6"],
+  },
+  musl: {
+    x64: ["libstdc++.so.6", "libc.musl-x86_64.so.1"],
+    arm64: ["libstdc++.so.6", "libc.musl-aarch64.so.1"],
+  },
+} as const;
 const MACH_CPU_TYPES = { x64: 0x01000007, arm64: 0x0100000c } as const;
 const MACH_EXECUTE = 2;
 
@@ -21,10 +35,11 @@ export function checkBinary(target: Target, file: Buffer): BinaryCheck {
   const expect = (what: string, actual: unknown, expected: unknown): void => {
     if (actual !== expected) problems.push(`${what} is ${actual}, expected ${expected}`);
   };
-  if (target.os === "linux") {
-    const { machine, interpreter } = readElf(file);
+  if (target.libc !== null) {
+    const { machine, interpreter, libraries } = readElf(file);
     expect("the ELF machine", machine, ELF_MACHINES[target.cpu]);
-    expect("the loader", interpreter, ELF_INTERPRETERS[target.cpu]);
+    expect("the loader", interpreter, ELF_INTERPRETERS[target.libc][target.cpu]);
+    expect("the list of libraries", libraries.join(), ELF_LIBRARIES[target.libc][target.cpu].join());
     return { problems, signature: null };
   }
   const { cpuType, fileType, signature } = readMachO(file);

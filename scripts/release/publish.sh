@@ -9,7 +9,10 @@ tag=${1:?usage: $0 <tag> <notes>}
 notes=${2:?usage: $0 <tag> <notes>}
 files=(
   dist/clickhouse-backfill-{linux,darwin}-{x64,arm64}
+  dist/clickhouse-backfill-linux-{x64,arm64}-musl
   dist/clickhouse-backfill-{linux,darwin}-{x64,arm64}.tar.gz
+  dist/clickhouse-backfill-linux-{x64,arm64}-musl.tar.gz
+  dist/clickhouse-backfill-deploy.tar.gz
   dist/clickhouse-backfill.cdx.json
   dist/SHA256SUMS
   dist/install.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Takes an archive as a user would: checks its digest, unpacks it, and starts what is in it on this machine.
 #   scripts/release/smoke-archive.sh <target> [<url of a ClickHouse>]
-# The archive and SHA256SUMS are in dist/. Needs Node with npm.
+# The archive and SHA256SUMS are in dist/. Needs Node with npm, and Docker for the binaries that are made for musl.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -18,4 +18,6 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 tar -xzf "dist/$archive" -C "$folder"
 "${bun[@]}" install --frozen-lockfile
-"${bun[@]}" scripts/release/smoke.ts --binary "$folder/clickhouse-backfill-$target/clickhouse-backfill" ${2:+--url "$2"}
+runner=
+case $target in *-musl) runner=$(scripts/release/alpine.sh "$folder") ;; esac
+"${bun[@]}" scripts/release/smoke.ts --binary "$folder/clickhouse-backfill-$target/clickhouse-backfill" ${2:+--url "$2"} --runner "$runner"

@@ -2,7 +2,8 @@
  * Starts a binary on the platform that it is for: version, help, and the errors of a wrong use and of a missing server;
  * with a server also a small backfill, compared row by row with SQL.
  *
- * Usage:   bun scripts/release/smoke.ts --binary <path> [--url http://user:password@host:8123]
+ * Usage:   bun scripts/release/smoke.ts [--binary <path>] [--runner "<command>"] [--url http://user:password@host:8123]
+ *          The runner, split at spaces, starts the binary where this system can't; alone, it is the program.
  * Output:  a line for each check. Exit codes: 0 all well, 1 not.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -16,9 +17,12 @@ import { makeMonth, PARTITION, verifyMonth } from "./smoke-data.ts";
 /** The discard service's port, on which nothing listens. */
 const DEAD_URL = "http://127.0.0.1:9";
 
-const { values } = parseArgs({ options: { binary: { type: "string" }, url: { type: "string" } } });
-if (values.binary === undefined) throw new Error("expected --binary <path>");
-const binary = resolve(values.binary);
+const { values } = parseArgs({
+  options: { binary: { type: "string" }, url: { type: "string" }, runner: { type: "string" } },
+});
+const program = (values.runner ?? "").split(" ").filter((word) => word !== "");
+if (values.binary !== undefined) program.push(resolve(values.binary));
+if (program.length === 0) throw new Error("expected --binary <path>");
 const directory = mkdtempSync(join(tmpdir(), "clickhouse-backfill-smoke-"));
 try {
   await expectRun(["--version"], 0, `clickhouse-backfill ${version} (`);
@@ -51,7 +55,7 @@ async function expectRun(
   text: string,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const child = Bun.spawn([binary, ...args], {
+  const child = Bun.spawn([...program, ...args], {
     cwd: directory,
     env: { PATH: process.env["PATH"], ...environment },
     stdin: "ignore",

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventsCoreTables, eventsFullTable, eventsTable } from "../../scripts/testbed/schema.ts";
 import {
@@ -140,25 +140,6 @@ function substituted(text: string): string {
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
-
-const hasSystemd = Bun.which("systemd-analyze") !== null;
-
-test(`the systemd unit starts the program${hasSystemd ? ", and systemd takes it" : " (no systemd is here to check the rest)"}`, async () => {
-  const [unit] = blocksOf("docs/quick-start.md").filter(({ language }) => language === "ini");
-  if (unit === undefined) throw new Error("The quick start has no unit");
-  expect(unit.text).toContain("ExecStart=/usr/local/bin/clickhouse-backfill --partition %i\n");
-  if (!hasSystemd) return;
-  const directory = mkdtempSync(join(root, "unit-"));
-  const text = unit.text.replace("/usr/local/bin/clickhouse-backfill", await compiledBinary());
-  writeFileSync(join(directory, "clickhouse-backfill@.service"), `${text}\n`);
-  const command = ["systemd-analyze", "verify", join(directory, "clickhouse-backfill@202511.service")];
-  expect(await startCommand(command, { cwd: directory }).outcome).toEqual({
-    code: 0,
-    signal: null,
-    stdout: "",
-    stderr: "",
-  });
-});
 
 test("links within the documents lead somewhere", () => {
   const dead: string[] = [];

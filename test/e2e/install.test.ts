@@ -18,6 +18,8 @@ import {
 
 const PROGRAM = "clickhouse-backfill";
 const LINUX = unameOf("Linux", "x86_64");
+/** musl's `ldd` knows no options. */
+const LDD_OF_MUSL = { ldd: { script: "echo 'musl libc (x86_64)' >&2; exit 1" } };
 const LATEST = "/releases/latest/download";
 
 const SHELLS = [["sh"], ["dash"], ["bash"], ["busybox", "sh"]].filter(
@@ -120,6 +122,15 @@ describe("what it installs:", () => {
     expectInstalled(
       await run({ tools: toolDirectory(["curl", "sha256sum"], { ...unameOf(system, machine), ...sysctl }) }),
     );
+  });
+
+  test.each([
+    ["x86_64", "linux-x64-musl"],
+    ["aarch64", "linux-arm64-musl"],
+  ])("on Alpine %s the file of %s", async (machine, target) => {
+    server.publish("latest", { [`${PROGRAM}-${target}`]: PROGRAM_TEXT, [`${PROGRAM}-linux-x64`]: "glibc's" });
+    const tools = toolDirectory(["curl", "sha256sum"], { ...unameOf("Linux", machine), ...LDD_OF_MUSL });
+    expectInstalled(await run({ tools }));
   });
 
   test("under Rosetta the file of the real processor", async () => {
@@ -247,6 +258,16 @@ describe("what fails leaves all as it was:", () => {
     );
   });
 
+  test("a program for musl that does not run here names the library that it needs", async () => {
+    server.publish("latest", {
+      [`${PROGRAM}-linux-x64-musl`]: "#!/bin/sh\necho 'no libstdc++.so.6' >&2\nexit 127\n",
+    });
+    const tools = toolDirectory(["curl", "sha256sum"], { ...LINUX, ...LDD_OF_MUSL });
+    expect(await failureOf({ tools })).toMatch(
+      /^install\.sh: .*\n {2}no libstdc\+\+\.so\.6\n {2}.*: apk add libstdc\+\+\n/,
+    );
+  });
+
   test.each([
     ["Linux", "riscv64", "there is no release for the processor riscv64"],
     ["FreeBSD", "amd64", "there is no release for FreeBSD"],
@@ -255,12 +276,6 @@ describe("what fails leaves all as it was:", () => {
     const tools = toolDirectory(["curl", "sha256sum"], unameOf(system, machine));
     expect(await failureOf({ tools })).toStartWith(`install.sh: ${message}`);
     expect(server.requests).toEqual([]);
-  });
-
-  test("a system with musl", async () => {
-    const ldd = { ldd: { script: "echo 'musl libc (x86_64)' >&2; exit 1" } };
-    const tools = toolDirectory(["curl", "sha256sum"], { ...LINUX, ...ldd });
-    expect(await failureOf({ tools })).toStartWith("install.sh: this system's C library is musl");
   });
 
   test.each([

@@ -30,8 +30,8 @@ describe.each(TARGETS)("$name", (target) => {
 
   test("runs on the systems that the documentation names", () => {
     const file = readFileSync(join(dist, binaryName(target)));
-    if (target.os === "linux") expect(neededGlibc(file)).toEqual([2, 17]);
-    else expect(readMachO(file).minimumOs).toBe("13.0");
+    if (target.libc === null) expect(readMachO(file).minimumOs).toBe("13.0");
+    else expect(neededGlibc(file)).toEqual(target.libc === "glibc" ? [2, 17] : [2, 0]);
   });
 
   test("is in its archive, with the texts", async () => {

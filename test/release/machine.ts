@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { outputOf } from "../../scripts/build/command.ts";
+import { loaderOf, muslRoot } from "./musl.ts";
 
 export const ROOT = resolve(import.meta.dir, "../..");
 export const DIST = resolve(ROOT, "dist");
@@ -29,6 +30,18 @@ export function arm64(): string[] {
   const loader = `${ARM64_ROOT}/lib/ld-linux-aarch64.so.1`;
   if (!existsSync(loader)) throw new Error(`${loader} is missing. Debian and Ubuntu: ${EMULATORS}`);
   return [emulator("aarch64"), "-L", ARM64_ROOT];
+}
+
+/** What starts x64 programs that are made for musl, on an x64 machine with whatever C library. */
+export async function x64Musl(): Promise<string[]> {
+  if (process.arch !== "x64") throw new Error("This starts x64 programs on an x64 machine only.");
+  const root = await muslRoot("x64");
+  return [join(root, loaderOf("x64")), "--library-path", join(root, "lib")];
+}
+
+/** What starts arm64 programs that are made for musl. */
+export async function arm64Musl(): Promise<string[]> {
+  return [emulator("aarch64"), "-L", await muslRoot("arm64")];
 }
 
 function emulator(machine: "x86_64" | "aarch64"): string {

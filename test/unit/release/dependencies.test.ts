@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { dependencies, devDependencies, version } from "../../../package.json";
 import { bundledPackages } from "../../../scripts/build/packages.ts";
 import { sbom } from "../../../scripts/build/sbom.ts";
+import { TARGETS } from "../../../scripts/build/targets.ts";
 
 const ROOT = resolve(import.meta.dir, "../../..");
 const LOCKFILES = ["bun.lock", "scripts/build/runtimes/bun.lock"];
@@ -45,7 +46,7 @@ test("the bill of materials names the program, its packages and the runtimes", a
   const names: string[] = components.map(({ name }: { name: string }) => name);
   expect(metadata.component).toMatchObject({ name: "clickhouse-backfill", version });
   expect(names.slice(0, BUNDLED.length)).toEqual(BUNDLED);
-  expect(names.slice(BUNDLED.length)).toHaveLength(4);
+  expect(names.slice(BUNDLED.length)).toHaveLength(TARGETS.length);
   const references = [metadata.component, ...components].map((component) => component["bom-ref"]);
   expect(graph.map(({ ref }: { ref: string }) => ref)).toEqual(references);
   for (const { name, purl, hashes } of components) {
