@@ -214,7 +214,7 @@ fetch() {
   actual=$(digest_of "$work/download")
   [ "$actual" = "$expected" ] || fail "the checksum of $file is wrong" \
     "expected $expected" "received $actual" \
-    "The download is incomplete or altered, or a release was published meanwhile: try again. Nothing was installed."
+    "The download is incomplete or altered, or a release was published in between: try again. Nothing was installed."
   case $file in
     *.tar.gz)
       { gzip -dc "$work/download" | tar -xOf - "$PROGRAM-$target/$PROGRAM"; } >"$work/binary" 2>"$work/log" ||

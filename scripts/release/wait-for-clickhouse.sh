@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Waits until a ClickHouse server answers a query, at most a minute.
+# Waits until a ClickHouse server responds to a query, at most a minute.
 #   scripts/release/wait-for-clickhouse.sh http://user:password@host:8123
 set -euo pipefail
 
@@ -11,5 +11,5 @@ for ((attempt = 1; attempt <= 60; attempt++)); do
   fi
   sleep 1
 done
-echo "no answer within a minute: $version" >&2
+echo "no response within a minute: $version" >&2
 exit 1

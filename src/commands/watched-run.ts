@@ -15,7 +15,7 @@ const SAMPLE_INTERVAL_MS = 500;
 const CHECKPOINTS_INTERVAL_MS = 10_000;
 
 /**
- * Runs `work`, and serves the status page meanwhile, where the options ask for it. Those who watch learn how it ended: with what `work`
+ * Runs `work`, and serves the status page as long as it goes on, where the options ask for it. Those who watch learn how it ended: with what `work`
  * throws, or with the failure that its result names.
  * @throws {RunError} before it begins, where the page cannot be served; and what `work` throws.
  */

@@ -3,7 +3,7 @@ import { RunError } from "../errors.ts";
 import { bindablePath } from "./control-socket.ts";
 import { type LiveRunJson, liveRunSchema } from "./status-json.ts";
 
-/** A run answers at once: it has nothing to wait for. */
+/** A run responds at once: it has nothing to wait for. */
 const TIMEOUT_MS = 5_000;
 
 /** Whether nobody listens at a socket any more. */

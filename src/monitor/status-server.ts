@@ -23,14 +23,14 @@ export interface StatusServerOptions {
 export interface StatusServer {
   /** Where, as a URL. */
   readonly url: string;
-  /** Lets those who wait for news know how the run ended, and stops. Safe to call twice. */
+  /** Lets those who wait for an update know how the run ended, and stops. Safe to call twice. */
   end(): Promise<void>;
 }
 
-/** How often those who wait for news get them. */
-const NEWS_INTERVAL_MS = 1_000;
+/** How often those who wait for an update get one. */
+const UPDATE_INTERVAL_MS = 1_000;
 /** How long the end of the run waits for readers that do not read. */
-const LAST_NEWS_TIMEOUT_MS = 500;
+const LAST_UPDATE_TIMEOUT_MS = 500;
 
 const JSON_TYPE = "application/json";
 const TEXT_TYPE = "text/plain; charset=utf-8";
@@ -48,10 +48,10 @@ const HEADERS = {
  */
 export function serveStatus({ address, token }: StatusServerOptions, run: ShownRun): StatusServer {
   const waiting = new Set<(response: Response) => void>();
-  const tellNews = (): void => {
+  const sendUpdate = (): void => {
     if (waiting.size === 0) return;
-    const news = documentOf(JSON_TYPE, run.status);
-    for (const respond of waiting) respond(send(news));
+    const update = documentOf(JSON_TYPE, run.status);
+    for (const respond of waiting) respond(send(update));
     waiting.clear();
   };
   const server = Bun.serve({
@@ -85,7 +85,7 @@ export function serveStatus({ address, token }: StatusServerOptions, run: ShownR
   });
   // The run ends when its work does.
   server.unref();
-  const timer = setInterval(tellNews, NEWS_INTERVAL_MS);
+  const timer = setInterval(sendUpdate, UPDATE_INTERVAL_MS);
   timer.unref();
   let ended: Promise<void> | null = null;
   return {
@@ -93,8 +93,8 @@ export function serveStatus({ address, token }: StatusServerOptions, run: ShownR
     end: () => {
       ended ??= (async () => {
         clearInterval(timer);
-        tellNews();
-        await Promise.race([server.stop(), Bun.sleep(LAST_NEWS_TIMEOUT_MS)]);
+        sendUpdate();
+        await Promise.race([server.stop(), Bun.sleep(LAST_UPDATE_TIMEOUT_MS)]);
         await server.stop(true);
       })();
       return ended;

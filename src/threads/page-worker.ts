@@ -34,7 +34,7 @@ const SPARE_BYTES = 12 * 2 ** 20;
 /** Copies the pages of a phase. */
 type Copier = Pick<PageCopier, "copy" | "drain" | "endInserts">;
 
-/** A request that is answered. */
+/** A request that gets a response. */
 type CallRequest = Extract<WorkerRequest, { readonly call: number }>;
 
 /** The program of a worker thread: loads its share of the traces, then copies pages. Keeps the state between commands. */
@@ -68,11 +68,11 @@ export class PageWorker {
         this.#setPaused(request.command === "pause");
         return;
       default:
-        await this.#answer(request);
+        await this.#respond(request);
     }
   }
 
-  async #answer(request: CallRequest): Promise<void> {
+  async #respond(request: CallRequest): Promise<void> {
     try {
       this.#post({ kind: "result", call: request.call, value: await this.#carryOut(request) });
     } catch (error) {

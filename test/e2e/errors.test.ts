@@ -48,20 +48,20 @@ describe("the first line says what is wrong, the last one what to check:", () =>
     const closed = await FaultProxy.start(server.url);
     await closed.close();
     const lines = await failureOf([`--clickhouse-url=${closed.url}`]);
-    expect(lines[0]).toBe(`No ClickHouse server answers at ${closed.url}`);
+    expect(lines[0]).toBe(`No ClickHouse server responds at ${closed.url}`);
     expect(lines.at(-1)).toContain("--clickhouse-url");
   });
 
   test("a name that does not exist", async () => {
     const lines = await failureOf(["--clickhouse-url=http://no-such-host.invalid:8123"]);
-    expect(lines[0]).toBe("No ClickHouse server answers at http://no-such-host.invalid:8123");
+    expect(lines[0]).toBe("No ClickHouse server responds at http://no-such-host.invalid:8123");
   });
 
   test("something else at the URL", async () => {
     using other = Bun.serve({ port: 0, fetch: () => new Response("<html>Hello</html>") });
     const url = other.url.origin;
     const lines = await failureOf([`--clickhouse-url=${url}`]);
-    expect(lines[0]).toBe(`No ClickHouse server answers at ${url}`);
+    expect(lines[0]).toBe(`No ClickHouse server responds at ${url}`);
     expect(lines[1]).toBe(
       `${url} responded, not ClickHouse, with HTTP status 200 and a page that begins "<html>Hello</html>". Is there a proxy, a load balancer or a login page in between?`,
     );
@@ -71,7 +71,7 @@ describe("the first line says what is wrong, the last one what to check:", () =>
     using other = Bun.serve({ port: 0, fetch: () => new Response("") });
     const url = other.url.origin;
     const lines = await failureOf([`--clickhouse-url=${url}`]);
-    expect(lines[0]).toBe(`No ClickHouse server answers at ${url}`);
+    expect(lines[0]).toBe(`No ClickHouse server responds at ${url}`);
   });
 
   test("a wrong password", async () => {

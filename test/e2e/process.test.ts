@@ -40,7 +40,7 @@ describe("the binary", () => {
     expect(existsSync(join(cwd, "sprung"))).toBe(false);
     // Reaching for the server of .env shows that the program itself ran, and that it read the file.
     expect(outcome).toMatchObject({ code: 1, stdout: "" });
-    expect(outcome.stderr).toStartWith("No ClickHouse server answers at http://127.0.0.1:9\n");
+    expect(outcome.stderr).toStartWith("No ClickHouse server responds at http://127.0.0.1:9\n");
   });
 
   test("reads .env in the working directory, which the environment beats", async () => {

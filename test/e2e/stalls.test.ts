@@ -54,6 +54,6 @@ test("a server that always stalls is reported as not responding", async () => {
   const failure = await backfill(options(scenario, { maxRetries: 0 })).catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(Error);
   expect((failure as Error).message).toStartWith(
-    `No ClickHouse server answers at ${scenario.proxy.url}\nThe server sent nothing for 1 s\n`,
+    `No ClickHouse server responds at ${scenario.proxy.url}\nThe server sent nothing for 1 s\n`,
   );
 });

@@ -126,10 +126,10 @@ describe("the status page", () => {
     expect(await failing.outcome).toMatchObject({ code: 1 });
     scenario.proxy.reset();
     const stopped = await heldRun(scenario);
-    const news = stopped.watched.end();
+    const ended = stopped.watched.end();
     stopped.stop();
     stopped.release();
-    expect(await news).toMatchObject({ outcome: "stopped" });
+    expect(await ended).toMatchObject({ outcome: "stopped" });
     expect(await stopped.outcome).toMatchObject({ signal: "SIGTERM" });
   });
 
@@ -220,13 +220,13 @@ describe("the status page", () => {
       }),
       ...Array.from({ length: 20 }, () => rawConnection(watched.url, "\0\x01 nonsense\r\n\r\n")),
     ]);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 200 }, (_, i) =>
         watched.get(["/", "/metrics", "/api/status", "/api/status?wait"][i % 4] ?? ""),
       ),
     );
-    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
-    await Promise.all(answers.map((answer) => answer.arrayBuffer()));
+    expect(responses.map(({ status }) => status)).toEqual(responses.map(() => 200));
+    await Promise.all(responses.map((response) => response.arrayBuffer()));
     release();
     expect(await outcome).toMatchObject({ code: 0 });
     for (const socket of stuck) socket.destroy();

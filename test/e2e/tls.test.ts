@@ -77,7 +77,7 @@ describe("a certificate", () => {
 
   test("of an unknown authority is not trusted", async () => {
     const lines = await failure({});
-    expect(lines[0]).toStartWith("No ClickHouse server answers at https://localhost:");
+    expect(lines[0]).toStartWith("No ClickHouse server responds at https://localhost:");
     expect(lines[1]).toContain("UNABLE_TO_VERIFY_LEAF_SIGNATURE");
   });
 
@@ -105,7 +105,7 @@ describe("a server that requests the client's certificate", () => {
 
   test("refuses a program without one", async () => {
     const lines = await failure({ of: demanding, flags: ["--ca-cert=ca.pem"] });
-    expect(lines[0]).toStartWith("No ClickHouse server answers at https://localhost:");
+    expect(lines[0]).toStartWith("No ClickHouse server responds at https://localhost:");
   });
 });
 

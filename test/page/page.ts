@@ -165,7 +165,7 @@ test("the keyboard alone gives the token, and holds the page", async () => {
   // Held: the end does not show.
   expect(await page.textContent("#state")).not.toContain("finished");
   expect(noticed.outside).toEqual([]);
-  // The browser's own words on the answers without a token.
+  // The browser's own words on the responses without a token.
   expect(noticed.messages.filter((message) => !message.includes("401"))).toEqual([]);
   await page.close();
 });

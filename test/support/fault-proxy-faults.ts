@@ -31,7 +31,7 @@ export type Fault =
     }
   /**
    * The connection is reset: at the head of the request, after that many bytes of its body, which the server then sees
-   * end early too, or when the server has answered - the request took effect and the client does not know.
+   * end early too, or when the server has handled - the request took effect and the client does not know.
    */
   | { readonly kind: "reset"; readonly at: "head" | "response" | { readonly bodyBytes: number } }
   /** The data of an insert ends early while the request ends well. */

@@ -31,7 +31,7 @@ export interface Upstream {
 const TAG = "dVZkzqsprXgaWlfM";
 
 /**
- * Hands a response on, spoiled by the fault if that is about answers.
+ * Hands a response on, spoiled by the fault if that is about responds.
  * Resolves to whether the connection can serve another request.
  */
 export async function relayResponse(

@@ -30,7 +30,7 @@ interface Exchange {
 
 /**
  * A proxy between the program and ClickHouse that does to single requests what networks, load balancers and servers do
- * now and then. Answers and the data of inserts pass through as they come, without being held in memory.
+ * now and then. Responds and the data of inserts pass through as they come, without being held in memory.
  */
 export class FaultProxy {
   readonly #target: URL;

@@ -95,7 +95,7 @@ export function install(run: InstallRun): Promise<CliOutcome> {
   return startInstall(run).outcome;
 }
 
-/** How the server answers for a file: with it, with half of it, or not before the test ends. */
+/** How the server responds for a file: with it, with half of it, or not before the test ends. */
 type Delivery = "whole" | "half" | "never";
 
 /** A server of releases, in the layout of GitHub's. */

@@ -9,7 +9,7 @@ export interface RawConnection {
   until(end: string, times?: number): Promise<void>;
 }
 
-/** A server that answers byte by byte as a test says; it knows nothing of HTTP. */
+/** A server that responds byte by byte as a test says; it knows nothing of HTTP. */
 export class RawServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();

@@ -21,9 +21,9 @@ function settingAs(name: string, value: string, readonly: 0 | 1): (text: Buffer)
 
 /** What docs/troubleshooting.md tells of, by its headings. */
 export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
-  "No server answers": (scenario) => run(scenario, "--clickhouse-url=http://127.0.0.1:9", "--max-retries=0"),
+  "No server responds": (scenario) => run(scenario, "--clickhouse-url=http://127.0.0.1:9", "--max-retries=0"),
 
-  "Something else answers": async (scenario) => {
+  "Something else responds": async (scenario) => {
     using other = Bun.serve({ port: 0, fetch: () => new Response("<html>Hello</html>") });
     return await run(scenario, `--clickhouse-url=${other.url.origin}`, "--max-retries=0");
   },

@@ -35,7 +35,7 @@ export class WatchedRun {
     return run;
   }
 
-  /** Waits for news until the run has ended; throws where it ends without a word. */
+  /** Waits for updates until the run has ended; throws where it ends without a word. */
   async end(): Promise<NonNullable<LiveRunJson["ended"]>> {
     for (;;) {
       const { ended } = await this.run("/api/status?wait");

@@ -26,7 +26,7 @@ export class StaleSpansError extends Error {
 /** What stands for the item of a span that was not there when the page's spans were read. */
 export const UNKNOWN_SPAN = -2;
 
-/** What reading the items and spans of pages takes. */
+/** What reading the items and spans of a page takes. */
 export interface ExperimentSource {
   readonly server: Server;
   readonly tables: ExperimentTables;

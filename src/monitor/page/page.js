@@ -25,7 +25,7 @@ follow();
 readHistory();
 
 /**
- * Shows the run again and again: the server responds when there is news.
+ * Shows the run again and again: the server responds when there is an update.
  * @returns {Promise<void>}
  */
 async function follow() {

@@ -84,13 +84,13 @@ function tooOld(version: string, url: string): RunError {
 function connectionError(error: unknown, url: string, user: string, database: string): RunError {
   if (error instanceof TransportError) {
     return new RunError(
-      `No ClickHouse server answers at ${url}\n${error.message}\nCheck that the server runs, that --clickhouse-url names its HTTP port (8123, or 8443 for https), and that no firewall is in between.`,
+      `No ClickHouse server responds at ${url}\n${error.message}\nCheck that the server runs, that --clickhouse-url names its HTTP port (8123, or 8443 for https), and that no firewall is in between.`,
       { cause: error },
     );
   }
   if (error instanceof ForeignResponseError) {
     return new RunError(
-      `No ClickHouse server answers at ${url}\n${error.message}\nCheck that --clickhouse-url names the HTTP interface of a ClickHouse server.`,
+      `No ClickHouse server responds at ${url}\n${error.message}\nCheck that --clickhouse-url names the HTTP interface of a ClickHouse server.`,
       { cause: error },
     );
   }

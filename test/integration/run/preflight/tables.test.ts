@@ -242,7 +242,7 @@ describe("connecting", () => {
     const url = "http://127.0.0.1:1";
     const nobody = new Server(connection({ url }));
     const message = await messageOf(connect(nobody, optionsFor({}, { url }), RETRY));
-    expect(message).toStartWith(`No ClickHouse server answers at ${url}`);
+    expect(message).toStartWith(`No ClickHouse server responds at ${url}`);
     await nobody.close();
   });
 

