@@ -62,9 +62,8 @@ function listen({ config }: Session, run: ShownRun): StatusServer {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const address = formatStatusAddress(statusPage.address);
-    throw new RunError(`--status-address ${address}: the page cannot be served there: ${reason}`, {
-      cause: error,
-    });
+    const message = `--status-address ${address}: the page cannot be served there: ${reason}\nGive another port; port 0 takes a free one.`;
+    throw new RunError(message, { cause: error });
   }
 }
 

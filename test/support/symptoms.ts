@@ -237,6 +237,11 @@ export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
 
   "A run cannot be steered": (scenario) => run(scenario, `--cursor-state-dir=${"long".repeat(30)}`),
 
+  "The status page cannot be served": async (scenario) => {
+    using other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("") });
+    return await run(scenario, `--status-address=127.0.0.1:${other.port}`);
+  },
+
   "The query of --pause-when fails": (scenario) => run(scenario, "--pause-when=SELECT nonsense"),
 
   "An option is refused": (scenario) => runCli(["--partition=202513"], { cwd: scenario.directory }),
