@@ -265,7 +265,7 @@ async function scopeOf(
     inMonth: await monthCondition(server, backfill, retry),
     columns,
     settings: {
-      ...preferredSettings(userSettings, ENRICHMENT_SETTINGS),
+      ...preferredSettings(userSettings, { ...ENRICHMENT_SETTINGS, ...checked.consistentReads }),
       ...(phases.some(({ mapping }) => hasJson(mapping)) && !quick ? jsonReadingSettings(server) : {}),
     },
     queryRows: QUERY_ROWS,
