@@ -127,6 +127,7 @@ const INSERTS: readonly Row[] = [
   ["async_insert", "0", "the default since 26.2 acknowledges rows that are not stored yet"],
   ["insert_deduplicate", "0", "rows that were deleted from the target would not be stored again"],
   ["deduplicate_insert", "disable", "it overrides insert_deduplicate"],
+  ["deduplicate_insert_select", "disable", "it overrides both where the server copies by itself"],
   ["insert_deduplication_token", "", "an insert with the token of another is dropped"],
   ["materialized_views_ignore_errors", "0", "tables behind views would lack rows"],
   ["input_format_skip_unknown_fields", "0", "an unknown column must be an error"],
@@ -216,6 +217,9 @@ const LIMITS: readonly Row[] = [
   ["max_parser_depth", "1000", "the statements are short"],
   ["query_plan_max_optimizations_to_apply", "10000", "the plans are short"],
   ["allow_experimental_analyzer", SERVER_DEFAULT, "the old one takes no inequality in a join of traces"],
+  ["join_algorithm", SERVER_DEFAULT, "not every one takes an inequality in a join of traces"],
+  ["join_default_strictness", SERVER_DEFAULT, "joins say nothing of it"],
+  ["single_join_prefer_left_table", SERVER_DEFAULT, "names of joined columns follow from it"],
   [
     "query_plan_optimize_join_order_algorithm",
     SERVER_DEFAULT,
