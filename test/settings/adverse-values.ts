@@ -166,6 +166,7 @@ export const COMPARISON_TROUBLE: readonly string[] = [
   "allow_experimental_analyzer=0",
   "query_plan_optimize_join_order_algorithm=dphyp",
   "max_bytes_in_join=1",
+  "join_use_nulls=1",
   "join_algorithm=partial_merge",
   "join_default_strictness=",
   "single_join_prefer_left_table=0",

@@ -122,6 +122,11 @@ const NATIVE_READS: readonly Row[] = [
   ["enable_vertical_final", SERVER_DEFAULT, "types within JSON arrays follow from the order of rows"],
 ];
 
+/** Required by statements in which the server joins rows with their traces. */
+const JOINS: readonly Row[] = [
+  ["join_use_nulls", "0", "what an observation without a trace holds would become NULL"],
+];
+
 /** Required by inserts. */
 const INSERTS: readonly Row[] = [
   ["async_insert", "0", "the default since 26.2 acknowledges rows that are not stored yet"],
@@ -168,6 +173,7 @@ export const REQUIRED_SETTINGS: readonly RequiredSetting[] = [
   ...rows(JSON_RESPONSES, ["query", "count"]),
   ...rows(SMALL_QUERIES, ["query"]),
   ...rows(NATIVE_READS, ["pageRead", "traceRead"]),
+  ...rows(JOINS, ["count", "insert"]),
   ...rows(INSERTS, ["insert"]),
 ];
 
