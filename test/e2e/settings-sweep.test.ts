@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
-import { COMPARISON_TROUBLE } from "../settings/adverse-values.ts";
+import { COMPARISON_TROUBLE, KNOWN_TROUBLE } from "../settings/adverse-values.ts";
 import { describeVerdict, isGood } from "../settings/report.ts";
 import { type SweepOptions, sweep } from "../settings/runner.ts";
 import { type Choice, chooseTrials } from "../settings/sample.ts";
 import { chooseSeed } from "../support/generate.ts";
 
-/** Of `bun run test:settings`, in addition to the settings that once went wrong. */
+/** Of `bun run test:settings`, in addition to the settings that once went wrong there. */
 const SAMPLE = 14;
 
 /** Of the layout v4, whose runs have more phases, and where months are verified as well. */
@@ -17,7 +17,7 @@ test.each([
 ] as const)(
   "a sample of all settings, as a user's profile, leaves what a run of the layout %s stores as it is",
   async (layout, sample) => {
-    await expectGood({ sample }, { layout, engine: "client", isVerified: false });
+    await expectGood({ sample, known: KNOWN_TROUBLE }, { layout, engine: "client", isVerified: false });
   },
 );
 

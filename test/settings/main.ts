@@ -9,8 +9,8 @@
  *          --sample    that many trials, drawn at random, and those that were wrong once (default: all)
  *          --seed      of the data and of the sample (default: random)
  *          --jobs      concurrent trials (default 2)
- *          --group     that many settings share a run, and are tried separately where it is not exact (default 12: all in five minutes);
- *                      1 also sees settings that would cancel each other, in half an hour
+ *          --group     that many settings share a run, and are tried separately where it is not exact (default 12; with 30 all took 23 minutes
+ *                      on two busy cores); 1 also sees settings that would cancel each other, in several times as long
  *          --tables    settings of the tables instead of those of users
  *          --layout    what the target is made of (default events)
  *          --engine    who enriches the rows of a month (default client)
