@@ -1,4 +1,4 @@
-import type { Server } from "../clickhouse/server.ts";
+import type { QuerySettings, Server } from "../clickhouse/server.ts";
 import { parsesJsonByDefault } from "../clickhouse/settings/json-parsing.ts";
 import type { SettingsOfUser } from "../clickhouse/settings/server-settings.ts";
 import { statementSettings, withPreferred } from "../clickhouse/settings/statement-settings.ts";
@@ -32,6 +32,8 @@ export interface PreparedRun {
   /** What enriches the rows of a phase of the month. */
   readonly enrichmentOf: (phase: MonthlyPhase) => EnrichmentScope;
   readonly userSettings: SettingsOfUser;
+  /** Settings of queries that join the sources on the server. */
+  readonly consistentReads: QuerySettings;
   /** Returns what the workers of the monthly phases are set up with. Rejects with an OperationError. */
   readonly monthSetup: () => Promise<WorkerSetup>;
 }
@@ -113,8 +115,18 @@ export async function prepare(
     window: { partition, windowDays: traceWindowDays },
     datasetRunItems: items,
   });
-  const { warnings } = checked;
-  return { server, phases, experiments, clock, warnings, enrichmentOf, userSettings, monthSetup };
+  const { warnings, consistentReads } = checked;
+  return {
+    server,
+    phases,
+    experiments,
+    clock,
+    warnings,
+    enrichmentOf,
+    userSettings,
+    consistentReads,
+    monthSetup,
+  };
 }
 
 /** What the workers of all phases are set up with. */

@@ -121,11 +121,12 @@ function queryIdPrefix({ connection, tables, partition }: BackfillOptions): stri
 
 async function statementSettingsOf(
   { options, retry }: RunContext,
-  { server, userSettings }: PreparedRun,
+  { server, userSettings, consistentReads }: PreparedRun,
 ): Promise<QuerySettings> {
   const bytes = options.serverMemoryBytes ?? (await quarterOfMemory(server, retry));
   return preferredSettings(userSettings, {
     ...ENRICHMENT_SETTINGS,
+    ...consistentReads,
     ...preferredInsertSettings(options.insertRows),
     ...(bytes === null ? {} : { max_memory_usage: bytes }),
   });

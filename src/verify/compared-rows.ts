@@ -10,6 +10,8 @@ import type { ResolvedMapping, SelectItem } from "../mapping/resolve-mapping.ts"
 export interface ComparedColumn {
   readonly name: string;
   readonly type: string;
+  /** SQL of what a row holds whose INSERT does not name the column; the default of the type unless given. */
+  readonly defaultSql?: string;
 }
 
 /** A subquery of rows, as `r` in the expressions below, with the compared columns in the types of the target. */
@@ -34,8 +36,9 @@ export function expectedRows(
 ): ComparedRows {
   const others = [isExactItem(mapping, IS_EXACT), ...extra];
   const enrichment = enrichmentSql(mapping, scope, rows, others);
-  const list = columns.map(({ name, type }) => {
-    const made = enrichment.columns.includes(name) ? `e.${identifier(name)}` : defaultOf(type);
+  const list = columns.map(({ name, type, defaultSql }) => {
+    const isFilled = enrichment.columns.includes(name);
+    const made = isFilled ? `e.${identifier(name)}` : (defaultSql ?? defaultOf(type));
     return `CAST(${made} AS ${type}) AS ${identifier(name)}`;
   });
   const names = others.map(({ name }) => `e.${identifier(name)} AS ${identifier(name)}`);
@@ -45,7 +48,7 @@ export function expectedRows(
   };
 }
 
-/** What a column holds that an INSERT does not name. */
+/** The default of a type: what a column without a DEFAULT holds that an INSERT does not name. */
 export function defaultOf(type: string): string {
   return `defaultValueOfTypeName(${literal(type)})`;
 }

@@ -9,7 +9,7 @@ import { preferredSettings } from "../clickhouse/settings/statement-settings.ts"
 import { qualifiedTable } from "../clickhouse/sql.ts";
 import { RunError } from "../errors.ts";
 import { hasJson, JSON_COLUMN } from "../mapping/enrichment-sql.ts";
-import { LAYOUTS, type LayoutName } from "../mapping/layouts.ts";
+import { LAYOUTS, type Layout, type LayoutName } from "../mapping/layouts.ts";
 import { jsonColumnType, type ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import type { TableColumn } from "../mapping/table-shape.ts";
 import { type KeyRange, WHOLE_KEY_SPACE } from "../plan/key-range.ts";
@@ -29,6 +29,7 @@ import type { CellKey } from "./cell.ts";
 import { Cells, groupCells } from "./cells.ts";
 import { type ComparedColumn, KEY_COLUMNS } from "./compared-rows.ts";
 import { type ComparisonLedger, NO_COMPARISON_LEDGER } from "./comparison-ledger.ts";
+import { isFixedValue, readDefaults } from "./defaults.ts";
 import { type DifferenceOptions, findDifferences } from "./differences.ts";
 import { type DifferingRange, dayMicrosOf } from "./differing-range.ts";
 import { compareExperiments } from "./experiments.ts";
@@ -126,7 +127,13 @@ async function compare(
   } as const;
   const checked = await preflight(server, reading, LAYOUTS[layout.name], retry, listener, "compare");
   const progress = new VerifyProgress(emit);
-  const { scope, leftOut } = await scopeOf(server, options, checked, userSettings, retry, progress);
+  const { scope, leftOut } = await scopeOf(
+    server,
+    options,
+    { checked, layout: LAYOUTS[layout.name], userSettings },
+    retry,
+    progress,
+  );
   const cells = new Cells();
   const { ledger = NO_COMPARISON_LEDGER } = options;
   const subject = subjectOf(options, layout.name, scope);
@@ -212,11 +219,17 @@ class VerifyProgress {
   }
 }
 
+/** What the server and its tables are. */
+interface VerifyBasis {
+  readonly checked: CheckedTables;
+  readonly layout: Layout;
+  readonly userSettings: SettingsOfUser;
+}
+
 async function scopeOf(
   server: Server,
   { backfill, quick }: VerifyOptions,
-  checked: CheckedTables,
-  userSettings: SettingsOfUser,
+  { checked, layout, userSettings }: VerifyBasis,
   retry: RetryPolicy,
   progress: VerifyProgress,
 ): Promise<{ scope: VerifyScope; leftOut: LeftOutColumn[] }> {
@@ -248,7 +261,12 @@ async function scopeOf(
     ];
   });
   const experiments = experimentsOf(checked, names, shape.columns, quick);
-  const { columns, leftOut } = comparedColumns(shape.columns, phases, experiments, quick);
+  const { columns, leftOut } = comparedColumns(
+    { columns: shape.columns, defaults: await readDefaults(server, database, tables.target, retry) },
+    phases,
+    experiments,
+    { quick, lacking: (name) => lackingTables(layout, tables, name) },
+  );
   const [jsonType] = phases.flatMap(({ mapping }) => jsonColumnType(mapping.derived) ?? []);
   if (jsonType !== undefined && !quick && !(await castsJsonLikeData(server, jsonType, retry))) {
     throw new RunError(
@@ -265,7 +283,7 @@ async function scopeOf(
     inMonth: await monthCondition(server, backfill, retry),
     columns,
     settings: {
-      ...preferredSettings(userSettings, ENRICHMENT_SETTINGS),
+      ...preferredSettings(userSettings, { ...ENRICHMENT_SETTINGS, ...checked.consistentReads }),
       ...(phases.some(({ mapping }) => hasJson(mapping)) && !quick ? jsonReadingSettings(server) : {}),
     },
     queryRows: QUERY_ROWS,
@@ -275,23 +293,56 @@ async function scopeOf(
   return { scope, leftOut };
 }
 
+/** The columns of a target, and their DEFAULT expressions. */
+interface TargetColumns {
+  readonly columns: readonly TableColumn[];
+  readonly defaults: ReadonlyMap<string, string>;
+}
+
+/** `lacking`: the tables that lack what a column comes from. */
+interface Selection {
+  readonly quick: boolean;
+  readonly lacking: (name: string) => readonly string[];
+}
+
 function comparedColumns(
-  target: readonly TableColumn[],
+  target: TargetColumns,
   phases: readonly VerifiedPhase[],
   experiments: VerifiedExperiments | null,
-  quick: boolean,
+  { quick, lacking }: Selection,
 ): { columns: ComparedColumn[]; leftOut: LeftOutColumn[] } {
-  const filled = new Set(phases.flatMap(({ mapping }) => filledBy(mapping)));
+  const filled = phases.map(({ mapping }) => new Set(filledBy(mapping)));
   const ofExperiments = new Set(experiments?.columns.map(({ name }) => name));
   const columns: ComparedColumn[] = [];
   const leftOut: LeftOutColumn[] = [];
-  for (const { name, type, isComputed } of target) {
-    if (filled.has(name) && (!quick || IDENTIFYING.includes(name))) columns.push({ name, type });
-    else if (filled.has(name)) leftOut.push({ name, reason: "--quick" });
-    else if (isComputed) leftOut.push({ name, reason: "the server computes it" });
-    else if (!ofExperiments.has(name)) leftOut.push({ name, reason: "no phase that was compared fills it" });
+  for (const { name, type, isComputed } of target.columns) {
+    const fillers = filled.filter((names) => names.has(name)).length;
+    const defaultSql = fillers < filled.length ? target.defaults.get(name) : undefined;
+    if (fillers === 0) {
+      const tables = lacking(name);
+      if (isComputed) leftOut.push({ name, reason: "the server computes it" });
+      else if (tables.length > 0)
+        leftOut.push({ name, reason: `no column of ${tables.join(" or ")} fills it` });
+      else if (!ofExperiments.has(name))
+        leftOut.push({ name, reason: "no phase that was compared fills it" });
+    } else if (quick && !IDENTIFYING.includes(name)) leftOut.push({ name, reason: "--quick" });
+    else if (defaultSql === undefined) columns.push({ name, type });
+    else if (isFixedValue(defaultSql)) columns.push({ name, type, defaultSql });
+    else leftOut.push({ name, reason: `some rows have its DEFAULT ${defaultSql}, which has no fixed value` });
   }
   return { columns, leftOut };
+}
+
+/** The tables that would fill a column of the target, and have no column for it. */
+function lackingTables(
+  { observations, roots }: Layout,
+  tables: BackfillOptions["tables"],
+  name: string,
+): string[] {
+  return [observations, ...(roots === null ? [] : [roots])].flatMap((kind) => {
+    const column = kind.columns.find((mapped) => mapped.name === name);
+    return column?.source.from === "source" ? [tables[kind.table]] : [];
+  });
 }
 
 const IDENTIFYING: readonly string[] = [...KEY_COLUMNS, "event_ts"];

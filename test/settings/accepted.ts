@@ -16,7 +16,7 @@ const HUGE = ["1e18", "9223372036854775807"];
 const ACCEPTED: readonly Accepted[] = [
   {
     reason: "limits on memory protect the server: they are an administrator's to set",
-    settings: ["max_memory_usage"],
+    settings: ["max_memory_usage", "max_bytes_before_external_join"],
     values: SMALL,
   },
   {

@@ -125,10 +125,11 @@ export const COMBINATIONS: readonly Trial[] = [
   trialOf({ insert_deduplication_token: "token" }, "deduplicating target"),
   trialOf({ deduplicate_blocks_in_dependent_materialized_views: "1" }, "deduplicating target"),
   trialOf({ insert_deduplicate: "1" }, "deduplicating target"),
+  trialOf({ deduplicate_insert_select: "enable_even_for_bad_queries" }, "deduplicating target"),
   trialOf({ async_insert: "1", async_insert_deduplicate: "1" }, "deduplicating target"),
 ];
 
-/** What is always tried, whatever the sample: outcomes that were once wrong. */
+/** What is always tried, whatever the sample: outcomes of runs that were once wrong. */
 export const KNOWN_TROUBLE: readonly string[] = [
   "apply_deleted_mask=0",
   "rewrite_in_to_join=1",
@@ -158,6 +159,18 @@ export const KNOWN_TROUBLE: readonly string[] = [
   "dialect=kusto",
   "use_query_cache=1",
   "implicit_transaction=1",
+];
+
+/** The same of runs whose rows the server enriches, and of comparisons: of queries with a join. */
+export const COMPARISON_TROUBLE: readonly string[] = [
+  "allow_experimental_analyzer=0",
+  "query_plan_optimize_join_order_algorithm=dphyp",
+  "max_bytes_in_join=1",
+  "join_use_nulls=1",
+  "join_algorithm=partial_merge",
+  "join_default_strictness=",
+  "single_join_prefer_left_table=0",
+  "deduplicate_insert_select=force_enable",
 ];
 
 /** A limit whose mode ends a query early. */

@@ -2,13 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectTo, startDevServerIn } from "../../scripts/testbed/server.ts";
-import type { LayoutName } from "../../src/mapping/layouts.ts";
 import { type Group, groupTrials, withHalves } from "./group.ts";
-import { judge, type Verdict, withTypesOfRun } from "./judge.ts";
+import { judge, type Verdict, withFirstRun } from "./judge.ts";
 import type { Trial } from "./trial.ts";
-import { openWorld, type World } from "./world.ts";
+import { openWorld, type RunKind, type World } from "./world.ts";
 
-export interface SweepOptions {
+export interface SweepOptions extends RunKind {
   readonly trials: readonly Trial[];
   /** Of the data, and of the order. */
   readonly seed: number;
@@ -16,8 +15,6 @@ export interface SweepOptions {
   readonly jobs: number;
   /** How many trials may share a run while all is well; 1: none. */
   readonly groupSize: number;
-  /** What the target is made of. */
-  readonly layout: LayoutName;
   readonly onVerdict?: (verdict: Verdict, done: number) => void;
 }
 
@@ -26,7 +23,7 @@ export interface SweepOptions {
  * exact is tried in halves down to single trials.
  */
 export async function sweep(options: SweepOptions): Promise<Verdict[]> {
-  const { trials, seed, jobs, groupSize, layout, onVerdict } = options;
+  const { trials, seed, jobs, groupSize, onVerdict } = options;
   const groups = groupTrials(trials, groupSize, seed);
   const all = groups.flatMap((group) => [...withHalves(group)]);
   const users = new Map(all.map((group, i) => [group, `user_${i}`]));
@@ -56,7 +53,7 @@ export async function sweep(options: SweepOptions): Promise<Verdict[]> {
   try {
     const queue = groups.values();
     const work = async (): Promise<void> => {
-      const world = await withTypesOfRun(await openWorld(connectTo(url), seed, layout));
+      const world = await withFirstRun(await openWorld(connectTo(url), seed, options));
       for (const group of queue) await tryGroup(world, group);
     };
     await Promise.all(Array.from({ length: jobs }, work));

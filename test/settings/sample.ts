@@ -1,6 +1,6 @@
 import { connectTo, startDevServer } from "../../scripts/testbed/server.ts";
 import { randomFrom } from "../support/data/random.ts";
-import { KNOWN_TROUBLE } from "./adverse-values.ts";
+import { COMPARISON_TROUBLE, KNOWN_TROUBLE } from "./adverse-values.ts";
 import { planTrials } from "./plan.ts";
 import { planTableTrials, possibleTableTrials } from "./table-plan.ts";
 import type { Trial } from "./trial.ts";
@@ -9,11 +9,15 @@ export interface Choice {
   readonly seed: number;
   /** `name` or `name=value`. */
   readonly only?: string;
-  /** How many trials, in addition to {@link KNOWN_TROUBLE}. */
+  /** How many trials, in addition to those of `known`. */
   readonly sample?: number;
+  /** The names of trials that are always tried; all that were once wrong unless given. */
+  readonly known?: readonly string[];
   /** Settings of the tables, and not of the user. */
   readonly ofTables?: boolean;
 }
+
+const ALL_TROUBLE: readonly string[] = [...KNOWN_TROUBLE, ...COMPARISON_TROUBLE];
 
 /** The trials to run, and a sentence about what they were chosen from. */
 export async function chooseTrials(choice: Choice): Promise<{ trials: Trial[]; summary: string }> {
@@ -35,7 +39,7 @@ export async function chooseTrials(choice: Choice): Promise<{ trials: Trial[]; s
   }
 }
 
-function pick(all: readonly Trial[], { seed, only, sample }: Choice): Trial[] {
+function pick(all: readonly Trial[], { seed, only, sample, known: names = ALL_TROUBLE }: Choice): Trial[] {
   if (only !== undefined) {
     return all.filter(
       ({ name, settings, tableSettings }) =>
@@ -45,8 +49,8 @@ function pick(all: readonly Trial[], { seed, only, sample }: Choice): Trial[] {
     );
   }
   if (sample === undefined) return [...all];
-  const known = all.filter(({ name }) => KNOWN_TROUBLE.includes(name));
-  const rest = all.filter(({ name }) => !KNOWN_TROUBLE.includes(name));
+  const known = all.filter(({ name }) => names.includes(name));
+  const rest = all.filter(({ name }) => !names.includes(name));
   const random = randomFrom(seed);
   const drawn = new Set<Trial>();
   while (drawn.size < Math.min(sample, rest.length)) drawn.add(random.pick(rest));

@@ -2,6 +2,7 @@ import { eventsFullTable, eventsTable } from "../../scripts/testbed/schema.ts";
 import type { TestServer } from "../../scripts/testbed/server.ts";
 import { identifier, literal } from "../../src/clickhouse/sql.ts";
 import type { LayoutName } from "../../src/mapping/layouts.ts";
+import type { BackfillOptions } from "../../src/run/backfill-options.ts";
 import { makeDatasetRuns } from "../support/data/dataset-runs.ts";
 import { generateDataset } from "../support/generate.ts";
 import { writeReference } from "../support/reference.ts";
@@ -14,8 +15,13 @@ export interface World {
   readonly database: string;
   readonly partition: string;
   readonly layout: LayoutName;
+  readonly engine: BackfillOptions["engine"];
+  /** Whether each month is verified as well, under the same profile. */
+  readonly isVerified: boolean;
   /** What the target and its view's table must hold. */
   readonly digests: Digests;
+  /** The columns that a comparison without a profile compares; none until {@link withFirstRun}. */
+  readonly compared: readonly string[];
 }
 
 export interface Digests {
@@ -37,11 +43,18 @@ const CHAIN_SPANS = 12;
 /** Hundreds of keys, and values nested hundreds of levels deep, would take half of the time. */
 const MAX_METADATA_BYTES = 2000;
 
+/** What a trial makes, and how. */
+export type RunKind = Pick<World, "layout" | "engine" | "isVerified">;
+
 /**
  * Makes a month of several versions, tombstones, orphans, odd metadata and odd bytes, in several parts; some of its rows
  * are deleted with a lightweight DELETE, and others are changed by patch parts.
  */
-export async function openWorld(server: TestServer, seed: number, layout: LayoutName): Promise<World> {
+export async function openWorld(
+  server: TestServer,
+  seed: number,
+  { layout, engine, isVerified }: RunKind,
+): Promise<World> {
   const database = await server.createDatabase("settings");
   const { partition } = await generateDataset(server, {
     database,
@@ -58,26 +71,26 @@ export async function openWorld(server: TestServer, seed: number, layout: Layout
   await run("DELETE FROM traces WHERE cityHash64(id, timestamp) % 13 = 3");
   await run("UPDATE observations SET name = 'patched' WHERE cityHash64(id, start_time) % 7 = 2");
   await run("UPDATE traces SET user_id = 'patched' WHERE cityHash64(id, timestamp) % 7 = 2");
-  const world = { server, database, partition, layout };
+  const world = { server, database, partition, layout, engine, isVerified };
   await makeTables(world);
   const write = layout === "v4" ? writeV4Reference : writeReference;
   await write(server, { database, partition, target: TARGET }, "expected");
   await run("CREATE TABLE expected_viewed AS expected");
   await run(`INSERT INTO expected_viewed ${shortened("expected")}`);
   const digests = {
-    target: await tableDigest(server, database, "expected"),
-    viewed: await tableDigest(server, database, "expected_viewed"),
+    target: await tableDigest(server, database, "expected", engine),
+    viewed: await tableDigest(server, database, "expected_viewed", engine),
   };
-  return { ...world, digests };
+  return { ...world, digests, compared: [] };
 }
 
-type Place = Pick<World, "server" | "database" | "partition" | "layout">;
+type Place = Omit<World, "digests" | "compared">;
 
 /** What the target and its view's table hold. */
-export async function digestsOf({ server, database }: Place): Promise<Digests> {
+export async function digestsOf({ server, database, engine }: Place): Promise<Digests> {
   const [target, viewed] = await Promise.all([
-    tableDigest(server, database, TARGET),
-    tableDigest(server, database, VIEWED),
+    tableDigest(server, database, TARGET, engine),
+    tableDigest(server, database, VIEWED, engine),
   ]);
   return { target, viewed };
 }

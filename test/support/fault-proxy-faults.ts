@@ -9,6 +9,8 @@ export interface ProxiedRequest {
   /** Of its kind, from 1. */
   readonly nth: number;
   readonly sql: string;
+  /** Of the URL: the settings are among them. */
+  readonly params: URLSearchParams;
   /** Whether an earlier request came over the same connection. */
   readonly isReused: boolean;
 }

@@ -155,21 +155,22 @@ export class FaultProxy {
   /** Serves one request; resolves to whether the connection can serve another. */
   async #exchange(client: Socket, head: Head, reader: MessageReader, isReused: boolean): Promise<boolean> {
     const framing = framingOf(head, NO_BODY);
-    const query = new URL(head.startLine.split(" ")[1] ?? "/", "http://proxy").searchParams.get("query");
+    const params = new URL(head.startLine.split(" ")[1] ?? "/", "http://proxy").searchParams;
+    const query = params.get("query");
     // Without a query in the URL the body is the SQL: short, and needed to tell what the request is.
     const sqlBody = query === null ? await collect(reader.body(framing)) : null;
     const body = sqlBody === null ? reader.body(framing) : iterate(sqlBody);
-    const request = this.#note(query ?? sqlBody?.toString() ?? "", isReused);
+    const request = this.#note({ sql: query ?? sqlBody?.toString() ?? "", params, isReused });
     const rule = this.#rules.find((candidate) => candidate.takes(request)) ?? null;
     const fault = rule?.fault ?? this.#chaos?.(request) ?? null;
     return await this.#carryOut({ client, head, body, framing, fault, rule });
   }
 
-  #note(sql: string, isReused: boolean): ProxiedRequest {
-    const kind = kindOf(sql);
+  #note(seen: Omit<ProxiedRequest, "kind" | "nth">): ProxiedRequest {
+    const kind = kindOf(seen.sql);
     const nth = this.count(kind) + 1;
     this.#counts.set(kind, nth);
-    const request = { kind, nth, sql, isReused };
+    const request = { ...seen, kind, nth };
     this.requests.push(request);
     return request;
   }

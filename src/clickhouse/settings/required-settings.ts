@@ -122,11 +122,17 @@ const NATIVE_READS: readonly Row[] = [
   ["enable_vertical_final", SERVER_DEFAULT, "types within JSON arrays follow from the order of rows"],
 ];
 
+/** Required by statements in which the server joins rows with their traces. */
+const JOINS: readonly Row[] = [
+  ["join_use_nulls", "0", "what an observation without a trace holds would become NULL"],
+];
+
 /** Required by inserts. */
 const INSERTS: readonly Row[] = [
   ["async_insert", "0", "the default since 26.2 acknowledges rows that are not stored yet"],
   ["insert_deduplicate", "0", "rows that were deleted from the target would not be stored again"],
   ["deduplicate_insert", "disable", "it overrides insert_deduplicate"],
+  ["deduplicate_insert_select", "disable", "it overrides both where the server copies by itself"],
   ["insert_deduplication_token", "", "an insert with the token of another is dropped"],
   ["materialized_views_ignore_errors", "0", "tables behind views would lack rows"],
   ["input_format_skip_unknown_fields", "0", "an unknown column must be an error"],
@@ -167,6 +173,7 @@ export const REQUIRED_SETTINGS: readonly RequiredSetting[] = [
   ...rows(JSON_RESPONSES, ["query", "count"]),
   ...rows(SMALL_QUERIES, ["query"]),
   ...rows(NATIVE_READS, ["pageRead", "traceRead"]),
+  ...rows(JOINS, ["count", "insert"]),
   ...rows(INSERTS, ["insert"]),
 ];
 
@@ -203,6 +210,8 @@ const LIMITS: readonly Row[] = [
   ["max_bytes_in_distinct", NO_LIMIT, "the plan samples distinct ids"],
   ["max_rows_in_set", NO_LIMIT, "IN lists names"],
   ["max_bytes_in_set", NO_LIMIT, "IN lists names"],
+  ["max_rows_in_join", NO_LIMIT, "the traces of a range are joined on the server"],
+  ["max_bytes_in_join", NO_LIMIT, "the traces of a range are joined on the server"],
   ["max_rows_to_transfer", NO_LIMIT, "the plan samples distinct ids"],
   ["max_bytes_to_transfer", NO_LIMIT, "the plan samples distinct ids"],
   ["max_subquery_depth", SERVER_DEFAULT, "the statements are short"],
@@ -213,6 +222,15 @@ const LIMITS: readonly Row[] = [
   ["max_query_size", "262144", "the statements are short"],
   ["max_parser_depth", "1000", "the statements are short"],
   ["query_plan_max_optimizations_to_apply", "10000", "the plans are short"],
+  ["allow_experimental_analyzer", SERVER_DEFAULT, "the old one takes no inequality in a join of traces"],
+  ["join_algorithm", SERVER_DEFAULT, "not every one takes an inequality in a join of traces"],
+  ["join_default_strictness", SERVER_DEFAULT, "joins say nothing of it"],
+  ["single_join_prefer_left_table", SERVER_DEFAULT, "names of joined columns follow from it"],
+  [
+    "query_plan_optimize_join_order_algorithm",
+    SERVER_DEFAULT,
+    "not every one finds an order for a join of traces",
+  ],
   ["max_parser_backtracks", SERVER_DEFAULT, "the statements are short"],
   ["lock_acquire_timeout", SERVER_DEFAULT, "a query waits for a table or a thread that is busy"],
   ["max_partitions_to_read", "-1", "planning reads one partition, and traces those beside it"],

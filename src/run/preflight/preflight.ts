@@ -1,7 +1,7 @@
 import { pause } from "../../abortable.ts";
 import type { WaitNotice } from "../../clickhouse/merge-wait.ts";
 import { backoffMs, type RetryPolicy } from "../../clickhouse/retry.ts";
-import type { Server } from "../../clickhouse/server.ts";
+import type { QuerySettings, Server } from "../../clickhouse/server.ts";
 import { qualifiedTable } from "../../clickhouse/sql.ts";
 import { RunError } from "../../errors.ts";
 import { LAYOUTS, type Layout } from "../../mapping/layouts.ts";
@@ -11,7 +11,7 @@ import { coreViewProblem } from "./core-view.ts";
 import { inspectDatasetRuns } from "./dataset-runs.ts";
 import { probeJson } from "./json-support.ts";
 import { describeMutation, unfinishedMutations } from "./mutations.ts";
-import { replicaLag, replicaStates } from "./replicas.ts";
+import { consistentReads, replicaLag, replicaStates } from "./replicas.ts";
 import { describeRowPolicy, rowPolicies } from "./row-policies.ts";
 import { sortingKeyColumns, sortingKeyProblems } from "./sorting-key.ts";
 import { inspectTables, type TableFindings } from "./tables.ts";
@@ -39,6 +39,8 @@ export interface CheckedTables {
   readonly takesJsonPaths: boolean;
   /** Whether views copy what is inserted into the target: their rows count in the response to an INSERT. */
   readonly targetHasViews: boolean;
+  /** Settings of queries that join the sources on the server. */
+  readonly consistentReads: QuerySettings;
 }
 
 /** The dataset runs of a database, and what their traces become. */
@@ -122,7 +124,14 @@ export async function checkTables(
     if (typeof json === "string") problems.push(json);
     else if (problems.length === 0) {
       const targetHasViews = findings.engines.get(options.tables.target)?.hasViews ?? true;
-      const found = { roots, experiments: experiments.checked, targetHasViews };
+      const { source, traces } = options.tables;
+      const engines = [source, traces].map((name) => findings.engines.get(name)?.engine ?? "");
+      const found = {
+        roots,
+        experiments: experiments.checked,
+        targetHasViews,
+        consistentReads: consistentReads(engines),
+      };
       return json === null
         ? { mapping, takesJsonPaths: false, ...found }
         : { mapping: { ...mapping, keptJson: json.keeps }, takesJsonPaths: json.takesPaths, ...found };

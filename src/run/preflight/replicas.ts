@@ -1,5 +1,5 @@
 import { isAccessDenied, type RetryPolicy } from "../../clickhouse/retry.ts";
-import type { Server } from "../../clickhouse/server.ts";
+import type { QuerySettings, Server } from "../../clickhouse/server.ts";
 import { literal } from "../../clickhouse/sql.ts";
 
 /** A replica of a table, by its row of system.replicas. */
@@ -54,4 +54,14 @@ export function replicaLag({ table, delaySeconds, insertsInQueue, isReadOnly }: 
   if (delaySeconds <= USUAL_DELAY_SECONDS) return null;
   const inserts = insertsInQueue === 1 ? "1 insert" : `${insertsInQueue} inserts`;
   return `${table}: this replica is ${delaySeconds} s behind, with ${inserts} in its queue`;
+}
+
+/**
+ * Settings with which a query reads all that was acknowledged by other replicas before it, or fails with an error that is retried; none
+ * where no engine of a source, as system.tables names it, is replicated: such a server may not know what a quorum is.
+ */
+export function consistentReads(engines: readonly string[]): QuerySettings {
+  return engines.some((engine) => /^(Replicated|Shared)/.test(engine))
+    ? { select_sequential_consistency: 1 }
+    : {};
 }

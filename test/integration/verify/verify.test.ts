@@ -135,6 +135,68 @@ describe(`the month of seed ${seed}`, () => {
   }
 });
 
+describe("columns that a source lacks", () => {
+  let own: string;
+  const target = "events_full";
+
+  beforeAll(async () => {
+    own = await server.createDatabase("verify_lacking");
+    const command = (sql: string): Promise<void> => server.command(sql, { database: own });
+    await generateDataset(server, { database: own, seed, observations: 60, traces: 20, largeInputs: 0 });
+    await command("ALTER TABLE traces DROP COLUMN environment");
+    await command("ALTER TABLE observations DROP COLUMN tool_calls, DROP COLUMN usage_pricing_tier_name");
+    await command(eventsFullTable(target, { mergesOff: true }));
+    await command(`ALTER TABLE ${target} MODIFY COLUMN provided_model_name DEFAULT 'of no model'`);
+    await command(`ALTER TABLE ${target} MODIFY COLUMN prompt_name DEFAULT concat('of ', trace_id)`);
+    await backfill(options());
+  });
+
+  function options(): VerifyOptions["backfill"] {
+    const tables = { source: "observations", traces: "traces", target };
+    return runOptions(server, own, PARTITION, { layout: "v4", tables });
+  }
+
+  async function found(): Promise<VerifyResult> {
+    const compare = { backfill: options(), quick: false, ignoreNewer: false, examples: 5, only: null };
+    return await verify(compare, () => {}, new AbortController().signal);
+  }
+
+  test("are compared with the target's DEFAULT in rows of a phase that does not fill them", async () => {
+    const filled = await server.query(
+      `SELECT count() > 0 FROM ${target} WHERE environment = 'default' AND provided_model_name = 'of no model'`,
+      { database: own },
+    );
+    expect(filled).toBe("1\n");
+    const { counts, columns } = await found();
+    expect(counts).toEqual(NONE);
+    expect(columns).toContain("environment");
+    expect(columns).toContain("provided_model_name");
+  });
+
+  test("are left out by name where no row is filled, or where the DEFAULT is not one value", async () => {
+    const { leftOut } = await found();
+    const reasonOf = (name: string): string | undefined =>
+      leftOut.find((column) => column.name === name)?.reason;
+    expect(reasonOf("tool_calls")).toBe("no column of observations fills it");
+    expect(reasonOf("usage_pricing_tier_name")).toBe("no column of observations fills it");
+    expect(reasonOf("prompt_name")).toBe(
+      "some rows have its DEFAULT concat('of ', trace_id), which has no fixed value",
+    );
+  });
+
+  test("show a value that is not the DEFAULT", async () => {
+    const planter = new Planter(server, { database: own, target, partition: PARTITION, seed });
+    const changes: Change[] = [];
+    for (const column of ["environment", "provided_model_name"]) {
+      const victim = await planter.victim("startsWith(span_id, 't-')");
+      changes.push({ victim, column, sql: "''" });
+      planter.plant("differing", victim.span_id, [column]);
+    }
+    await planter.insert(changes);
+    expect(inOrder(shown((await found()).examples))).toEqual(inOrder(planter.plants));
+  });
+});
+
 test(`every change of a value is found, and nothing else, seed ${seed}`, async () => {
   expect(await playRound(server, seed, 60)).toBe(60);
 });

@@ -11,7 +11,8 @@ import { type TestServer, testServer } from "../../../../scripts/testbed/server.
 import { identifier } from "../../../../src/clickhouse/sql.ts";
 import type { BackfillOptions } from "../../../../src/run/backfill-options.ts";
 import type { BackfillEvent } from "../../../../src/run/events.ts";
-import { replicaLag, replicaState } from "../../../../src/run/preflight/replicas.ts";
+import { consistentReads, replicaLag, replicaState } from "../../../../src/run/preflight/replicas.ts";
+import { verify } from "../../../../src/verify/verify.ts";
 import { backfill, type RunOutcome } from "../../../support/backfill.ts";
 import { FaultProxy } from "../../../support/fault-proxy.ts";
 import { serverError } from "../../../support/fault-proxy-faults.ts";
@@ -220,6 +221,45 @@ describe("a replica", () => {
   test("that lags or is read-only is waited for, with how far it is", () => {
     expect(lag("45", "1", 0)).toBe("observations: this replica is 45 s behind, with 1 insert in its queue");
     expect(lag(0, 0, 1)).toBe("observations: this replica is read-only and learns of no inserts");
+  });
+
+  test("is read as of all acknowledged inserts, where a source has replicas at all", () => {
+    const consistent = { select_sequential_consistency: 1 };
+    expect(consistentReads(["ReplicatedReplacingMergeTree", "ReplacingMergeTree"])).toEqual(consistent);
+    expect(consistentReads(["ReplacingMergeTree", "SharedReplacingMergeTree"])).toEqual(consistent);
+    expect(consistentReads(["ReplacingMergeTree", "ReplacingMergeTree"])).toEqual({});
+    expect(consistentReads(["", ""])).toEqual({});
+  });
+
+  test.each([
+    ["is read so by the server's engine and by verify", true],
+    ["that is none is read as ever by both", false],
+  ] as const)("%s", async (_, isReplicated) => {
+    const target = await targetWith();
+    const proxy = await FaultProxy.start(server.url);
+    const renamed = (body: Buffer): Buffer =>
+      Buffer.from(body.toString().replaceAll('"ReplacingMergeTree', '"ReplicatedReplacingMergeTree'));
+    if (isReplicated) proxy.on({ on: /FROM system\.tables/, nth: "every" }, { kind: "edit", body: renamed });
+    const joining = (): string[] =>
+      proxy.requests
+        .filter(({ sql }) => sql.includes("LEFT ANTI JOIN"))
+        .map(({ params }) => params.get("select_sequential_consistency") ?? "none");
+    try {
+      const { connection } = options(target);
+      const own = options(target, { connection: { ...connection, url: proxy.url }, engine: "server" });
+      await backfill(own);
+      const ofRun = joining();
+      const compare = { backfill: own, quick: false, ignoreNewer: false, examples: 1, only: null };
+      const { counts } = await verify(compare, () => {}, new AbortController().signal);
+      expect(counts).toMatchObject({ missing: 0, unexpected: 0, differing: 0 });
+      const ofVerify = joining().slice(ofRun.length);
+      for (const values of [ofRun, ofVerify]) {
+        expect(values.length).toBeGreaterThan(0);
+        expect(new Set(values)).toEqual(new Set([isReplicated ? "1" : "none"]));
+      }
+    } finally {
+      await proxy.close();
+    }
   });
 });
 
