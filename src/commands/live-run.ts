@@ -27,13 +27,14 @@ export function liveRunJson(
     engine,
     version: version(),
     memory_bytes: process.memoryUsage.rss(),
+    done_percent: Math.floor(now.done * 1000) / 10,
     progress: progressJson(now),
     phases: now.phases.map((phase) => phaseJson(phase, dryRun)),
     errors: now.mishaps.map(errorJson).reverse(),
     ended,
   };
   // Messages of servers and libraries may quote what they were sent.
-  return JSON.parse(host.secrets.redact(JSON.stringify(json))) as LiveRunJson;
+  return host.secrets.redactTexts(json);
 }
 
 function phaseJson(phase: PhaseProgress, isDryRun: boolean): LiveRunJson["phases"][number] {

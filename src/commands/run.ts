@@ -1,6 +1,6 @@
 import { renderFinalReport } from "../report/final-report.ts";
 import { renderMonthsTable } from "../report/months-table.ts";
-import { type MonthResult, renderReportJson } from "../report/report-json.ts";
+import { type MonthResult, reportJson } from "../report/report-json.ts";
 import { Throttler } from "../throttle/throttler.ts";
 import { copyMonths } from "./copy-months.ts";
 import type { Host } from "./host.ts";
@@ -28,14 +28,15 @@ export async function run(flags: ReadonlyMap<string, string>, host: Host): Promi
     watched(session, surface, () => copyMonths(session, throttler, surface)),
   );
   // Messages of servers and libraries may quote what they were sent.
-  const json = host.secrets.redact(
-    renderReportJson(results, notBegun, {
+  const report = host.secrets.redactTexts(
+    reportJson(results, notBegun, {
       tables: config.backfill.tables,
       database: config.backfill.connection.database,
       server: config.backfill.connection.url,
       version: version(),
     }),
   );
+  const json = `${JSON.stringify(report)}\n`;
   summary.write(json);
   if (!config.quiet) printReport(session, results, notBegun, json);
   if (failure !== null) throw failure.error;

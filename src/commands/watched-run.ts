@@ -27,12 +27,12 @@ export async function watched<Result extends { readonly failure: { readonly erro
   const { statusPage } = session.config;
   if (statusPage === null) return await work();
   const history = new RateHistory(performance.now());
-  const timer = setInterval(() => history.sample(surface.snapshot(), performance.now()), SAMPLE_INTERVAL_MS);
   let end: RunEnd | null = null;
   const server = listen(session, {
     ...shownRun(session, surface, history),
     status: statusOf(session, surface, () => end),
   });
+  const timer = setInterval(() => history.sample(surface.snapshot(), performance.now()), SAMPLE_INTERVAL_MS);
   session.logger.info(`The run can be watched at ${server.url}`, { event: "status-page", url: server.url });
   try {
     const result = await work();
@@ -73,14 +73,14 @@ function shownRun(
   history: RateHistory,
 ): Omit<ShownRun, "status"> {
   const { connection, tables, engine, dryRun } = config.backfill;
-  const identity = {
+  const identity = host.secrets.redactTexts({
     version: version(),
     engine,
     database: connection.database,
     target: tables.target,
     isDryRun: dryRun,
     startedAtMs: startedAt.getTime(),
-  };
+  });
   return {
     history: () =>
       JSON.stringify({
@@ -95,7 +95,7 @@ function shownRun(
       const { user, system } = process.cpuUsage();
       const use = { residentBytes: process.memoryUsage.rss(), cpuSeconds: (user + system) / 1e6 };
       const clock = { nowMs: performance.now(), wallMs: Date.now() };
-      return host.secrets.redact(renderMetrics(snapshot(), identity, use, clock));
+      return renderMetrics(snapshot(), identity, use, clock);
     },
   };
 }

@@ -54,6 +54,8 @@ export const liveRunSchema = v.object({
   engine: v.string(),
   version: v.string(),
   memory_bytes: count,
+  /** Of all months' observations; 0 to 100. */
+  done_percent: count,
   progress: progressSchema,
   /** Of all months, in the order in which they began; rows and bytes of this run, kept rows of all. */
   phases: v.pipe(

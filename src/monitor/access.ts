@@ -4,8 +4,8 @@ import { isLoopback } from "../config/status-address.ts";
 const BEARER = /^Bearer +(\S+)$/i;
 
 /**
- * Whether a request's Host header names this machine by what only it can mean. Pages of other sites that a browser has open
- * reach loopback too, under names of their own that they let point here.
+ * Whether a request's Host header names this machine by a name that can only mean this machine. A page of another site can reach
+ * loopback through a browser as well, under a name of its own that resolves to it.
  */
 export function namesLoopback(header: string | null): boolean {
   if (header === null || !URL.canParse(`http://${header}`)) return false;

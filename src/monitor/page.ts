@@ -28,7 +28,8 @@ const HTML = `<!doctype html>
 <div id="run" hidden>
 <section aria-labelledby="now">
 <h2 id="now">Now</h2>
-<p id="state" role="status"></p>
+<p id="state"></p>
+<p id="said" class="unseen" role="status"></p>
 <dl id="figures"></dl>
 </section>
 <section aria-labelledby="phases-title">
@@ -46,7 +47,7 @@ const HTML = `<!doctype html>
 <h2 id="months-title">Months</h2>
 <div class="wide" role="region" aria-labelledby="months-title" tabindex="0">
 <table>
-<thead><tr><th scope="col">Month</th><th scope="col">State</th><th scope="col">Rows</th><th scope="col">Time</th></tr></thead>
+<thead><tr><th scope="col">Month</th><th scope="col">State</th><th scope="col">Observations done</th><th scope="col">Time</th></tr></thead>
 <tbody id="months"></tbody>
 </table>
 </div>

@@ -51,12 +51,14 @@ export const METRIC_NAMES = {
   retries: `${PREFIX}retries_total`,
   state: `${PREFIX}state`,
   months: `${PREFIX}months`,
+  done: `${PREFIX}done_ratio`,
   remaining: `${PREFIX}remaining_seconds`,
   memory: "process_resident_memory_bytes",
   cpu: "process_cpu_seconds_total",
 } as const;
 
-const MONTH_OUTCOMES = [
+/** How months are or went, as a label has it. */
+export const MONTH_OUTCOMES = [
   "pending",
   "running",
   "done",
@@ -90,7 +92,9 @@ function metricsOf(
   process: ProcessUse,
   { nowMs, wallMs }: { readonly nowMs: number; readonly wallMs: number },
 ): Metric[] {
-  const { phases, movedAtMs, retries, months } = snapshot;
+  const { movedAtMs, retries, months } = snapshot;
+  // Counting the source again copies nothing.
+  const phases = snapshot.phases.filter(({ phase }) => phase !== "verification");
   const { version, engine, database, target, isDryRun } = run;
   const ofPhases = (value: (phase: PhaseProgress) => number): Sample[] =>
     phases.map((phase) => ({ labels: phaseLabels(phase), value: value(phase) }));
@@ -121,7 +125,7 @@ function metricsOf(
       METRIC_NAMES.rowsInserted,
       "Rows that the server has acknowledged and the checkpoint holds, by partition and phase.",
       phases
-        .filter(({ phase }) => phase !== "traces" && phase !== "verification")
+        .filter(({ phase }) => phase !== "traces")
         .map((phase) => ({ labels: phaseLabels(phase), value: isDryRun ? 0 : phase.insertedRows })),
     ),
     gauge(
@@ -141,6 +145,9 @@ function metricsOf(
       RUN_STATES.map((name) => ({ labels: { state: name }, value: name === state ? 1 : 0 })),
     ),
     gauge(METRIC_NAMES.months, "Months of the run, by how they are or went.", outcomesOf(snapshot)),
+    gauge(METRIC_NAMES.done, "Share of all months' observations that is kept, 0 to 1.", [
+      { value: snapshot.done },
+    ]),
     gauge(
       METRIC_NAMES.remaining,
       "Time left by the rate of the last 30 seconds; absent while nothing moves.",

@@ -81,6 +81,8 @@ export interface RunSnapshot {
   readonly months: MonthsSnapshot | null;
   /** Those of the command, one or several, in the order in which they are copied. */
   readonly allMonths: readonly MonthProgress[];
+  /** The share of all months' observations that is kept, 0 to 1. */
+  readonly done: number;
   readonly month: string | null;
   /** What is waited for, if anything. */
   readonly waiting: Waiting | null;
@@ -164,16 +166,18 @@ export function advanceProgress(state: ProgressState, event: BackfillEvent, nowM
     case "replanned":
       return { ...state, totalRows: event.totalRows };
     case "traces":
-      return enter(state, "traces", event.total, {
-        atMs: nowMs,
-        rows: event.loaded,
-        bytes: event.bytes,
-        spent: NO_TIME,
-      });
+      return enter(
+        state,
+        "traces",
+        event.total,
+        { atMs: nowMs, rows: event.loaded, bytes: event.bytes, spent: NO_TIME },
+        { readRows: event.loaded - event.reused, insertedRows: 0 },
+      );
     case "rows": {
       const sample = { atMs: nowMs, rows: event.rows, bytes: event.bytes, spent: event.spent };
       const kept = { ...state, keptRows: event.keptRows };
-      return enter(kept, event.phase, state.totalRows, sample, event.insertedRows);
+      const { rows, insertedRows } = event;
+      return enter(kept, event.phase, state.totalRows, sample, { readRows: rows, insertedRows });
     }
     case "verified":
       return enter(state, "verification", event.totalRows, {
@@ -254,7 +258,7 @@ function enter(
   phase: Phase,
   phaseTotal: number,
   sample: Sample,
-  insertedRows = 0,
+  counts: PhaseCounts = NOTHING_COUNTED,
 ): ProgressState {
   const isSamePhase = state.phase === phase;
   const samples = isSamePhase ? addSample(state.samples, sample) : [sample];
@@ -266,33 +270,37 @@ function enter(
     samples,
     waits: hasMoved ? [] : state.waits,
     movedAtMs: hasMoved ? sample.atMs : state.movedAtMs,
-    phases: withPhase(state, phase, phaseTotal, sample, insertedRows),
+    phases: withPhase(state, phase, phaseTotal, sample, counts),
   };
 }
 
+type PhaseCounts = Pick<PhaseProgress, "readRows" | "insertedRows">;
+
+/** Counting the source again reads nothing that is copied. */
+const NOTHING_COUNTED: PhaseCounts = { readRows: 0, insertedRows: 0 };
+
+/** A phase may come back: traces are loaded again for the experiments, and its counts go on where they were. */
 function withPhase(
   { phases, month, keptRows, doneRows }: ProgressState,
   phase: Phase,
   total: number,
   { rows, bytes }: Sample,
-  insertedRows: number,
+  { readRows, insertedRows }: PhaseCounts,
 ): readonly PhaseProgress[] {
-  const last = phases.at(-1);
-  const before = last?.phase === phase && last.month === month ? last : null;
+  const index = phases.findLastIndex((known) => known.phase === phase && known.month === month);
+  const before = phases[index];
   const atLeast = (amount: number, known: number | undefined): number => Math.max(amount, known ?? 0);
   const position = atLeast(isCopied(phase) ? keptRows + doneRows : rows, before?.position);
-  return [
-    ...(before === null ? phases : phases.slice(0, -1)),
-    {
-      month,
-      phase,
-      readRows: atLeast(rows, before?.readRows),
-      readBytes: atLeast(bytes, before?.readBytes),
-      insertedRows: atLeast(insertedRows, before?.insertedRows),
-      position,
-      total: Math.max(total, position),
-    },
-  ];
+  const now: PhaseProgress = {
+    month,
+    phase,
+    readRows: atLeast(readRows, before?.readRows),
+    readBytes: atLeast(bytes, before?.readBytes),
+    insertedRows: atLeast(insertedRows, before?.insertedRows),
+    position,
+    total: Math.max(total, position),
+  };
+  return before === undefined ? [...phases, now] : phases.with(index, now);
 }
 
 function isCopied(phase: Phase): boolean {
@@ -364,9 +372,11 @@ function limitOf(from: TimeSpent, to: TimeSpent): Limit | null {
 export function snapshotRun(state: ProgressState, nowMs: number): RunSnapshot {
   const { month, throttle, retries, lastError, phases, mishaps, movedAtMs } = state;
   const figures = snapshotProgress(state, nowMs);
+  const monthsNow = state.months.length > 1 ? snapshotMonths(state, figures) : null;
   return {
     figures,
-    months: state.months.length > 1 ? snapshotMonths(state.months, figures) : null,
+    months: monthsNow,
+    done: monthsNow?.fraction ?? shareOfMonth(state),
     allMonths: state.months,
     month,
     waiting: waitingAt(state.waits, nowMs),
@@ -379,12 +389,13 @@ export function snapshotRun(state: ProgressState, nowMs: number): RunSnapshot {
   };
 }
 
-function snapshotMonths(months: readonly MonthProgress[], figures: ProgressSnapshot | null): MonthsSnapshot {
+function snapshotMonths(state: ProgressState, figures: ProgressSnapshot | null): MonthsSnapshot {
+  const { months } = state;
   const isEnded = ({ outcome }: MonthProgress): boolean => outcome !== "running" && outcome !== "pending";
   const rowsOf = (some: readonly MonthProgress[]): number => some.reduce((sum, { rows }) => sum + rows, 0);
   const running = rowsOf(months.filter(({ outcome }) => outcome === "running"));
   const all = rowsOf(months);
-  const done = rowsOf(months.filter(isEnded)) + running * shareOfMonth(figures);
+  const done = rowsOf(months.filter(isEnded)) + running * shareOfMonth(state);
   const rate = figures?.phase === "observations" ? figures.rowsPerSecond : 0;
   return {
     months,
@@ -394,15 +405,9 @@ function snapshotMonths(months: readonly MonthProgress[], figures: ProgressSnaps
   };
 }
 
-/** How much of a month's observations is kept. */
-function shareOfMonth(figures: ProgressSnapshot | null): number {
-  switch (figures?.phase) {
-    case "observations":
-      return figures.total === 0 ? 1 : figures.position / figures.total;
-    case "verification":
-    case "experiments":
-      return 1;
-    default:
-      return 0;
-  }
+/** How much of the current month's observations is kept. */
+function shareOfMonth({ phases, month }: ProgressState): number {
+  const kept = phases.find((phase) => phase.phase === "observations" && phase.month === month);
+  if (kept === undefined) return 0;
+  return kept.total === 0 ? 1 : kept.position / kept.total;
 }

@@ -65,11 +65,10 @@ export class RateHistory {
   }
 }
 
-/** What all phases of the run have read. Counting the source again moves no rows. */
+/** What all phases of the run have read. */
 function movedBy({ phases }: RunSnapshot): { rows: number; bytes: number } {
   let [rows, bytes] = [0, 0];
-  for (const { phase, readRows, readBytes } of phases) {
-    if (phase === "verification") continue;
+  for (const { readRows, readBytes } of phases) {
     rows += readRows;
     bytes += readBytes;
   }

@@ -22,18 +22,18 @@ export interface JsonSubject {
 }
 
 /**
- * The final report as a JSON object, newline included: on stdout with `--log-format json`, and in `--summary-file`. Names are documented
- * and stay as they are.
+ * The final report as a JSON value: on stdout with `--log-format json`, and in `--summary-file`. Names are documented and stay as they
+ * are.
  */
-export function renderReportJson(
+export function reportJson(
   results: readonly MonthResult[],
   notBegun: readonly string[],
   subject: JsonSubject,
-): string {
+): unknown {
   const reports = results.flatMap(({ report }) => report ?? []);
   const sum = (count: (report: BackfillReport) => number): number =>
     reports.reduce((total, report) => total + count(report), 0);
-  const document = {
+  return {
     version: subject.version,
     server: subject.server,
     database: subject.database,
@@ -49,7 +49,6 @@ export function renderReportJson(
       seconds: results.reduce((total, { durationMs }) => total + durationMs, 0) / 1000,
     },
   };
-  return `${JSON.stringify(document)}\n`;
 }
 
 function monthJson({ partition, outcome, report, error, durationMs }: MonthResult): unknown {

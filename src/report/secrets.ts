@@ -33,6 +33,14 @@ export class Secrets {
     this.#hide([text, ...base64Of(text)]);
   }
 
+  /** A JSON value whose texts are without the secrets. Its numbers stay what they are, since digits may be a secret as well. */
+  redactTexts<Json>(value: Json): Json {
+    const redacted = JSON.stringify(value, (_, part: unknown) =>
+      typeof part === "string" ? this.redact(part) : part,
+    );
+    return JSON.parse(redacted) as Json;
+  }
+
   /** The text without the secrets. */
   redact(text: string): string {
     return this.#forms.reduce((redacted, form) => redacted.replaceAll(form, HIDDEN), text);

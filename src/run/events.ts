@@ -21,7 +21,14 @@ export type BackfillEvent =
       readonly totalRows: number;
       readonly doneRows: number;
     }
-  | { readonly kind: "traces"; readonly loaded: number; readonly total: number; readonly bytes: number }
+  /** Traces that are loaded; `reused` of them are those of the month before, which were not read again. */
+  | {
+      readonly kind: "traces";
+      readonly loaded: number;
+      readonly reused: number;
+      readonly total: number;
+      readonly bytes: number;
+    }
   /** Pages turned out to have fewer rows than planned (old versions were counted), or more. */
   | { readonly kind: "replanned"; readonly totalRows: number }
   /** Rows that were read, with their size, and those of them that are kept: acknowledged and in the checkpoint. */

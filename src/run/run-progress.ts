@@ -53,6 +53,7 @@ export class RunProgress {
   /** Rows of all runs: those that pages turned out to have, and those planned for the pages to come. */
   #totalRows = 0;
   #traces = 0;
+  #reusedTraces = 0;
   #traceBytes = 0;
   #tracesTotal = 0;
   #retries = 0;
@@ -84,6 +85,7 @@ export class RunProgress {
   /** Adds traces that the month before has loaded. */
   reuseTraces(rows: number): void {
     this.#traces += rows;
+    this.#reusedTraces += rows;
     this.#tracesTotal += rows;
   }
 
@@ -174,7 +176,8 @@ export class RunProgress {
 
   #emitTraces(): void {
     const total = Math.max(this.#tracesTotal, this.#traces);
-    this.#emit({ kind: "traces", loaded: this.#traces, total, bytes: this.#traceBytes });
+    const reused = this.#reusedTraces;
+    this.#emit({ kind: "traces", loaded: this.#traces, reused, total, bytes: this.#traceBytes });
   }
 
   #emitRows(): void {

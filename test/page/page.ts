@@ -150,6 +150,10 @@ test("the keyboard alone gives the token, and holds the page", async () => {
   const { page, noticed } = await show(url);
   await page.waitForSelector("#token:focus");
   expect(await seriousFindings(page)).toEqual([]);
+  await page.keyboard.type("short");
+  await page.keyboard.press("Enter");
+  await contains(page, "refused", "at least 16 letters");
+  await page.keyboard.press("ControlOrMeta+a");
   await page.keyboard.type("wrong-token-wrong-token");
   await page.keyboard.press("Enter");
   await contains(page, "refused", "does not take this token");
@@ -170,14 +174,21 @@ test("the keyboard alone gives the token, and holds the page", async () => {
   await page.close();
 });
 
-test("a link may bring the token, and the address does not keep it", async () => {
+test("a link may bring the token, to an open page as well, and the address does not keep it", async () => {
   await using scenario = await Scenario.open();
   const file = join(scenario.directory, "token");
-  writeFileSync(file, TOKEN, { mode: 0o600 });
+  const token = "0123456789+/-._~abc==";
+  writeFileSync(file, token, { mode: 0o600 });
   const { url, held, running } = await heldRun(scenario, 2, [`--status-token-file=${file}`]);
-  const { page } = await show(`${url}#token=${TOKEN}`);
+  const { page } = await show(`${url}#token=${token}`);
   await contains(page, "phases", "observations");
   expect(page.url()).toBe(url);
+  const other = await (await browser.newContext()).newPage();
+  await other.goto(url);
+  await other.waitForSelector("#token:focus");
+  await other.goto(`${url}#token=${token}`);
+  await contains(other, "phases", "observations");
+  expect(other.url()).toBe(url);
   held.release();
   expect((await running.outcome).code).toBe(0);
   await page.close();

@@ -9,6 +9,8 @@ const HISTORY_MS = 30_000;
 const CHART_WIDTH = 600;
 const CHART_HEIGHT = 140;
 const TOKEN = "clickhouse-backfill-token";
+/** What the run takes for a token at all: nothing else can be sent. */
+const A_TOKEN = /^[A-Za-z0-9\-._~+/]{16,}=*$/;
 
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -19,6 +21,9 @@ let isLive = true;
 let generation = 0;
 
 takeTokenFromAddress();
+addEventListener("hashchange", () => {
+  if (takeTokenFromAddress()) follow();
+});
 element("live").addEventListener("click", toggleLive);
 element("ask").addEventListener("submit", useToken);
 follow();
@@ -45,7 +50,9 @@ async function follow() {
       if (hasEnded()) return;
     } catch (error) {
       if (mine !== generation) return;
-      state(`No response: the run has ended, or cannot be reached (${messageOf(error)})`, "bad");
+      const words = "No response: the run has ended, or cannot be reached";
+      state(`${words} (${messageOf(error)})`, "bad");
+      say(words);
       path = "/api/status";
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
@@ -56,10 +63,12 @@ async function follow() {
 async function readHistory() {
   for (;;) {
     if (isLive && !hasEnded()) {
-      const response = await request("/api/history").catch(() => null);
       // The next reading makes up for one that failed; the state says that nothing responds.
-      if (response?.ok) {
-        points = (await response.json()).points;
+      const history = await request("/api/history")
+        .then((response) => (response.ok ? response.json() : null))
+        .catch(() => null);
+      if (history !== null) {
+        points = history.points;
         drawCharts();
       }
     }
@@ -82,12 +91,24 @@ function hasEnded() {
   return document.body.dataset["ended"] === "true";
 }
 
-/** A link may bring the token behind the #, which browsers send to nobody. */
+/**
+ * A link may bring the token behind the #, which browsers send to nobody.
+ * @returns {boolean} whether it did.
+ */
 function takeTokenFromAddress() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (token === null) return;
-  sessionStorage.setItem(TOKEN, token);
+  const token = /^#token=(.*)$/.exec(location.hash)?.[1];
+  if (token === undefined) return false;
   history.replaceState(null, "", location.pathname);
+  return keepToken(token);
+}
+
+/**
+ * @param {string} token
+ * @returns {boolean} whether it can be one.
+ */
+function keepToken(token) {
+  if (A_TOKEN.test(token)) sessionStorage.setItem(TOKEN, token);
+  return A_TOKEN.test(token);
 }
 
 function ask() {
@@ -101,15 +122,16 @@ function ask() {
 /** @param {Event} event */
 function useToken(event) {
   event.preventDefault();
-  sessionStorage.setItem(TOKEN, field("token").value.trim());
-  follow();
+  if (keepToken(field("token").value.trim())) follow();
+  else element("refused").textContent = "A token has at least 16 letters, digits or -._~+/.";
 }
 
 function toggleLive() {
+  if (hasEnded()) return;
   isLive = !isLive;
-  const button = element("live");
-  button.setAttribute("aria-pressed", String(isLive));
-  button.textContent = isLive ? "Live" : "Held";
+  element("live").setAttribute("aria-pressed", String(isLive));
+  // What is on its way is not shown any more.
+  generation++;
   if (isLive) follow();
 }
 
@@ -136,9 +158,8 @@ function show(status) {
  * @param {LiveRun} run
  * @returns {string}
  */
-function titleOf({ ended, progress }) {
-  if (ended !== null) return ended.outcome;
-  return progress.percent === null ? progress.state : `${(progress.months ?? progress).percent}%`;
+function titleOf({ ended, done_percent: done }) {
+  return ended === null ? `${done}%` : ended.outcome;
 }
 
 /** @param {LiveRun} run */
@@ -147,13 +168,15 @@ function showState({ ended, progress }) {
   if (ended === null) {
     const { state: name, reason } = progress;
     state(reason, ["waiting", "paused"].includes(name) ? "bad" : "");
+    say(name);
     return;
   }
   state(
     ended.outcome === "finished" ? ended.message : `${ended.outcome}: ${ended.message}`,
     ended.outcome === "finished" ? "good" : "bad",
   );
-  element("live").hidden = true;
+  say(`${ended.outcome}: ${ended.message}`);
+  element("live").setAttribute("aria-disabled", "true");
 }
 
 /**
@@ -162,19 +185,25 @@ function showState({ ended, progress }) {
  */
 function state(words, kind) {
   element("run").hidden = false;
-  const place = element("state");
-  // Setting it again would make screen readers repeat it.
-  if (place.textContent !== words) place.textContent = words;
-  place.dataset["kind"] = kind;
+  text("state", words);
+  element("state").dataset["kind"] = kind;
+}
+
+/**
+ * Lets screen readers say what changed; the state in words counts seconds, which nobody wants to hear.
+ * @param {string} words
+ */
+function say(words) {
+  if (element("said").textContent !== words) text("said", words);
 }
 
 /** @param {LiveRun} run */
-function showFigures({ progress, memory_bytes: memory }) {
-  const { percent, eta_seconds: eta } = progress.months ?? progress;
+function showFigures({ progress, done_percent: done, memory_bytes: memory }) {
+  const { eta_seconds: eta } = progress.months ?? progress;
   const { rows_per_second: rows, bytes_per_second: bytes } = progress;
   /** @type {[string, string][]} */
   const figures = [
-    ["Done", percent === null ? "–" : `${percent.toFixed(1)}%`],
+    ["Observations done", `${done.toFixed(1)}%`],
     ["Left", eta === null ? "–" : duration(eta)],
     ["Rows/s, last 30 s", rows === null ? "–" : whole.format(rows)],
     ["MB/s, last 30 s", bytes === null ? "–" : megabytes(bytes)],
@@ -214,18 +243,21 @@ function showPhases({ phases, progress }) {
 function showMonths({ months, progress, phases, ended }, checkpoints) {
   /** @type {Map<string, [string, string, string]>} */
   const rows = new Map();
-  for (const { month, state: name, rows: count } of checkpoints) {
-    if (month !== null) rows.set(month, [name, count === null ? "–" : whole.format(count), "–"]);
+  for (const { month, phase, state: name, rows: count } of checkpoints) {
+    // Of Langfuse v4 a month has several; the observations come last.
+    if (month !== null && (phase === "observations" || !rows.has(month))) {
+      rows.set(month, [name, count === null ? "–" : whole.format(count), "–"]);
+    }
   }
-  for (const month of months) {
-    const kept = phases.findLast((phase) => phase.month === month && phase.phase !== "verification");
-    const name = ended === null ? "running" : ended.outcome;
-    rows.set(month, [name, kept === undefined ? "–" : whole.format(kept.kept_rows), "–"]);
-  }
-  for (const { month, outcome, source_rows: source, copied_rows: copied, seconds } of progress.months?.list ??
-    []) {
-    const count = outcome === "pending" || outcome === "running" ? source : copied;
-    rows.set(month, [outcome, whole.format(count), seconds === 0 ? "–" : duration(seconds)]);
+  const keptOf = (/** @type {string} */ month) => {
+    const kept = phases.find((phase) => phase.month === month && phase.phase === "observations");
+    return kept === undefined ? (rows.get(month)?.[1] ?? "–") : whole.format(kept.kept_rows);
+  };
+  const list =
+    progress.months?.list ??
+    months.map((month) => ({ month, outcome: ended?.outcome ?? "running", seconds: 0 }));
+  for (const { month, outcome, seconds } of list) {
+    rows.set(month, [outcome, keptOf(month), seconds === 0 ? "–" : duration(seconds)]);
   }
   const newestFirst = [...rows].sort(([a], [b]) => b.localeCompare(a));
   element("months").replaceChildren(
@@ -276,7 +308,7 @@ function draw(name, rateOf, format) {
   path.setAttribute("d", line.join(""));
   element(`${name}-chart`).replaceChildren(path);
   const isOneDay = first.at.slice(0, 10) === last.at.slice(0, 10);
-  const timeOnAxis = (/** @type {string} */ at) => (isOneDay ? timeOf(at).slice(11) : timeOf(at));
+  const timeOnAxis = (/** @type {string} */ at) => timeOf(at).slice(isOneDay ? 11 : 0);
   element(`${name}-axis`).replaceChildren(
     made("span", {}, timeOnAxis(first.at)),
     made("span", {}, `at most ${format(top)}, last ${format(rateOf(last))}`),
@@ -308,7 +340,7 @@ function megabytes(bytes) {
  * @returns {string}
  */
 function timeOf(at) {
-  return at.slice(0, 19).replace("T", " ");
+  return `${at.slice(0, 19).replace("T", " ")} UTC`;
 }
 
 /**

@@ -23,6 +23,7 @@ const RUN: LiveRunJson = {
   engine: "client",
   version: "0.2.0",
   memory_bytes: 1,
+  done_percent: 0,
   phases: [],
   errors: [],
   ended: null,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { METRIC_NAMES } from "../../../src/report/metrics.ts";
+import { PHASES } from "../../../src/plan/phases.ts";
+import { METRIC_NAMES, MONTH_OUTCOMES } from "../../../src/report/metrics.ts";
 import { RUN_STATES } from "../../../src/report/run-state.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
@@ -20,9 +21,11 @@ describe.each(FILES)("%s", (file) => {
   test("asks for states, outcomes and phases that there are", () => {
     for (const [label, known] of [
       ["state", RUN_STATES],
-      ["outcome", ["failed", "done", "pending", "running", "stopped"]],
+      ["outcome", MONTH_OUTCOMES],
+      ["phase", ["traces", ...PHASES]],
     ] as const) {
-      const values = [...text.matchAll(new RegExp(`\\b${label}="([a-z-]+)"`, "g"))].map(([, value]) => value);
+      const matches = text.matchAll(new RegExp(`\\b${label}(?:=|=~|!=|!~)"([a-z|-]+)"`, "g"));
+      const values = [...matches].flatMap(([, value = ""]) => value.split("|"));
       expect(values.filter((value) => !known.some((name) => name === value))).toEqual([]);
     }
   });

@@ -62,6 +62,7 @@ function runOf(figures: ProgressSnapshot | null, more: Partial<RunSnapshot> = {}
     retries: 0,
     lastError: null,
     allMonths: [],
+    done: 0,
     phases: [],
     mishaps: [],
     movedAtMs: null,

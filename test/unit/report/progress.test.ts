@@ -224,8 +224,8 @@ describe("the rate", () => {
 test("traces and observations are phases of their own", () => {
   const events: Timed[] = [
     [0, planned(100, 50)],
-    [0, { kind: "traces", loaded: 0, total: 40, bytes: 0 }],
-    [2000, { kind: "traces", loaded: 30, total: 40, bytes: 6_000_000 }],
+    [0, { kind: "traces", loaded: 0, reused: 0, total: 40, bytes: 0 }],
+    [2000, { kind: "traces", loaded: 30, reused: 0, total: 40, bytes: 6_000_000 }],
   ];
   expect(snapshotAfter(events, 2000)).toEqual({
     phase: "traces",

@@ -63,3 +63,14 @@ describe("a text stays as it is", () => {
     expect(secrets.redact(`Authorization: Basic ${sent}`)).toBe("Authorization: Basic ***");
   });
 });
+
+test("texts of a JSON value are redacted, and its numbers stay", () => {
+  const secrets = hiding("1234");
+  const value = { rows: 123456, message: "of 123456", list: [1234, "1234"], nothing: null };
+  expect(secrets.redactTexts(value)).toEqual({
+    rows: 123456,
+    message: "of ***56",
+    list: [1234, "***"],
+    nothing: null,
+  });
+});

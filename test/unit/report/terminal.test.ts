@@ -143,9 +143,9 @@ test("lines of progress come every 10 s, at the end of a phase and at the end", 
   const display = startProgressDisplay({ kind: "lines", writeLine: (line) => lines.push(line) }, () => nowMs);
   pass(10_000);
   display.onEvent({ kind: "planned", phase: "observations", totalRows: 100, doneRows: 0 });
-  display.onEvent({ kind: "traces", loaded: 0, total: 10, bytes: 0 });
+  display.onEvent({ kind: "traces", loaded: 0, reused: 0, total: 10, bytes: 0 });
   pass(2000);
-  display.onEvent({ kind: "traces", loaded: 10, total: 10, bytes: 4_000_000 });
+  display.onEvent({ kind: "traces", loaded: 10, reused: 0, total: 10, bytes: 4_000_000 });
   expect(lines).toEqual([]);
   display.onEvent({
     kind: "rows",
