@@ -2,6 +2,7 @@
  * Runs all tests, several files at a time, and checks that all of them did run.
  *
  * Usage:   bun run test [paths or flags of `bun test`]
+ *          FULL=1        all cases of tests that otherwise draw some of them (`bun run test:full`)
  *          SUITE_SEED=N  the seed of all generated data (default: one that the commit's tree gives, so that a commit passes
  *                        or fails the same everywhere; `random` for a new one); SEED=N repeats a single failure
  * Output:  the test runner's, and a last line `N passed, N failed`

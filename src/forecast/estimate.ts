@@ -49,13 +49,33 @@ export function estimateSpeed(
   };
 }
 
-/** What the program takes at the defaults besides the traces, and what each pipeline of that takes. */
-const BASE_BYTES = 127e6;
-const PIPELINE_BYTES = 43e6;
+/** What the program takes besides the traces, and each pipeline besides its blocks. */
+const BASE_BYTES = 105e6;
+const PIPELINE_BYTES = 13e6;
+/** Blocks that are being read, enriched and sent, fitted to runs with rows of 300 B to 10 kB. Wide rows are cut by their bytes. */
+const BLOCKS_PER_PIPELINE = 1.6;
+const MAX_BLOCK_BYTES = 30e6;
+/** Where no row could be read. */
+const USUAL_ROW_BYTES = 1_400;
+
+/** What the pipelines of a run hold. */
+export interface PipelineLoad {
+  readonly pipelines: number;
+  /** `--batch-size`. */
+  readonly batchRows: number;
+  /** Null: not known. */
+  readonly rowBytes: number | null;
+}
 
 /** The memory of a run whose window has so many traces, old versions included, as a sample of them suggests. */
-export function estimateMemory(windowRows: number, sample: TraceSample, workers: number): number {
-  const base = BASE_BYTES + PIPELINE_BYTES * workers;
+export function estimateMemory(
+  windowRows: number,
+  sample: TraceSample,
+  { pipelines, batchRows, rowBytes }: PipelineLoad,
+): number {
+  const cut = Math.max(MAX_BLOCK_BYTES, (MAX_BLOCK_BYTES / 10_000) * batchRows);
+  const block = Math.min(batchRows * (rowBytes ?? USUAL_ROW_BYTES), cut);
+  const base = BASE_BYTES + pipelines * (PIPELINE_BYTES + BLOCKS_PER_PIPELINE * block);
   if (sample.records === 0) return base;
   const records = Math.ceil(windowRows * (sample.records / sample.plannedRows));
   return base + records * (sample.bytes / sample.records) + indexBytes(records);

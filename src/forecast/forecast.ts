@@ -117,6 +117,11 @@ async function look(server: Server, options: ForecastOptions, retry: RetryPolicy
       ? { windowRows: 0, plannedRows: 0, records: 0, bytes: 0 }
       : await sampleTraces(server, traceScope, checked.mapping, retry);
   const diskPerRow = targetBytesPerRow(sizes);
+  const load = {
+    pipelines: backfill.parallelWorkers,
+    batchRows: backfill.batchSizeRows,
+    rowBytes: readingSpeed === null ? null : readingSpeed.bytes / readingSpeed.rows,
+  };
   const months = chosen.map((size): MonthForecast => {
     const { observations, traces, partition } = size;
     const rows = observations.rows + (checked.roots === null ? 0 : traces.rows);
@@ -125,7 +130,7 @@ async function look(server: Server, options: ForecastOptions, retry: RetryPolicy
     return {
       ...size,
       seconds: speed === null ? null : rows / speed.rowsPerSecond,
-      memoryBytes: estimateMemory(windowRows, sample, backfill.parallelWorkers),
+      memoryBytes: estimateMemory(windowRows, sample, load),
       diskBytes: diskPerRow === null ? null : rows * diskPerRow,
     };
   });

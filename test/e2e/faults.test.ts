@@ -4,6 +4,7 @@ import { ONE_BY_ONE, Scenario, SMALL } from "../support/cli-scenario.ts";
 import { exceptionText, type Fault, gatewayError, serverError } from "../support/fault-proxy-faults.ts";
 import type { Match } from "../support/fault-proxy-rules.ts";
 import { setHeader } from "../support/fault-proxy-wire.ts";
+import { sampled } from "../support/sampled.ts";
 
 const MEMORY_LIMIT = exceptionText(241, "Memory limit (total) exceeded", "MEMORY_LIMIT_EXCEEDED");
 const ALL = Number.MAX_SAFE_INTEGER;
@@ -156,7 +157,7 @@ describe.each([
   ["a small query", SMALL_QUERIES],
   ["the plan", PLAN_FAULTS],
 ])("%s is requested again:", (_, faults) => {
-  test.concurrent.each(faults)("%s", async (_, match, fault) => {
+  test.concurrent.each(sampled(faults, 3))("%s", async (_, match, fault) => {
     // Before the scenario is opened, since only a few may be open at a time.
     const traces = await tracesOfAnUndisturbedRun();
     await using scenario = await Scenario.open();

@@ -1,4 +1,4 @@
-/** A short form of `bun run test:engines`: the oldest engine that comes as a wheel, and the newest. */
+/** A short form of `bun run test:engines`: the oldest engine that comes as a wheel. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chooseSeed } from "../support/generate.ts";
 import { EngineUnavailable, installEngine } from "./install.ts";
@@ -9,18 +9,11 @@ const TIMEOUT_MS = 180_000;
 
 type Expected = "same rows" | "refused";
 
-/** What each of the two shows here, and how: the rest is for the long form. */
+/** What it shows here, and how: the rest is for the long form. */
 const SHORT: readonly (readonly [engine: string, scenarios: Readonly<Record<string, Expected>>])[] = [
   [
     "24.5",
     { "`events`, JSON": "refused", "`events`, String": "same rows", "exception in a response": "same rows" },
-  ],
-  [
-    "26.9",
-    {
-      "`events`, JSON": "same rows",
-      "after `kill -9`": "same rows",
-    },
   ],
 ];
 

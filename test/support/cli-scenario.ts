@@ -215,14 +215,14 @@ export interface Checkpoint {
 /** Page and batch sizes that give a few pages of a few batches, each an INSERT of its own. */
 export const SMALL: readonly string[] = [
   "--stream-block-size=60",
-  "--batch-size=25",
+  "--batch-size=40",
   "--insert-rows=1",
   "--parallel-workers=2",
 ];
 /** The same with one request at a time, for stories in which the order matters. */
 export const ONE_BY_ONE: readonly string[] = [
   "--stream-block-size=60",
-  "--batch-size=25",
+  "--batch-size=40",
   "--insert-rows=1",
   "--parallel-workers=1",
 ];
