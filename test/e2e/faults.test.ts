@@ -157,7 +157,7 @@ describe.each([
   ["a small query", SMALL_QUERIES],
   ["the plan", PLAN_FAULTS],
 ])("%s is requested again:", (_, faults) => {
-  test.concurrent.each(sampled(faults, 3))("%s", async (_, match, fault) => {
+  test.concurrent.each(sampled(faults, 2))("%s", async (_, match, fault) => {
     // Before the scenario is opened, since only a few may be open at a time.
     const traces = await tracesOfAnUndisturbedRun();
     await using scenario = await Scenario.open();

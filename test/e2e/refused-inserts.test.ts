@@ -31,19 +31,19 @@ describe("an insert that is too large", () => {
     const sizes: number[] = [];
     const fault = only(OUT_OF_MEMORY, (body) => {
       sizes.push(rowsOf(body));
-      return rowsOf(body) > 13;
+      return rowsOf(body) > 20;
     });
     scenario.proxy.on({ on: "insert", nth: "every" }, fault);
     const outcome = await scenario.run([...ONE_BY_ONE, "--max-retries=0"]);
     expect(outcome).toMatchObject({ code: 0 });
     await scenario.expectEvents("multiset");
     expect(reportedCount(outcome, "Retries")).toBe(0);
-    expect(reportedCount(outcome, "Batches halved")).toBe(sizes.filter((rows) => rows > 13).length);
+    expect(reportedCount(outcome, "Batches halved")).toBe(sizes.filter((rows) => rows > 20).length);
     expect(readStderr(outcome).log.join("\n")).toMatch(/sent again in smaller inserts: Code: 241\. /);
-    const refused = sizes.findIndex((rows) => rows > 13);
+    const refused = sizes.findIndex((rows) => rows > 20);
     expect(sizes.length).toBeGreaterThan(refused + 8);
     // One batch may have been filled already; larger ones come after eight that went through.
-    const next = sizes.slice(refused + 1, refused + 8).filter((rows) => rows > 13);
+    const next = sizes.slice(refused + 1, refused + 8).filter((rows) => rows > 20);
     expect(next.length).toBeLessThanOrEqual(1);
   });
 

@@ -113,7 +113,7 @@ describe(`the smallest sizes, seed ${seed}`, () => {
     [1_000, 3, 4],
     [50_000, 10_000, 1],
   ] as const;
-  for (const [streamBlockSizeRows, batchSizeRows, parallelWorkers] of sampled(smallest, 3)) {
+  for (const [streamBlockSizeRows, batchSizeRows, parallelWorkers] of sampled(smallest, 2)) {
     const sizes = { streamBlockSizeRows, batchSizeRows, parallelWorkers };
     test(`pages of ${streamBlockSizeRows}, batches of ${batchSizeRows}, ${parallelWorkers} workers`, async () => {
       const target = `events_${streamBlockSizeRows}_${batchSizeRows}`;
