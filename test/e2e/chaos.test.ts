@@ -25,10 +25,10 @@ const FAULTS: readonly Fault[] = [
   serverError(500, 202, "Too many simultaneous queries", "TOO_MANY_SIMULTANEOUS_QUERIES"),
 ];
 
-test("a third of all requests fail at random, and nothing is lost", async () => {
+test("a sixth of all requests fail at random, and nothing is lost", async () => {
   const seed = chooseSeed();
   await using scenario = await Scenario.open();
-  scenario.proxy.setChaos(randomFaults({ seed, probability: 1 / 3, faults: FAULTS }));
+  scenario.proxy.setChaos(randomFaults({ seed, probability: 1 / 6, faults: FAULTS }));
   const outcome = await scenario.run([
     "--stream-block-size=20",
     "--batch-size=10",
