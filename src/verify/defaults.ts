@@ -19,7 +19,7 @@ export async function readDefaults(
 }
 
 /** Literals, and functions that make or convert a value; of these names no others depend on the time. */
-const VALUE_WORDS = /^(?:\d\w*|(?:[Tt]rue|[Ff]alse|NULL|CAST|array|map|tuple|to[A-Z]\w*))$/;
+const VALUE_WORDS = /^(?:\d\w*|(?:true|True|false|False|NULL|CAST|array|map|tuple|to[A-Z]\w*))$/;
 
 /** Whether a DEFAULT expression, as the server writes it, is sure to have the same value in every row and at any time. */
 export function isFixedValue(expression: string): boolean {

@@ -57,8 +57,10 @@ async function tamperedTarget(name: string): Promise<void> {
   await server.command(`INSERT INTO ${name} SELECT * FROM events_full`, { database });
   const plain =
     "(project_id, trace_id) NOT IN (SELECT project_id, trace_id FROM dataset_run_items_rmt FINAL)";
-  const victim = `SELECT span_id FROM events_full FINAL WHERE ${plain} AND toYYYYMM(start_time) = ${PARTITION}
-    GROUP BY span_id HAVING count() = 1 ORDER BY cityHash64(span_id)`;
+  // Its id is no other row's, of a dataset run or another month.
+  const victim = `SELECT span_id FROM events_full FINAL GROUP BY span_id
+    HAVING count() = 1 AND countIf(${plain} AND toYYYYMM(start_time) = ${PARTITION}) = 1
+    ORDER BY cityHash64(span_id)`;
   await server.command(
     `ALTER TABLE ${name} DELETE WHERE span_id IN (SELECT span_id FROM (${victim} LIMIT 2))`,
     { database, settings: { mutations_sync: 2 } },
