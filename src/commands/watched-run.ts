@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { formatStatusAddress } from "../config/status-address.ts";
+import type { StatusPage } from "../config/status-page.ts";
 import { checkpointStatuses } from "../control/directory-status.ts";
 import type { CheckpointStatus, DirectoryStatus } from "../control/status-json.ts";
 import { InterruptedError, RunError } from "../errors.ts";
@@ -28,7 +29,7 @@ export async function watched<Result extends { readonly failure: { readonly erro
   if (statusPage === null) return await work();
   const history = new RateHistory(performance.now());
   let end: RunEnd | null = null;
-  const server = listen(session, {
+  const server = listen(statusPage, {
     ...shownRun(session, surface, history),
     status: statusOf(session, surface, () => end),
   });
@@ -54,14 +55,12 @@ function endOf({ host }: Session, error: unknown): RunEnd {
   return { outcome: error instanceof InterruptedError ? "stopped" : "failed", message };
 }
 
-function listen({ config }: Session, run: ShownRun): StatusServer {
-  const { statusPage } = config;
-  if (statusPage === null) throw new Error("no status page is asked for");
+function listen(page: StatusPage, run: ShownRun): StatusServer {
   try {
-    return serveStatus(statusPage, run);
+    return serveStatus(page, run);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    const address = formatStatusAddress(statusPage.address);
+    const address = formatStatusAddress(page.address);
     const message = `--status-address ${address}: the page cannot be served there: ${reason}\nGive another port; port 0 takes a free one.`;
     throw new RunError(message, { cause: error });
   }

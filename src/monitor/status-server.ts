@@ -59,7 +59,9 @@ export function serveStatus({ address, token }: StatusServerOptions, run: ShownR
     port: address.port,
     development: false,
     fetch: async (request) => {
-      const { pathname, searchParams } = targetOf(request);
+      // A Host header may be none that a URL can have.
+      if (!URL.canParse(request.url)) return text(400, "The Host header names no host\n");
+      const { pathname, searchParams } = new URL(request.url);
       const refusal = refuse(request, { address, token, pathname });
       if (refusal !== null) return refusal;
       switch (pathname) {
@@ -100,11 +102,6 @@ export function serveStatus({ address, token }: StatusServerOptions, run: ShownR
       return ended;
     },
   };
-}
-
-/** What is asked for; the name of the host is another matter, and may be none that a URL can have. */
-function targetOf({ url }: Request): URL {
-  return URL.canParse(url) ? new URL(url) : new URL("http://localhost/400");
 }
 
 /** A document with its media type. */

@@ -1,12 +1,7 @@
 import type { BackfillEvent } from "../run/events.ts";
-import {
-  advanceProgress,
-  INITIAL_PROGRESS,
-  type ProgressState,
-  type RunSnapshot,
-  snapshotRun,
-} from "./progress.ts";
+import { advanceProgress, INITIAL_PROGRESS, type ProgressState, type RunSnapshot } from "./progress.ts";
 import { renderProgressLine, renderRunLine, renderRunScreen } from "./progress-line.ts";
+import { snapshotRun } from "./progress-snapshot.ts";
 
 /** Where progress goes: status lines that are redrawn, lines of a log, or nowhere. */
 export type ProgressTarget =

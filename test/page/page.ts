@@ -108,7 +108,7 @@ test("a retry is listed, and a failure stays on the screen", async () => {
   await page.close();
 });
 
-test("a run that is killed is missed", async () => {
+test("the page says that a run that is killed does not respond", async () => {
   await using scenario = await Scenario.open();
   const { url, running } = await heldRun(scenario, 2);
   const { page } = await show(url);

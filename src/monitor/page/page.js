@@ -62,7 +62,8 @@ async function follow() {
 /** @returns {Promise<void>} */
 async function readHistory() {
   for (;;) {
-    if (isLive && !hasEnded()) {
+    // Not while the token is asked for.
+    if (isLive && !hasEnded() && !element("run").hidden) {
       // The next reading makes up for one that failed; the state says that nothing responds.
       const history = await request("/api/history")
         .then((response) => (response.ok ? response.json() : null))

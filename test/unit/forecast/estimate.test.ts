@@ -42,7 +42,7 @@ test("the memory grows with the pipelines and their blocks, which are cut where 
   expect(estimateMemory(0, sample, { ...LOAD, rowBytes: null })).toBe(memory({ rowBytes: 1_400 }));
 });
 
-// Peaks of runs, in MB, as /usr/bin/time has them; the target of engine Null unless told.
+// Peaks of runs without their traces, in MB, and the engine of the target or its name.
 test.each([
   [300, 4, 171, "Null"],
   [1_000, 4, 219, "Null"],

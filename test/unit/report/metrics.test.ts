@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { NO_TIME } from "../../../src/copy/page-result.ts";
 import { renderMetrics } from "../../../src/report/metrics.ts";
-import { advanceProgress, INITIAL_PROGRESS, snapshotRun } from "../../../src/report/progress.ts";
+import { advanceProgress, INITIAL_PROGRESS } from "../../../src/report/progress.ts";
+import { snapshotRun } from "../../../src/report/progress-snapshot.ts";
 import { RateHistory } from "../../../src/report/rate-history.ts";
 import type { BackfillEvent } from "../../../src/run/events.ts";
 import { RunProgress } from "../../../src/run/run-progress.ts";

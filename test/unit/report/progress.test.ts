@@ -5,9 +5,8 @@ import {
   INITIAL_PROGRESS,
   type ProgressSnapshot,
   type ProgressState,
-  snapshotProgress,
-  snapshotRun,
 } from "../../../src/report/progress.ts";
+import { snapshotProgress, snapshotRun } from "../../../src/report/progress-snapshot.ts";
 import type { Waiting } from "../../../src/report/waiting.ts";
 import type { BackfillEvent } from "../../../src/run/events.ts";
 

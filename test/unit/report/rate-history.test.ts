@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { INITIAL_PROGRESS, snapshotRun } from "../../../src/report/progress.ts";
+import { INITIAL_PROGRESS } from "../../../src/report/progress.ts";
+import { snapshotRun } from "../../../src/report/progress-snapshot.ts";
 import { RateHistory } from "../../../src/report/rate-history.ts";
 import { withSeed } from "../../support/property.ts";
 
