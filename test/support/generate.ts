@@ -24,7 +24,7 @@ import {
 } from "./data/rows.ts";
 import { makeTraces } from "./data/traces.ts";
 import { plainCases } from "./data/v4-cases.ts";
-import { withTrees } from "./data/v4-observations.ts";
+import { CHAINS, withTrees } from "./data/v4-observations.ts";
 import { joinRows, type V4Rows, withoutRootCollisions } from "./data/v4-rows.ts";
 import { PARTITION } from "./data/values.ts";
 
@@ -126,9 +126,14 @@ function makeV4Rows(random: Random, options: V4DatasetOptions): V4Rows {
     collidingEvents: false,
     largeInputs: options.largeInputs ?? 1,
   });
-  const observations = withTrees(random, drawn, [...inRuns, ...others]);
+  const chained = inRuns.slice(0, CHAINS);
+  const observations = withTrees(random, drawn, [...inRuns, ...others], chained);
   const rows = joinRows(
-    { traces: traces.rows, observations, items: makeDatasetRunItems(random, count, inRuns, observations) },
+    {
+      traces: traces.rows,
+      observations,
+      items: makeDatasetRunItems(random, count, { traces: inRuns, always: chained }, observations),
+    },
     plainCases(),
     datasetRunCases(),
     ...(options.deepChain === undefined ? [] : [deepChain(options.deepChain)]),

@@ -10,11 +10,14 @@ const RUNS: readonly Text[] = ["run 1", "run 2", "run 3", "", Buffer.from("run \
 /** Few moments, so that items tie. */
 const MOMENTS = 3;
 
-/** Rows of `count` items of dataset runs on these traces: old versions, ties and deletions among them. */
+/**
+ * Rows of `count` items of dataset runs on these traces, drawn at random: old versions, ties and deletions among them. Each trace of
+ * `always` has one more item, which is current.
+ */
 export function makeDatasetRunItems(
   random: Random,
   count: number,
-  traces: readonly TraceName[],
+  { traces, always }: { readonly traces: readonly TraceName[]; readonly always: readonly TraceName[] },
   observations: readonly NewerObservationRow[],
 ): NewerDatasetRunItemRow[] {
   const spans = spansByTrace(observations);
@@ -22,7 +25,10 @@ export function makeDatasetRunItems(
     traces.length === 0 || random.chance(0.06)
       ? { projectId: projectId(random), id: id(random) }
       : random.pick(traces);
-  return Array.from({ length: count }, () => versions(random, spans, drawTrace)).flat();
+  return [
+    ...Array.from({ length: count }, () => versions(random, spans, drawTrace)).flat(),
+    ...always.map((trace) => row(random, trace, drawSpan(random, spans, trace))),
+  ];
 }
 
 function versions(

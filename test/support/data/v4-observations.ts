@@ -5,9 +5,10 @@ import type { NewerObservationRow } from "./rows.ts";
 import type { TraceName } from "./traces.ts";
 import { bytesKey, DAY_MS } from "./values.ts";
 
-/** The length of the long chains, and how many traces get one. */
+/** The length of a long chain. */
 const CHAIN = 300;
-const CHAINS = 2;
+/** How many traces get one, where there are as many. */
+export const CHAINS = 2;
 /** The share of the traces that get a tree. */
 const TREES = 0.3;
 /** Copies of large rows would make the data large. */
@@ -15,12 +16,14 @@ const MAX_COPIED_INPUT = 10_000;
 
 /**
  * Adds to observations what matters to trees of spans: parents within the trace (circles among them, since they are drawn
- * at random), and for the given traces trees and long chains over several months and observations with the trace's id.
+ * at random), and for the given traces trees over several months and observations with the trace's id; those of `chained` get a long chain
+ * each.
  */
 export function withTrees(
   random: Random,
   observations: readonly NewerObservationRow[],
   traces: readonly TraceName[],
+  chained: readonly TraceName[],
 ): NewerObservationRow[] {
   const spans = spansByTrace(observations);
   const rows = observations.map((row) => {
@@ -28,7 +31,7 @@ export function withTrees(
     return own.length > 1 && random.chance(0.6) ? { ...row, parent_observation_id: random.pick(own) } : row;
   });
   const copied = rows.filter(({ input }) => input === null || input.length < MAX_COPIED_INPUT);
-  if (copied.length === 0 || traces.length === 0) return rows;
+  if (copied.length === 0) return rows;
   const fresh = (trace: TraceName, change: Partial<NewerObservationRow>): NewerObservationRow => {
     const from = random.pick(copied);
     const months = random.pick([0, 0, 0, 0, -1, 1]);
@@ -46,7 +49,7 @@ export function withTrees(
     if (!random.chance(TREES)) continue;
     rows.push(fresh(trace, { id: trace.id }), ...tree(random, 3 + random.below(20), trace, fresh));
   }
-  for (let i = 0; i < CHAINS; i++) rows.push(...chain(random.pick(traces), fresh));
+  for (const trace of chained) rows.push(...chain(trace, fresh));
   return rows;
 }
 
