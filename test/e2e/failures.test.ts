@@ -4,6 +4,7 @@ import { ONE_BY_ONE, OTHER_SIZES, Scenario } from "../support/cli-scenario.ts";
 import { exceptionText, type Fault, gatewayError, serverError } from "../support/fault-proxy-faults.ts";
 import type { Match } from "../support/fault-proxy-rules.ts";
 import { setHeader } from "../support/fault-proxy-wire.ts";
+import { sampled } from "../support/sampled.ts";
 
 const ALL = Number.MAX_SAFE_INTEGER;
 const NO_TABLE = serverError(404, 60, "Table does not exist", "UNKNOWN_TABLE");
@@ -93,7 +94,7 @@ const EXHAUSTED: readonly Case[] = [
 ];
 
 describe("an error that a retry cannot fix ends the run:", () => {
-  test.concurrent.each(FINAL)("%s", async (_, match, fault, step, error) => {
+  test.concurrent.each(sampled(FINAL, 6))("%s", async (_, match, fault, step, error) => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on(match, fault);
     await failThenFinish(scenario, [], step, error);
@@ -102,8 +103,8 @@ describe("an error that a retry cannot fix ends the run:", () => {
 });
 
 describe.each([
-  [0, EXHAUSTED],
-  [1, EXHAUSTED.slice(0, 2)],
+  [0, sampled(EXHAUSTED, 3)],
+  [1, sampled(EXHAUSTED.slice(0, 2), 1)],
 ])("after --max-retries %i the run ends:", (maxRetries, cases) => {
   test.concurrent.each(cases)("%s", async (_, match, fault, step, error) => {
     await using scenario = await Scenario.open();

@@ -6,6 +6,7 @@ import { identifier, literal } from "../../src/clickhouse/sql.ts";
 import { readStderr, reportedCount } from "../support/cli.ts";
 import { OTHER_SIZES, Scenario } from "../support/cli-scenario.ts";
 import { type Fault, serverError } from "../support/fault-proxy-faults.ts";
+import { sampled } from "../support/sampled.ts";
 
 /** Some ten pages of some four blocks each, all in one INSERT while nothing happens. */
 const OPEN: readonly string[] = [
@@ -120,7 +121,7 @@ describe("pages are copied again, and none is lost, when their INSERT", () => {
       },
     ],
   ];
-  test.concurrent.each(FAULTS)("%s", async (_, fault) => {
+  test.concurrent.each(sampled(FAULTS, 6))("%s", async (_, fault) => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on({ on: "insert" }, fault);
     const said = await expectDone(scenario, "set");

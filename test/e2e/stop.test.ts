@@ -3,6 +3,7 @@ import { readdirSync, watch, writeFileSync } from "node:fs";
 import { type CliOutcome, readStderr, reportedCount } from "../support/cli.ts";
 import { ONE_BY_ONE, OTHER_SIZES, Scenario } from "../support/cli-scenario.ts";
 import type { Match } from "../support/fault-proxy-rules.ts";
+import { sampled } from "../support/sampled.ts";
 
 /** Where a run is held when it is stopped: a request that has not reached the server, or whose response is on its way. */
 type Place = readonly [name: string, match: Match, at: "request" | "response"];
@@ -21,7 +22,7 @@ const PLACES: readonly Place[] = [
 ];
 
 describe("after kill -9", () => {
-  test.concurrent.each(PLACES)("%s, running again completes the copy", async (_, match, at) => {
+  test.concurrent.each(sampled(PLACES, 4))("%s, running again completes the copy", async (_, match, at) => {
     await using scenario = await Scenario.open();
     const hold = scenario.proxy.on(match, { kind: "hold", at });
     const killed = await scenario.startUntil(hold, ONE_BY_ONE);
@@ -35,7 +36,7 @@ describe("after kill -9", () => {
     expect(readStderr(next).log.join("\n")).toMatch(/Took over the lock .* of process \d+, which is gone/);
   });
 
-  test.concurrent.each([1, 2, 3])(
+  test.concurrent.each(sampled([1, 2, 3], 2))(
     "while the checkpoint is written, running again completes the copy (%i)",
     async (nth) => {
       await using scenario = await Scenario.open();
