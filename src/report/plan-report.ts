@@ -1,4 +1,5 @@
 import type { Forecast, MonthForecast } from "../forecast/forecast.ts";
+import type { ColumnPlan } from "../forecast/month-details.ts";
 import { formatCount, formatSeconds } from "./format.ts";
 import { renderTable } from "./table.ts";
 
@@ -125,11 +126,15 @@ export function renderPlanJson(forecast: Forecast, checkpointOf: CheckpointWord,
     max_parts: room.maxParts,
     server_cores: room.cores,
     warnings: forecast.warnings,
-    columns: found === null ? null : found.columns,
+    columns: found === null ? null : columnsJson(found.columns),
     pages: found?.pages ?? null,
     projects: found?.projects ?? null,
     engine: found?.engine.name ?? null,
     command,
   };
   return `${JSON.stringify(document)}\n`;
+}
+
+function columnsJson({ filled, defaulted, leftOut }: ColumnPlan): object {
+  return { filled, defaulted, left_out: leftOut };
 }

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import Ajv from "ajv/dist/2020.js";
 import { type CliOutcome, runCli } from "../support/cli.ts";
 import { Scenario, SMALL } from "../support/cli-scenario.ts";
 
@@ -18,7 +20,7 @@ interface Plan {
   readonly columns: {
     readonly filled: string[];
     readonly defaulted: string[];
-    readonly leftOut: string[];
+    readonly left_out: string[];
   } | null;
   readonly projects: readonly { readonly rows: number }[] | null;
   readonly command: string;
@@ -30,12 +32,22 @@ async function plan(scenario: Scenario, ...flags: readonly string[]): Promise<Cl
   return await runCli(["plan", ...connection, ...flags], { cwd: scenario.directory });
 }
 
+const isPlan = new Ajv({ strict: true, allowUnionTypes: true }).compile(
+  JSON.parse(readFileSync(join(import.meta.dir, "../../docs/schemas/plan.schema.json"), "utf8")) as object,
+);
+
+function parsePlan(stdout: string): Plan {
+  const document: unknown = JSON.parse(stdout);
+  if (!isPlan(document)) throw new Error(JSON.stringify(isPlan.errors));
+  return document as Plan;
+}
+
 test.concurrent("all months are listed with what the server has of them, and nothing is changed", async () => {
   await using scenario = await Scenario.open();
   const { server, database } = scenario.fixture;
   const outcome = await plan(scenario, "--json");
   expect(outcome).toMatchObject({ code: 0, stderr: "" });
-  const document = JSON.parse(outcome.stdout) as Plan;
+  const document = parsePlan(outcome.stdout);
   const stored = await server.queryJson<{ month: string; rows: number }>(
     "SELECT _partition_id AS month, count() AS rows FROM observations GROUP BY month ORDER BY month DESC",
     { database },
@@ -67,7 +79,7 @@ test.concurrent("one month is looked at in detail, and the command at the end do
   ]) {
     expect(text.stdout).toMatch(line);
   }
-  const document = JSON.parse((await plan(scenario, ...flags, "--json")).stdout) as Plan;
+  const document = parsePlan((await plan(scenario, ...flags, "--json")).stdout);
   expect(document.columns?.filled).toContain("input");
   expect(document.columns?.defaulted).toContain("service_name");
   expect(document.projects?.length).toBeGreaterThan(0);
@@ -90,12 +102,12 @@ test.concurrent("the speed of an earlier run is taken from its checkpoint", asyn
   // A run of so few rows records none.
   expect(checkpoint["rows_per_second"]).toBeUndefined();
   writeFileSync(scenario.checkpointPath, JSON.stringify({ ...checkpoint, rows_per_second: 12_345 }));
-  const document = JSON.parse((await plan(scenario, "--json")).stdout) as Plan;
+  const document = parsePlan((await plan(scenario, "--json")).stdout);
   expect(document).toMatchObject({ speed_from: "record", rows_per_second: 12_345 });
   const finished = document.months.find(({ month }) => month === scenario.fixture.partition);
   expect(finished).toMatchObject({ checkpoint: "finished" });
   // Another trace window copies something else.
-  const other = JSON.parse((await plan(scenario, "--json", "--trace-window-days=3")).stdout) as Plan;
+  const other = parsePlan((await plan(scenario, "--json", "--trace-window-days=3")).stdout);
   expect(other.speed_from).toBe("probe");
 });
 

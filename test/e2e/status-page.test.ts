@@ -124,8 +124,9 @@ describe("the status page", () => {
     failing.release();
     expect(await end).toMatchObject({ outcome: "failed", message: expect.stringContaining("out of luck") });
     expect(await failing.outcome).toMatchObject({ code: 1 });
-    scenario.proxy.reset();
-    const stopped = await heldRun(scenario);
+
+    await using other = await Scenario.open();
+    const stopped = await heldRun(other);
     const ended = stopped.watched.end();
     stopped.stop();
     stopped.release();
