@@ -2,6 +2,7 @@ import { formatStatusAddress, isLoopback, type StatusAddress } from "../config/s
 import { METRICS_TYPE } from "../report/metrics.ts";
 import { bringsToken, namesLoopback } from "./access.ts";
 import { STATUS_PAGE } from "./page.ts";
+import { Watchers } from "./watchers.ts";
 
 /** What is shown of a run. */
 export interface ShownRun {
@@ -47,13 +48,8 @@ const HEADERS = {
  * @throws where the address cannot be listened on.
  */
 export function serveStatus({ address, token }: StatusServerOptions, run: ShownRun): StatusServer {
-  const waiting = new Set<(response: Response) => void>();
-  const sendUpdate = (): void => {
-    if (waiting.size === 0) return;
-    const update = documentOf(JSON_TYPE, run.status);
-    for (const respond of waiting) respond(send(update));
-    waiting.clear();
-  };
+  const watchers = new Watchers<Document>();
+  const status = (): Document => documentOf(JSON_TYPE, run.status);
   const server = Bun.serve({
     hostname: address.host,
     port: address.port,
@@ -73,13 +69,8 @@ export function serveStatus({ address, token }: StatusServerOptions, run: ShownR
           return send(documentOf(METRICS_TYPE, run.metrics));
         case "/api/history":
           return send(documentOf(JSON_TYPE, run.history));
-        case "/api/status": {
-          if (!searchParams.has("wait")) return send(documentOf(JSON_TYPE, run.status));
-          const { promise, resolve } = Promise.withResolvers<Response>();
-          waiting.add(resolve);
-          request.signal.addEventListener("abort", () => waiting.delete(resolve));
-          return await promise;
-        }
+        case "/api/status":
+          return send(searchParams.has("wait") ? await watchers.next(request.signal) : status());
         default:
           return text(404, "Not found: there are /, /metrics, /healthz, /api/status and /api/history\n");
       }
@@ -87,7 +78,7 @@ export function serveStatus({ address, token }: StatusServerOptions, run: ShownR
   });
   // The run ends when its work does.
   server.unref();
-  const timer = setInterval(sendUpdate, UPDATE_INTERVAL_MS);
+  const timer = setInterval(() => watchers.update(status), UPDATE_INTERVAL_MS);
   timer.unref();
   let ended: Promise<void> | null = null;
   return {
@@ -95,7 +86,7 @@ export function serveStatus({ address, token }: StatusServerOptions, run: ShownR
     end: () => {
       ended ??= (async () => {
         clearInterval(timer);
-        sendUpdate();
+        await Promise.race([watchers.end(status), Bun.sleep(LAST_UPDATE_TIMEOUT_MS)]);
         await Promise.race([server.stop(), Bun.sleep(LAST_UPDATE_TIMEOUT_MS)]);
         await server.stop(true);
       })();
