@@ -21,10 +21,15 @@ export interface Reading {
 const WHOLE = { after: null, upTo: null } as const;
 const SPARE_BYTES = 32 * 2 ** 20;
 
-/** Pages that each pipeline reads, at most. */
+/** Pages that each pipeline reads in a round, at most. */
 const PAGES_PER_PIPELINE = 2;
+/** A moment in which the server is busy with something else misleads one round, and not the median of some. */
+const ROUNDS = 3;
 
-/** Reads a few pages of the observations as a run does, so many at a time; null where there is none. Rejects with the server's error. */
+/**
+ * Reads a few pages of the observations as a run does, so many at a time, in a few rounds; returns the round of median speed, null where
+ * there is nothing. Rejects with the server's error.
+ */
 export async function probeReading(
   scope: PlanScope,
   mapping: ResolvedMapping,
@@ -35,20 +40,27 @@ export async function probeReading(
   const { server, table, key, partition } = scope;
   const reader = monthReader(server, { mapping, table, key }, partition, buffers);
   const pages: Page[] = [];
+  const perRound = workers * PAGES_PER_PIPELINE;
   for await (const page of planPages(scope, [WHOLE])) {
-    if (pages.push(page) === workers * PAGES_PER_PIPELINE) break;
+    if (pages.push(page) === perRound * ROUNDS) break;
   }
-  let [rows, bytes] = [0, 0];
-  const startedMs = performance.now();
-  await inParallel(pages, workers, async (page) => {
-    for await (const block of reader.blocks({ ...page, readSinceMs: 0 }, retry.signal)) {
-      rows += block.rows;
-      bytes += block.bytes.length;
-      buffers.release(block.bytes);
-    }
-  });
-  // Pages that hold nothing but old versions say nothing.
-  return rows === 0 ? null : { rows, bytes, seconds: (performance.now() - startedMs) / 1000 };
+  const readings: Reading[] = [];
+  // The last round is left out where it is not whole: its pipelines would wait for one another.
+  for (let first = 0; first === 0 || first + perRound <= pages.length; first += perRound) {
+    let [rows, bytes] = [0, 0];
+    const startedMs = performance.now();
+    await inParallel(pages.slice(first, first + perRound), workers, async (page) => {
+      for await (const block of reader.blocks({ ...page, readSinceMs: 0 }, retry.signal)) {
+        rows += block.rows;
+        bytes += block.bytes.length;
+        buffers.release(block.bytes);
+      }
+    });
+    // Pages that hold nothing but old versions say nothing.
+    if (rows > 0) readings.push({ rows, bytes, seconds: (performance.now() - startedMs) / 1000 });
+  }
+  readings.sort((a, b) => a.rows / a.seconds - b.rows / b.seconds);
+  return readings[readings.length >> 1] ?? null;
 }
 
 /** What the traces of a window take. */

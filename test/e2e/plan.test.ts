@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Ajv from "ajv/dist/2020.js";
+import { eventsFullTable } from "../../scripts/testbed/schema.ts";
 import { type CliOutcome, runCli } from "../support/cli.ts";
 import { Scenario, SMALL } from "../support/cli-scenario.ts";
 
@@ -23,6 +24,7 @@ interface Plan {
     readonly left_out: string[];
   } | null;
   readonly projects: readonly { readonly rows: number }[] | null;
+  readonly warnings: readonly string[];
   readonly command: string;
 }
 
@@ -119,4 +121,19 @@ test.concurrent("what a run would be refused for is said", async () => {
   const empty = await plan(scenario, "--partition=199901");
   expect(empty).toMatchObject({ code: 1, stdout: "" });
   expect(empty.stderr).toMatch(/^observations has no observations of 199901\nIt has these months: \d{6}/m);
+});
+
+test.concurrent("what a flag lets a run go on with, it lets plan go on with, and the command keeps the flag", async () => {
+  await using scenario = await Scenario.open();
+  const { server, database } = scenario.fixture;
+  await server.command(eventsFullTable("full_without_view", { mergesOff: true }), { database });
+  const flags = ["--layout=v4", "--target-table=full_without_view"];
+  const refused = await plan(scenario, ...flags);
+  expect(refused).toMatchObject({ code: 1, stdout: "" });
+  expect(refused.stderr).toContain("give --allow-missing-view");
+  const outcome = await plan(scenario, ...flags, "--allow-missing-view", "--ignore-ttl", "--json");
+  expect(outcome).toMatchObject({ code: 0 });
+  const { warnings, command } = parsePlan(outcome.stdout);
+  expect(warnings.join("\n")).toContain("no materialized view fills events_core");
+  expect(command).toEndWith(" --ignore-ttl --allow-missing-view");
 });
