@@ -31,11 +31,17 @@ export interface Enrichment {
   readonly columns: readonly string[];
 }
 
+/** A column beside those of the mapping. */
+export interface ExtraItem extends SelectItem {
+  /** Its expression speaks of the trace, or of what is merged from it. */
+  readonly ofTrace?: true;
+}
+
 /**
  * The rows that a run inserts for some rows of the source, as one SELECT for the server to run: newest versions, deleted ones left out,
  * enriched by the newest versions of their traces. It follows from the same mapping as copying does. `rows` selects a key range,
  * mostly: a condition that all versions of a sorting key meet or none. Memory is bounded by it: of the traces only those are
- * joined that these rows name.
+ * joined that these rows name, and none where no column comes from them.
  *
  * Where the target has a column metadata that holds JSON, rare values may differ from what a run inserts: `isExactItem` marks the
  * other rows.
@@ -44,7 +50,7 @@ export function enrichmentSql(
   mapping: ResolvedMapping,
   scope: EnrichmentScope,
   rows: Condition,
-  extra: readonly SelectItem[] = [],
+  extra: readonly ExtraItem[] = [],
 ): Enrichment {
   const derived = mapping.derived.map(({ column }) => ({ name: column.name, sql: column.source.sql }));
   const items = [...mapping.copied, ...derived, ...extra];
@@ -55,9 +61,13 @@ export function enrichmentSql(
   const { alias } = PHASE_KEYS[scope.phase];
   const ofMonth =
     partition === null ? rows.sql : `${alias}._partition_id = {partition:String} AND ${rows.sql}`;
-  const sql = isOfRoots
-    ? `SELECT\n  ${list}\n${rootsFrom(scope, ofMonth, isWhole)}`
-    : `WITH\n  ${observationAliases(mapping).join(",\n  ")}\nSELECT\n  ${list}\n${observationsFrom(mapping, scope, ofMonth, isWhole)}`;
+  const readsTraces = mapping.derived.some(isOfTrace) || extra.some(({ ofTrace }) => ofTrace);
+  const select = `SELECT\n  ${list}`;
+  const from = observationsFrom(scope, ofMonth);
+  const ofObservations = readsTraces
+    ? `WITH\n  ${observationAliases(mapping).join(",\n  ")}\n${select}\n${from}\n${joinedTraces(mapping, scope, ofMonth, isWhole)}`
+    : `${select}\n${from}`;
+  const sql = isOfRoots ? `${select}\n${rootsFrom(scope, ofMonth, isWhole)}` : ofObservations;
   const params = {
     ...rows.params,
     ...(partition === null ? {} : { partition }),
@@ -76,7 +86,10 @@ export function enrichedCountsSql(
   rows: Condition,
 ): Omit<Enrichment, "columns"> {
   const isMissing = scope.phase === "roots" ? "0" : `t.${IS_FOUND.name} = 0`;
-  const items = [{ name: "is_missing", sql: isMissing }, isExactItem(mapping, "is_exact")];
+  const items = [
+    { name: "is_missing", sql: isMissing, ofTrace: true },
+    isExactItem(mapping, "is_exact"),
+  ] as const;
   const { sql, params } = enrichmentSql(
     { ...mapping, copied: [], derived: mapping.derived.filter(isJson) },
     scope,
@@ -89,7 +102,11 @@ export function enrichedCountsSql(
 /** All rows of the month. */
 const WHOLE = rangeCondition(OBSERVATIONS_KEY, WHOLE_KEY_SPACE);
 
-function observationsFrom(
+function observationsFrom(scope: EnrichmentScope, rows: string): string {
+  return `FROM (SELECT * FROM ${scope.tables.source} AS o FINAL WHERE ${rows}${leftOut("o.trace_id", "o", scope)}) AS o`;
+}
+
+function joinedTraces(
   mapping: ResolvedMapping,
   scope: EnrichmentScope,
   rows: string,
@@ -102,8 +119,7 @@ function observationsFrom(
   const columns = [...mapping.traceColumns, IS_FOUND]
     .map(({ name, sql }) => `${sql} AS ${identifier(name)}`)
     .join(", ");
-  return `FROM (SELECT * FROM ${source} AS o FINAL WHERE ${rows}${leftOut("o.trace_id", "o", scope)}) AS o
-LEFT JOIN (${newestTraces(scope, named, columns)}) AS t ON o.project_id = t.project_id AND o.trace_id = t.id`;
+  return `LEFT JOIN (${newestTraces(scope, named, columns)}) AS t ON o.project_id = t.project_id AND o.trace_id = t.id`;
 }
 
 function rootsFrom(scope: EnrichmentScope, rows: string, isWhole: boolean): string {
@@ -165,9 +181,9 @@ export function isExactItem(mapping: ResolvedMapping, name: string): SelectItem 
 export const JSON_COLUMN = "metadata";
 
 /** Items with the names and values that the JSON of a row is made of, in hexadecimal; of a target that has such a column. */
-export const METADATA_ITEMS: readonly SelectItem[] = [
-  { name: "__names", sql: "arrayMap(value -> hex(value), json_names)" },
-  { name: "__values", sql: "arrayMap(value -> hex(value), json_values)" },
+export const METADATA_ITEMS: readonly ExtraItem[] = [
+  { name: "__names", sql: "arrayMap(value -> hex(value), json_names)", ofTrace: true },
+  { name: "__values", sql: "arrayMap(value -> hex(value), json_values)", ofTrace: true },
 ];
 
 /** The bytes of such an item. Throws a TransportError where it is none. */
@@ -179,6 +195,11 @@ export function fromHex(item: unknown): Buffer[] {
 /** Whether the target has a column that holds the merged metadata as JSON. */
 export function hasJson({ derived }: ResolvedMapping): boolean {
   return derived.some(isJson);
+}
+
+/** Whether a column takes something from the trace. */
+function isOfTrace({ column: { source } }: DerivedColumn): boolean {
+  return source.from === "trace" || source.from === "metadata";
 }
 
 function isJson({ column: { source } }: DerivedColumn): boolean {

@@ -3,8 +3,13 @@ import { parseTypeName } from "../clickhouse/native/type-name.ts";
 import type { QueryParams } from "../clickhouse/server.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
 import { identifier, literal } from "../clickhouse/sql.ts";
-import { type EnrichmentScope, enrichmentSql, isExactItem } from "../mapping/enrichment-sql.ts";
-import type { ResolvedMapping, SelectItem } from "../mapping/resolve-mapping.ts";
+import {
+  type EnrichmentScope,
+  type ExtraItem,
+  enrichmentSql,
+  isExactItem,
+} from "../mapping/enrichment-sql.ts";
+import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 
 /** A column that is compared, with the target's type. */
 export interface ComparedColumn {
@@ -32,18 +37,24 @@ export function expectedRows(
   scope: EnrichmentScope,
   rows: Condition,
   columns: readonly ComparedColumn[],
-  extra: readonly SelectItem[] = [],
+  extra: readonly ExtraItem[] = [],
 ): ComparedRows {
-  const others = [isExactItem(mapping, IS_EXACT), ...extra];
-  const enrichment = enrichmentSql(mapping, scope, rows, others);
+  const names = new Set(columns.map(({ name }) => name));
+  const needed = {
+    ...mapping,
+    copied: mapping.copied.filter(({ name }) => names.has(name)),
+    derived: mapping.derived.filter(({ column }) => names.has(column.name)),
+  };
+  const others = [isExactItem(needed, IS_EXACT), ...extra];
+  const enrichment = enrichmentSql(needed, scope, rows, others);
   const list = columns.map(({ name, type, defaultSql }) => {
     const isFilled = enrichment.columns.includes(name);
     const made = isFilled ? `e.${identifier(name)}` : (defaultSql ?? defaultOf(type));
     return `CAST(${made} AS ${type}) AS ${identifier(name)}`;
   });
-  const names = others.map(({ name }) => `e.${identifier(name)} AS ${identifier(name)}`);
+  const more = others.map(({ name }) => `e.${identifier(name)} AS ${identifier(name)}`);
   return {
-    sql: `SELECT ${[...list, ...names].join(", ")} FROM (${enrichment.sql}) AS e`,
+    sql: `SELECT ${[...list, ...more].join(", ")} FROM (${enrichment.sql}) AS e`,
     params: enrichment.params,
   };
 }
