@@ -2,7 +2,7 @@ import { pause } from "../abortable.ts";
 import { directoryStatus } from "../control/directory-status.ts";
 import type { DirectoryStatus } from "../control/status-json.ts";
 import { InterruptedError } from "../errors.ts";
-import { formatCount } from "../report/format.ts";
+import { formatCount, formatMoment } from "../report/format.ts";
 import { renderLiveRun } from "../report/status-report.ts";
 import { renderTable } from "../report/table.ts";
 import type { Host } from "./host.ts";
@@ -57,14 +57,14 @@ export function renderStatus({ directory, runs, checkpoints }: DirectoryStatus):
   if (runs.length === 0 && checkpoints.length === 0) {
     return `${directory} has no checkpoints, and no run uses it.\n`;
   }
-  const head = ["Month", "Phase", "State", "Rows kept", "Updated", "Run"];
+  const head = ["Month", "Phase", "State", "Rows kept", "Updated (UTC)", "Process"];
   const rows = checkpoints.map(({ month, phase, state, rows, updated, pid, host }) => [
     month ?? "all",
     phase,
     STATES[state],
     rows === null ? "" : formatCount(rows),
-    updated ?? "",
-    pid === null ? "" : `process ${pid} on ${host}${state === "interrupted" ? ", gone" : ""}`,
+    updated === null ? "" : formatMoment(updated),
+    pid === null ? "" : `${pid} on ${host}`,
   ]);
   const live =
     runs.length === 0 ? ["No run is live here.", ""] : runs.flatMap((run) => [...renderLiveRun(run), ""]);

@@ -48,6 +48,11 @@ export function formatSeconds(durationMs: number): string {
   return `${Math.floor(minutes / 60)}h ${two(minutes % 60)}m ${two(seconds % 60)}s`;
 }
 
+/** A moment of ISO 8601, to the second: `2026-01-31 12:34:56`. */
+export function formatMoment(iso: string): string {
+  return iso.replace("T", " ").replace(/\.\d+Z$/, "");
+}
+
 /** A share of 1 as `45.3%`; cut, not rounded, so that 100.0% means all. */
 export function formatPercent(fraction: number): string {
   return `${(Math.floor(fraction * 1000) / 10).toFixed(1)}%`;

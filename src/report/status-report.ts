@@ -1,4 +1,4 @@
-import { formatByteRate, formatCount, formatRowRate, formatSeconds } from "./format.ts";
+import { formatByteRate, formatCount, formatMoment, formatRowRate, formatSeconds } from "./format.ts";
 
 /** What a live run says, as far as people look at it. */
 export interface LiveRunFigures {
@@ -30,18 +30,20 @@ export interface LiveRunFigures {
   };
 }
 
-/** A live run as lines of text. */
+/** A live run as lines of text, which fit 80 columns where the names do. */
 export function renderLiveRun(run: LiveRunFigures): string[] {
   const { progress } = run;
   const { months } = progress;
   return [
-    `Process ${run.pid} on ${run.host}, since ${run.since}: into ${run.database}.${run.target} at ${run.server}, engine ${run.engine}`,
+    `Process ${run.pid} on ${run.host}, since ${formatMoment(run.since)} UTC`,
+    `  into       ${run.database}.${run.target} at ${run.server}`,
+    `  engine     ${run.engine}`,
     ...(months === null
       ? []
       : [
           `  months     ${months.ended} of ${months.total} ended, ${months.percent.toFixed(1)}% of all rows${leftIn(months.eta_seconds)}`,
         ]),
-    `  ${(progress.month ?? "").padEnd(9)}  ${phaseText(progress)}`,
+    ...phaseLines(progress),
     `  state      ${progress.reason}`,
     ...(progress.last_error === null
       ? []
@@ -49,14 +51,20 @@ export function renderLiveRun(run: LiveRunFigures): string[] {
   ];
 }
 
-function phaseText(progress: LiveRunFigures["progress"]): string {
+function phaseLines(progress: LiveRunFigures["progress"]): string[] {
   const { phase, kept_rows, total_rows, percent } = progress;
-  if (phase === null || kept_rows === null || total_rows === null || percent === null) return "begins";
+  const month = (progress.month ?? "").padEnd(9);
+  if (phase === null || kept_rows === null || total_rows === null || percent === null) {
+    return [`  ${month}  begins`];
+  }
   const rates = [
     formatRowRate(progress.rows_per_second ?? 0),
     ...(phase === "verification" ? [] : [formatByteRate(progress.bytes_per_second ?? 0)]),
   ];
-  return `${phase}: ${formatCount(kept_rows)} of ${formatCount(total_rows)}, ${percent.toFixed(1)}%, ${rates.join(", ")}${leftIn(progress.eta_seconds)}`;
+  return [
+    `  ${month}  ${phase}: ${formatCount(kept_rows)} of ${formatCount(total_rows)}, ${percent.toFixed(1)}%`,
+    `  speed      ${rates.join(", ")}${leftIn(progress.eta_seconds)}`,
+  ];
 }
 
 function leftIn(seconds: number | null): string {

@@ -4,6 +4,7 @@ import {
   formatCompactCount,
   formatCount,
   formatDuration,
+  formatMoment,
   formatPercent,
   formatRowRate,
   formatSeconds,
@@ -62,4 +63,8 @@ test("rates have units", () => {
   expect(formatRowRate(85_123.4)).toBe("85,123 rows/s");
   expect(formatByteRate(123_456_789)).toBe("123.5 MB/s");
   expect(formatByteRate(0)).toBe("0.0 MB/s");
+});
+
+test("formatMoment leaves out fractions of seconds", () => {
+  expect(formatMoment("2026-01-31T12:34:56.789Z")).toBe("2026-01-31 12:34:56");
 });
