@@ -111,6 +111,7 @@ function entryOf(event: Exclude<BackfillEvent, { kind: "query" }>): Entry | null
     case "traces":
     case "rows":
     case "verified":
+    case "compared":
       return null;
   }
 }

@@ -94,7 +94,7 @@ function metricsOf(
 ): Metric[] {
   const { movedAtMs, retries, months } = snapshot;
   // Counting the source again copies nothing.
-  const phases = snapshot.phases.filter(({ phase }) => phase !== "verification");
+  const phases = snapshot.phases.filter(({ phase }) => phase !== "verification" && phase !== "comparison");
   const { version, engine, database, target, isDryRun } = run;
   const ofPhases = (value: (phase: PhaseProgress) => number): Sample[] =>
     phases.map((phase) => ({ labels: phaseLabels(phase), value: value(phase) }));

@@ -125,7 +125,7 @@ function read({ read, position }: ProgressSnapshot, format: (count: number) => s
 
 /** Counts have no size. */
 function byteRate({ phase, bytesPerSecond }: ProgressSnapshot): string[] {
-  return phase === "verification" ? [] : [formatByteRate(bytesPerSecond)];
+  return phase === "verification" || phase === "comparison" ? [] : [formatByteRate(bytesPerSecond)];
 }
 
 function counts(snapshot: ProgressSnapshot, format: (count: number) => string, between: string): string {

@@ -5,7 +5,7 @@ import type { ThrottleState } from "../throttle/throttler.ts";
 import { type Wait, type Waiting, waitOf } from "./waiting.ts";
 
 /** What is being counted at the moment. */
-export type Phase = "traces" | PhaseName | "verification";
+export type Phase = "traces" | PhaseName | "verification" | "comparison";
 
 /** The figures of one moment, for any renderer. */
 export interface ProgressSnapshot {
@@ -180,12 +180,9 @@ export function advanceProgress(state: ProgressState, event: BackfillEvent, nowM
       return enter(kept, event.phase, state.totalRows, sample, { readRows: rows, insertedRows });
     }
     case "verified":
-      return enter(state, "verification", event.totalRows, {
-        atMs: nowMs,
-        rows: event.rows,
-        bytes: 0,
-        spent: NO_TIME,
-      });
+      return enter(state, "verification", event.totalRows, counted(event.rows, nowMs));
+    case "compared":
+      return enter(state, "comparison", event.totalRows, counted(event.rows, nowMs));
     case "throttle": {
       const { pausedFor, rate, workers } = event;
       return { ...state, throttle: { pausedFor, rate, workers } };
@@ -251,6 +248,11 @@ function withMonth(
   change: Partial<MonthProgress>,
 ): readonly MonthProgress[] {
   return months.map((month) => (month.partition === partition ? { ...month, ...change } : month));
+}
+
+/** Rows that were only counted or compared. */
+function counted(rows: number, atMs: number): Sample {
+  return { atMs, rows, bytes: 0, spent: NO_TIME };
 }
 
 function enter(

@@ -12,6 +12,7 @@ export const RUN_STATES = [
   "inserting",
   "copying",
   "counting",
+  "comparing",
   "waiting",
   "throttled",
   "paused",
@@ -38,6 +39,8 @@ export function runStateOf(snapshot: RunSnapshot, length: number): RunState {
       return cut("loading-traces", `loading traces${held}`, length);
     case "verification":
       return cut("counting", "counting the source to compare it with what was read", length);
+    case "comparison":
+      return cut("comparing", "comparing the target with its sources", length);
     default:
   }
   switch (figures.limit) {

@@ -45,6 +45,8 @@ export type BackfillEvent =
     }
   /** Rows of the source that were counted to verify that they were read. */
   | { readonly kind: "verified"; readonly rows: number; readonly totalRows: number }
+  /** Rows of the sources and of the target that were compared. */
+  | { readonly kind: "compared"; readonly rows: number; readonly totalRows: number }
   | {
       readonly kind: "retry";
       readonly operation: string;

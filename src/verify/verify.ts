@@ -215,7 +215,7 @@ class VerifyProgress {
   add(rows: number): void {
     this.#rows += rows;
     if (this.#totalRows === 0) return;
-    this.#emit({ kind: "verified", rows: this.#rows, totalRows: Math.max(this.#rows, this.#totalRows) });
+    this.#emit({ kind: "compared", rows: this.#rows, totalRows: Math.max(this.#rows, this.#totalRows) });
   }
 }
 

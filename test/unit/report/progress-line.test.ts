@@ -90,6 +90,7 @@ describe("the state of a run", () => {
     ["limited by inserting", runOf(LARGE)],
     ["copying", runOf({ ...LARGE, limit: null })],
     ["counting the source to compare it with what was read", runOf({ ...LARGE, phase: "verification" })],
+    ["comparing the target with its sources", runOf({ ...LARGE, phase: "comparison" })],
     [
       "throttled (at most 20MB a second, 2 workers)",
       runOf(
