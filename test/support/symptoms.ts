@@ -19,6 +19,9 @@ function settingAs(name: string, value: string, readonly: 0 | 1): (text: Buffer)
   return (text) => Buffer.from(text.toString().replace(row, `["${name}", "${value}", $1, ${readonly}`));
 }
 
+/** All rows in one batch: one that is alone in its batch can be neither halved nor bisected, and is called "1 row". */
+const IN_ONE_BATCH = ["--stream-block-size=1000", "--batch-size=1000"];
+
 /** What docs/troubleshooting.md tells of, by its headings. */
 export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
   "No server responds": (scenario) => run(scenario, "--clickhouse-url=http://127.0.0.1:9", "--max-retries=0"),
@@ -135,19 +138,19 @@ export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
   },
 
   "MEMORY_LIMIT_EXCEEDED while inserting": async (scenario) => {
-    scenario.proxy.on({ on: "insert", nth: 2 }, OUT_OF_MEMORY);
-    return await run(scenario);
+    scenario.proxy.on({ on: "insert", nth: 1 }, OUT_OF_MEMORY);
+    return await run(scenario, ...IN_ONE_BATCH);
   },
 
   TOO_MANY_PARTS: async (scenario) => {
     const fault = serverError(500, 252, "Too many parts (3001)", "TOO_MANY_PARTS");
-    scenario.proxy.on({ on: "insert", nth: 2 }, fault);
-    return await run(scenario);
+    scenario.proxy.on({ on: "insert", nth: 1 }, fault);
+    return await run(scenario, ...IN_ONE_BATCH);
   },
 
   "The connection breaks": async (scenario) => {
-    scenario.proxy.on({ on: "insert", nth: 2 }, { kind: "reset", at: "head" });
-    return await run(scenario);
+    scenario.proxy.on({ on: "insert", nth: 1 }, { kind: "reset", at: "head" });
+    return await run(scenario, ...IN_ONE_BATCH);
   },
 
   "A row is refused": async (scenario) => {
@@ -163,8 +166,7 @@ export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
     const table = eventsFullTable(`${scenario.target}_arrived`, { engine: "Memory" });
     const constraint = `CONSTRAINT known CHECK span_id != ${literal(id)}`;
     await server.command(table.replace(/\)(\s*ENGINE)/, `, ${constraint})$1`), { database });
-    // All rows in one batch: one that is alone in its batch needs no bisecting.
-    return await run(scenario, "--stream-block-size=1000", "--batch-size=1000");
+    return await run(scenario, ...IN_ONE_BATCH);
   },
 
   "Rows are missing": async (scenario) => {
