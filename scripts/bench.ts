@@ -4,11 +4,12 @@
  * nothing, into the real events and events_full, and with rows of 50 kB. Each runs as a process of its own, several times
  * in turn, on the local ClickHouse.
  *
- *   bun run bench [--observations 1000000] [--traces 100000] [--seed 1] [--runs 3] [--only floor,requests,tool,join,naive]
+ *   bun run bench [--observations 1000000] [--traces 100000] [--seed 1] [--runs 3] [--only floor,requests,tool,server,join,naive]
  *                 [--binary PATH] [--json PATH]
  *   bun run bench --linear         time per row of a small and of a large month, and of the pages of one huge group
  *   bun run bench --traces-load    loading five million traces, and the memory they take
  *   bun run bench --far            the tool over simulated networks, with each compression and other sizes
+ *   bun run bench --verify         verify of a copied month, beside reading the same columns
  *
  * The data is made once and kept under .local/bench; so are the results. Only ratios carry over to other machines: client
  * and server share the cores of this one.
@@ -40,6 +41,7 @@ import { type PeakQuery, watchMemory } from "./bench/server-memory.ts";
 import { spreadOf } from "./bench/statistics.ts";
 import { type Figure, figuresOf, isMet, renderFigures } from "./bench/targets.ts";
 import { measureTraces } from "./bench/traces-load.ts";
+import { measureVerify } from "./bench/verify.ts";
 import { buildBinary } from "./build/binary.ts";
 
 /** A hundredth of the month's rows, each some forty times as large. */
@@ -69,6 +71,7 @@ const ARGS = {
   linear: { type: "boolean", default: false, description: "measure how time grows with size" },
   "traces-load": { type: "boolean", default: false, description: "measure loading traces" },
   far: { type: "boolean", default: false, description: "measure over simulated networks" },
+  verify: { type: "boolean", default: false, description: "measure comparing a month that was copied" },
 } as const satisfies ArgsDef;
 
 await runMain(
@@ -117,6 +120,7 @@ interface MonthResult {
   readonly runs: readonly Run[];
   readonly summaries: readonly Summary[];
   readonly toolPeak: PeakQuery | null;
+  readonly enginePeak: PeakQuery | null;
   readonly joinPeak: PeakQuery | null;
   readonly helpMs: number | null;
 }
@@ -126,6 +130,7 @@ interface Mode {
   readonly linear: boolean;
   readonly "traces-load": boolean;
   readonly far: boolean;
+  readonly verify: boolean;
 }
 
 function usualObservations({ linear, far }: Mode): number {
@@ -141,6 +146,7 @@ function usualTraces({ "traces-load": tracesLoad, far }: Mode): number {
 async function measure(plan: Plan, mode: Mode, only: readonly Kind[]): Promise<Result> {
   if (mode.far) return await measureFar(plan, say);
   if (mode.linear) return await measureLinearity(plan, say);
+  if (mode.verify) return await measureVerify(plan, say);
   return mode["traces-load"] ? await measureTraces(plan, say) : await compare(plan, only);
 }
 
@@ -190,10 +196,22 @@ async function compareMonth(plan: Plan, only: readonly Kind[]): Promise<MonthRes
     const all = await runRounds(dataset, contenders, runs, say);
     const summaries = contenders.map(({ name }) => summarize(name, all, dataset));
     const toolPeak = await peakOf(dataset, contenders, "tool, at its defaults, into events");
+    const enginePeak = await peakOf(dataset, contenders, "tool, --engine server, into events");
     const joinPeak = await peakOf(dataset, contenders, "server join, into events");
     const helpMs = only.includes("tool") ? await measureHelp(plan.binary) : null;
     console.log(`\n${renderSummaries(summaries)}`);
-    return { machine, wireBytes: dataset.wireBytes, join, runs: all, summaries, toolPeak, joinPeak, helpMs };
+    const { wireBytes } = dataset;
+    return {
+      machine,
+      wireBytes,
+      join,
+      runs: all,
+      summaries,
+      toolPeak,
+      enginePeak,
+      joinPeak,
+      helpMs,
+    };
   } finally {
     await dataset.stop();
   }

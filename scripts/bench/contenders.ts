@@ -6,7 +6,7 @@ import { DATABASE } from "./dataset.ts";
 import type { JoinVariant } from "./join-variant.ts";
 
 /** The kinds of contenders, as `--only` names them. */
-export const KINDS = ["floor", "requests", "tool", "join", "naive"] as const;
+export const KINDS = ["floor", "requests", "tool", "server", "join", "naive"] as const;
 
 export type Kind = (typeof KINDS)[number];
 
@@ -44,6 +44,8 @@ export function contendersOf(arena: Arena): Contender[] {
     tool(arena, events, "events", 1),
     tool(arena, events, "events"),
     tool(arena, eventsFull, "events_full"),
+    serverEngine(arena, events),
+    serverEngine(arena, eventsFull),
     serverJoin(arena, eventsNull, "Null"),
     serverJoin(arena, events, "events"),
     serverJoin(arena, eventsFull, "events_full"),
@@ -104,6 +106,21 @@ function tool(arena: Arena, target: string, into: string, workers?: number): Con
     name: `tool, ${how}, into ${into}`,
     target,
     command: (directory) => [...toolCommand(arena, target), "--cursor-state-dir", directory, ...flags],
+  };
+}
+
+function serverEngine(arena: Arena, target: string): Contender {
+  return {
+    kind: "server",
+    name: `tool, --engine server, into ${target}`,
+    target,
+    command: (directory) => [
+      ...toolCommand(arena, target),
+      "--cursor-state-dir",
+      directory,
+      "--engine",
+      "server",
+    ],
   };
 }
 

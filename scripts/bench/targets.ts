@@ -17,22 +17,24 @@ export interface Measurements {
   /** Of rows of 50 kB. */
   readonly wide: readonly Summary[];
   readonly toolPeak: PeakQuery | null;
+  readonly enginePeak: PeakQuery | null;
   readonly joinPeak: PeakQuery | null;
   readonly helpMs: number | null;
 }
 
 const MAX_OF_THE_JOIN = 1.15;
 const MAX_OF_THE_FLOOR = 1.15;
+const MAX_OF_ENGINE = { events: 1, events_full: 0.9 } as const;
 
 /** The figures that the measurements allow for; those of contenders that did not run are left out. */
 export function figuresOf(measurements: Measurements): Figure[] {
-  const { observations, summaries, wide, toolPeak, joinPeak, helpMs } = measurements;
+  const { observations, summaries, wide, toolPeak, enginePeak, joinPeak, helpMs } = measurements;
   const find = (name: string): Summary | undefined => summaries.find(({ contender }) => contender === name);
   const figures: Figure[] = [];
   const add = (name: string, value: number | undefined, limit: number, unit = ""): void => {
     if (value !== undefined && !Number.isNaN(value)) figures.push({ name, value, unit, limit });
   };
-  for (const table of ["events", "events_full"]) {
+  for (const table of ["events", "events_full"] as const) {
     const tool = find(`tool, at its defaults, into ${table}`);
     const join = find(`server join, into ${table}`);
     const ratio = (of: (summary: Summary) => Spread): number | undefined =>
@@ -52,6 +54,13 @@ export function figuresOf(measurements: Measurements): Figure[] {
       ratio(({ mergedCpuMs }) => mergedCpuMs),
       MAX_OF_THE_JOIN,
     );
+    const engine = find(`tool, --engine server, into ${table}`);
+    add(
+      `${table}, --engine server: wall ÷ join`,
+      over(engine?.wallMs.median, join?.wallMs.median),
+      MAX_OF_ENGINE[table],
+    );
+    add(`${table}, --engine server: peak RSS`, over(engine?.peakRssBytes.median, 1e6), 100, "MB");
     add(`${table}, at the defaults: parts per million rows`, over(tool?.parts.median, observations / 1e6), 8);
   }
   const one = find("tool, 1 worker, into Null without computed columns");
@@ -91,6 +100,11 @@ export function figuresOf(measurements: Measurements): Figure[] {
   );
   add("rows of 50 kB: wall ÷ byte pipe", over(wideTool?.wallMs.median, widePipe?.wallMs.median), 1 / 0.8);
   add("server's peak memory: tool's queries ÷ join", over(toolPeak?.bytes, joinPeak?.bytes), 0.2);
+  add(
+    "server's peak memory: queries of --engine server ÷ join",
+    over(enginePeak?.bytes, joinPeak?.bytes),
+    0.35,
+  );
   add("start: --help", helpMs ?? undefined, 25, "ms");
   return figures;
 }

@@ -83,12 +83,7 @@ export function groupCells(cells: Cells, differing: readonly DifferingCell[], ma
     }
     const next = groupOf(projectHex, first.dayMicros, last.dayMicros, rows);
     if (open !== null && open.rows + rows <= maxRows) {
-      open = {
-        projectsHex: [...open.projectsHex, projectHex],
-        fromMicros: least(open.fromMicros, next.fromMicros),
-        untilMicros: greatest(open.untilMicros, next.untilMicros),
-        rows: open.rows + rows,
-      };
+      open = { ...joined(open, next), rows: open.rows + rows };
     } else {
       if (open !== null) groups.push(open);
       open = next;
@@ -108,6 +103,22 @@ export function spansOf(cells: readonly CellKey[]): CellSpan[] {
     else spans[spans.length - 1] = { ...last, untilMicros: span.untilMicros };
   }
   return spans;
+}
+
+/** The smallest span that holds all of these cells, of which there must be one. */
+export function spanOver(cells: readonly CellKey[]): CellSpan {
+  const [first, ...others] = cells;
+  if (first === undefined) throw new TypeError("There is no cell");
+  const of = ({ projectHex, dayMicros }: CellKey): CellSpan => groupOf(projectHex, dayMicros, dayMicros, 0);
+  return others.map(of).reduce(joined, of(first));
+}
+
+function joined(a: CellSpan, b: CellSpan): CellSpan {
+  return {
+    projectsHex: [...new Set([...a.projectsHex, ...b.projectsHex])],
+    fromMicros: least(a.fromMicros, b.fromMicros),
+    untilMicros: greatest(a.untilMicros, b.untilMicros),
+  };
 }
 
 function byProjectAndDay(a: CellKey, b: CellKey): number {

@@ -1,10 +1,11 @@
 import { withRetry } from "../clickhouse/retry.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
 import { hasJson, JSON_COLUMN, METADATA_ITEMS } from "../mapping/enrichment-sql.ts";
-import { type CellGroup, describeSpan } from "./cells.ts";
+import { type CellGroup, cellOf, describeSpan, spanOver } from "./cells.ts";
 import { classify, type DifferenceKind } from "./classify.ts";
 import {
   CELL_SQL,
+  type CellSpan,
   type ComparedColumn,
   type ComparedRows,
   digestSql,
@@ -30,6 +31,8 @@ import type { VerifyScope } from "./scope.ts";
 const SORTED_ROWS = 2_000_000;
 /** Rows whose columns one query reads: each takes a place in its text. */
 const DETAILED_ROWS = 1_000;
+/** Rows whose JSON is compared at a time. */
+const JSON_ROWS = 1_000;
 
 /** A row that differs, for people to look at. */
 export interface Example {
@@ -71,7 +74,7 @@ export async function findDifferences(
   let comparedHere = 0;
   for (let part = 0; part < parts; part++) {
     const found = await withRetry(`Comparing ${describeSpan(group)}`, scope.retry, () =>
-      comparePart(scope, { group, part, parts }, options),
+      comparePart(scope, { span: group, part, parts }, options),
     );
     for (const [cell, ofCell] of found.counts) {
       for (const [kind, rows] of ofCell) countDifference(counts, cell, kind, rows);
@@ -94,16 +97,16 @@ export function countDifference(
   counts.set(cell, ofCell);
 }
 
-/** A share of a group's rows. */
-interface GroupPart {
-  readonly group: CellGroup;
+/** A share of a span's rows. */
+interface SpanPart {
+  readonly span: CellSpan;
   readonly part: number;
   readonly parts: number;
 }
 
 async function comparePart(
   scope: VerifyScope,
-  part: GroupPart,
+  part: SpanPart,
   options: DifferenceOptions,
 ): Promise<GroupDifferences> {
   const keys = new Map<DifferenceKind, string[]>();
@@ -123,14 +126,31 @@ async function comparePart(
     if (verdict === "json") uncertain.set(pair.key, cell);
     else if (verdict !== "equal") note(verdict, pair.key, cell);
   }
-  const same = await sameCellJson(scope, part, [...uncertain.keys()]);
+  const same = await sameJson(scope, part, uncertain);
   for (const [key, cell] of uncertain) if (!same.has(key)) note("differing", key, cell);
   return { counts, examples: await examplesOf(scope, part, keys), comparedHere: uncertain.size };
 }
 
+/** Which of the rows, whose cells are given, have the JSON that a run inserts. Those of neighbouring cells are read together. */
+async function sameJson(
+  scope: VerifyScope,
+  part: SpanPart,
+  cellsOfKeys: ReadonlyMap<string, string>,
+): Promise<ReadonlySet<string>> {
+  const same = new Set<string>();
+  const sorted = [...cellsOfKeys].sort(([, a], [, b]) => Number(a > b) - Number(a < b));
+  for (let at = 0; at < sorted.length; at += JSON_ROWS) {
+    const chunk = sorted.slice(at, at + JSON_ROWS);
+    const span = spanOver(chunk.map(([, cell]) => cellOf(cell)));
+    const keys = chunk.map(([key]) => key);
+    for (const key of await sameCellJson(scope, { ...part, span }, keys)) same.add(key);
+  }
+  return same;
+}
+
 async function sameCellJson(
   scope: VerifyScope,
-  part: GroupPart,
+  part: SpanPart,
   keys: readonly string[],
 ): Promise<ReadonlySet<string>> {
   const phase = scope.phases.findIndex(({ mapping }) => hasJson(mapping));
@@ -142,7 +162,7 @@ async function sameCellJson(
   return await jsonThatIsSame(scope, { expected: rows, actual, where }, keys, kept);
 }
 
-/** The rows of a group's part. */
+/** The rows of a span's part. */
 interface CellSides {
   /** Those of each phase. */
   readonly expected: readonly ComparedRows[];
@@ -152,10 +172,10 @@ interface CellSides {
 }
 
 /** The rows of phase `withMetadata` have the columns of `METADATA_ITEMS`. */
-function cellSides(scope: VerifyScope, { group, part, parts }: GroupPart, withMetadata = -1): CellSides {
+function cellSides(scope: VerifyScope, { span, part, parts }: SpanPart, withMetadata = -1): CellSides {
   return {
     expected: scope.phases.map(({ mapping, enrichment }, i) => {
-      const condition = spanCondition(SPAN_COLUMNS[enrichment.phase], group);
+      const condition = spanCondition(SPAN_COLUMNS[enrichment.phase], span);
       return expectedRows(
         mapping,
         enrichment,
@@ -167,7 +187,7 @@ function cellSides(scope: VerifyScope, { group, part, parts }: GroupPart, withMe
     actual: targetRows(
       scope.target,
       scope.columns,
-      targetConditions(scope, spanCondition(SPAN_COLUMNS.target, group)),
+      targetConditions(scope, spanCondition(SPAN_COLUMNS.target, span)),
     ),
     where: parts === 1 ? "1" : `cityHash64(r.span_id) % ${parts} = ${part}`,
   };
@@ -182,7 +202,7 @@ function digestItems(scope: VerifyScope): string {
   return `hex(${KEY_DIGEST}) AS key, hex(${digestSql(columns)}), hex(${digestSql(withoutJson(columns))}), toString(${microsSql("event_ts")})`;
 }
 
-async function* expectedDigests(scope: VerifyScope, part: GroupPart): AsyncGenerator<RowDigest, void, void> {
+async function* expectedDigests(scope: VerifyScope, part: SpanPart): AsyncGenerator<RowDigest, void, void> {
   const { expected, where } = cellSides(scope, part);
   const selects = expected.map(
     ({ sql }) => `SELECT ${digestItems(scope)}, r.${IS_EXACT}, ${CELL_SQL} FROM (${sql}) AS r WHERE ${where}`,
@@ -193,7 +213,7 @@ async function* expectedDigests(scope: VerifyScope, part: GroupPart): AsyncGener
 
 async function* actualDigests(
   scope: VerifyScope,
-  part: GroupPart,
+  part: SpanPart,
   sources: readonly string[],
 ): AsyncGenerator<RowDigest, void, void> {
   const { actual, where } = cellSides(scope, part);
@@ -219,7 +239,7 @@ interface DetailedRow {
 
 async function examplesOf(
   scope: VerifyScope,
-  part: GroupPart,
+  part: SpanPart,
   keys: ReadonlyMap<DifferenceKind, readonly string[]>,
 ): Promise<Example[]> {
   const wanted = [...keys.values()].flat();
@@ -232,7 +252,7 @@ async function examplesOf(
 
 async function detailed(
   scope: VerifyScope,
-  part: GroupPart,
+  part: SpanPart,
   keys: ReadonlyMap<DifferenceKind, readonly string[]>,
   wanted: readonly string[],
 ): Promise<Example[]> {

@@ -13,14 +13,12 @@ export interface JsonSides {
   readonly where: string;
 }
 
-/** Rows whose JSON is compared at a time. */
-const CHUNK_ROWS = 500;
 /** What a server takes as the text of a query, at its default. */
 const USUAL_QUERY_BYTES = 200_000;
 
 /**
- * Which of these keys have the JSON that a run inserts, made here as a run makes it, since the server's SQL is not certain of it. Rejects
- * with an OperationError.
+ * Which of these keys have the JSON that a run inserts, made here as a run makes it, since the server's SQL is not certain of it. There may
+ * be some thousand keys: each takes a place in a query's text. Rejects with an OperationError.
  */
 export async function jsonThatIsSame(
   scope: VerifyScope,
@@ -28,20 +26,13 @@ export async function jsonThatIsSame(
   keys: readonly string[],
   kept: KeptJson,
 ): Promise<ReadonlySet<string>> {
-  const same = new Set<string>();
-  for (let at = 0; at < keys.length; at += CHUNK_ROWS) {
-    const chunk = keys.slice(at, at + CHUNK_ROWS);
-    const stored = await storedJson(scope, sides, chunk);
-    const expected = await expectedJson(scope, sides, chunk, kept);
-    const asStored = await storedForms(
-      scope,
-      expected.map(({ text }) => text),
-    );
-    expected.forEach(({ key }, i) => {
-      if (stored.get(key) === asStored[i]) same.add(key);
-    });
-  }
-  return same;
+  const stored = await storedJson(scope, sides, keys);
+  const expected = await expectedJson(scope, sides, keys, kept);
+  const asStored = await storedForms(
+    scope,
+    expected.map(({ text }) => text),
+  );
+  return new Set(expected.flatMap(({ key }, i) => (stored.get(key) === asStored[i] ? [key] : [])));
 }
 
 function isText({ columns }: VerifyScope): boolean {

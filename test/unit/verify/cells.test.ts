@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Cells, groupCells, spansOf } from "../../../src/verify/cells.ts";
+import { Cells, groupCells, spanOver, spansOf } from "../../../src/verify/cells.ts";
 import { DAY_MICROS } from "../../../src/verify/compared-rows.ts";
 import { withSeed } from "../../support/property.ts";
 
@@ -75,4 +75,15 @@ test("spans hold the days of cells and no other", () => {
     const wanted = new Set(cells.map((cell) => `${cell.projectHex} ${cell.dayMicros}`));
     expect(held.sort()).toEqual([...wanted].sort());
   });
+});
+
+test("a span over cells holds all of them, and no day before the first or after the last", () => {
+  const day = (number: number): string => String(number * DAY_MICROS);
+  const cells = [
+    { projectHex: "70", dayMicros: day(12) },
+    { projectHex: "71", dayMicros: day(9) },
+    { projectHex: "70", dayMicros: day(10) },
+  ];
+  expect(spanOver(cells)).toEqual({ projectsHex: ["70", "71"], fromMicros: day(9), untilMicros: day(13) });
+  expect(() => spanOver([])).toThrow("no cell");
 });
