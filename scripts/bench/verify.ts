@@ -38,7 +38,6 @@ export async function measureVerify(plan: Plan, tell: Tell): Promise<Verificatio
     }
     return { costs, figures: costs.flatMap((cost) => figuresOf(cost, observations)) };
   } finally {
-    await emptyStored(dataset);
     await dataset.stop();
   }
 }
@@ -74,7 +73,7 @@ async function costsOf(dataset: Dataset, plan: Plan, target: string, tell: Tell)
     );
   await tool([]);
   await mergesDone(dataset);
-  const columns = await comparedColumns(dataset, target);
+  const columns = await insertableColumns(dataset, target);
   const [plain, whole, quick]: [number[], ProcessCost[], number[]] = [[], [], []];
   for (let round = 0; round < plan.runs; round++) {
     plain.push(await readBothSides(dataset, target, columns));
@@ -98,7 +97,7 @@ function seconds(times: readonly number[]): string {
 }
 
 /** The columns that an INSERT may name: a run fills most of them. */
-async function comparedColumns({ server }: Dataset, target: string): Promise<string[]> {
+async function insertableColumns({ server }: Dataset, target: string): Promise<string[]> {
   const rows = await server.queryJson<{ name: string }>(
     `SELECT name FROM system.columns
      WHERE database = '${DATABASE}' AND table = '${target}' AND default_kind IN ('', 'DEFAULT') ORDER BY position`,

@@ -6,7 +6,7 @@ export class Watchers<Update> {
   readonly #allTold = Promise.withResolvers<void>();
   #last: (() => Update) | null = null;
 
-  /** Resolves to the next update; to the last one at once, when there are no more. `signal` tells that the reader has gone. */
+  /** Resolves to the next update; to the last one at once, when there are no more. `signal` aborts when the reader has gone. */
   next(signal: AbortSignal): Promise<Update> {
     this.#away = Math.max(0, this.#away - 1);
     if (this.#last !== null) {

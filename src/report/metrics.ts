@@ -1,4 +1,4 @@
-import type { MonthProgress, PhaseProgress, RunSnapshot } from "./progress.ts";
+import { isCheck, type MonthProgress, type PhaseProgress, type RunSnapshot } from "./progress.ts";
 import { RUN_STATES, runStateOf } from "./run-state.ts";
 
 /** What the metrics say of the process and the run's settings. */
@@ -93,8 +93,7 @@ function metricsOf(
   { nowMs, wallMs }: { readonly nowMs: number; readonly wallMs: number },
 ): Metric[] {
   const { movedAtMs, retries, months } = snapshot;
-  // Counting the source again copies nothing.
-  const phases = snapshot.phases.filter(({ phase }) => phase !== "verification" && phase !== "comparison");
+  const phases = snapshot.phases.filter(({ phase }) => !isCheck(phase));
   const { version, engine, database, target, isDryRun } = run;
   const ofPhases = (value: (phase: PhaseProgress) => number): Sample[] =>
     phases.map((phase) => ({ labels: phaseLabels(phase), value: value(phase) }));

@@ -6,7 +6,7 @@ import {
   formatRowRate,
   formatSeconds,
 } from "./format.ts";
-import type { MonthsSnapshot, ProgressSnapshot, RunSnapshot } from "./progress.ts";
+import { isCheck, type MonthsSnapshot, type ProgressSnapshot, type RunSnapshot } from "./progress.ts";
 import { runStateOf } from "./run-state.ts";
 
 /** The figures as one line of text, for logs. */
@@ -123,9 +123,8 @@ function read({ read, position }: ProgressSnapshot, format: (count: number) => s
   return read === null || read <= position ? [] : [`${format(read)} read`];
 }
 
-/** Counts have no size. */
 function byteRate({ phase, bytesPerSecond }: ProgressSnapshot): string[] {
-  return phase === "verification" || phase === "comparison" ? [] : [formatByteRate(bytesPerSecond)];
+  return isCheck(phase) ? [] : [formatByteRate(bytesPerSecond)];
 }
 
 function counts(snapshot: ProgressSnapshot, format: (count: number) => string, between: string): string {

@@ -5,7 +5,15 @@ import type { ThrottleState } from "../throttle/throttler.ts";
 import { type Wait, type Waiting, waitOf } from "./waiting.ts";
 
 /** What is being counted at the moment. */
-export type Phase = "traces" | PhaseName | "verification" | "comparison";
+export type Phase = "traces" | PhaseName | Check;
+
+/** Phases that only check what was copied: of what they read they count rows, and no bytes. */
+type Check = "verification" | "comparison";
+
+/** Whether a phase only checks what was copied. */
+export function isCheck(phase: string): phase is Check {
+  return phase === "verification" || phase === "comparison";
+}
 
 /** The figures of one moment, for any renderer. */
 export interface ProgressSnapshot {

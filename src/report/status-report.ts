@@ -1,4 +1,5 @@
 import { formatByteRate, formatCount, formatMoment, formatRowRate, formatSeconds } from "./format.ts";
+import { isCheck } from "./progress.ts";
 
 /** What a live run says, as far as people look at it. */
 export interface LiveRunFigures {
@@ -59,7 +60,7 @@ function phaseLines(progress: LiveRunFigures["progress"]): string[] {
   }
   const rates = [
     formatRowRate(progress.rows_per_second ?? 0),
-    ...(phase === "verification" ? [] : [formatByteRate(progress.bytes_per_second ?? 0)]),
+    ...(isCheck(phase) ? [] : [formatByteRate(progress.bytes_per_second ?? 0)]),
   ];
   return [
     `  ${month}  ${phase}: ${formatCount(kept_rows)} of ${formatCount(total_rows)}, ${percent.toFixed(1)}%`,

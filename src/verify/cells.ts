@@ -83,7 +83,7 @@ export function groupCells(cells: Cells, differing: readonly DifferingCell[], ma
     }
     const next = groupOf(projectHex, first.dayMicros, last.dayMicros, rows);
     if (open !== null && open.rows + rows <= maxRows) {
-      open = { ...joined(open, next), rows: open.rows + rows };
+      open = joined(open, next);
     } else {
       if (open !== null) groups.push(open);
       open = next;
@@ -107,17 +107,21 @@ export function spansOf(cells: readonly CellKey[]): CellSpan[] {
 
 /** The smallest span that holds all of these cells, of which there must be one. */
 export function spanOver(cells: readonly CellKey[]): CellSpan {
-  const [first, ...others] = cells;
-  if (first === undefined) throw new TypeError("There is no cell");
-  const of = ({ projectHex, dayMicros }: CellKey): CellSpan => groupOf(projectHex, dayMicros, dayMicros, 0);
-  return others.map(of).reduce(joined, of(first));
+  const days = cells.map(({ dayMicros }) => dayMicros);
+  if (days.length === 0) throw new TypeError("There is no cell");
+  return {
+    projectsHex: [...new Set(cells.map(({ projectHex }) => projectHex))],
+    fromMicros: days.reduce(least),
+    untilMicros: dayAfter(days.reduce(greatest)),
+  };
 }
 
-function joined(a: CellSpan, b: CellSpan): CellSpan {
+function joined(a: CellGroup, b: CellGroup): CellGroup {
   return {
-    projectsHex: [...new Set([...a.projectsHex, ...b.projectsHex])],
+    projectsHex: [...a.projectsHex, ...b.projectsHex],
     fromMicros: least(a.fromMicros, b.fromMicros),
     untilMicros: greatest(a.untilMicros, b.untilMicros),
+    rows: a.rows + b.rows,
   };
 }
 
@@ -129,8 +133,11 @@ function byProjectAndDay(a: CellKey, b: CellKey): number {
 }
 
 function groupOf(projectHex: string, firstMicros: string, lastMicros: string, rows: number): CellGroup {
-  const untilMicros = String(BigInt(lastMicros) + BigInt(DAY_MICROS));
-  return { projectsHex: [projectHex], fromMicros: firstMicros, untilMicros, rows };
+  return { projectsHex: [projectHex], fromMicros: firstMicros, untilMicros: dayAfter(lastMicros), rows };
+}
+
+function dayAfter(dayMicros: string): string {
+  return String(BigInt(dayMicros) + BigInt(DAY_MICROS));
 }
 
 function least(a: string, b: string): string {
