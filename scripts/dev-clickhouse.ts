@@ -57,7 +57,11 @@ async function serve(args: ParsedArgs<typeof ARGS>): Promise<void> {
   const open = async () => {
     const { host, port } = args;
     const users = usersOf(args);
-    const engine = new Engine(path, configurationFile(path, users));
+    const engine = new Engine(path, {
+      configFile: configurationFile(path, users),
+      // Temporary data is that of tests: some hundred rows a query.
+      compilesExpressions: !args.temporary,
+    });
     const options = {
       host,
       port: Number(port),
@@ -91,10 +95,10 @@ function usersOf({ user, password, users }: ParsedArgs<typeof ARGS>): Users {
 }
 
 /** Writes the engine's configuration next to its data, where the users need one. */
-function configurationFile(path: string, users: Users): string | undefined {
+function configurationFile(path: string, users: Users): string | null {
   const file = resolve(path, "dev-clickhouse-users.xml");
   const text = engineConfiguration(users, file);
-  if (text === null) return undefined;
+  if (text === null) return null;
   mkdirSync(path, { recursive: true });
   writeFileSync(file, text, { mode: 0o600 });
   return file;

@@ -39,27 +39,36 @@ interface NativeAddon {
   StreamCancel(stream: NativeStream): void;
 }
 
+/** What an engine is opened with. */
+export interface EngineOptions {
+  /** The engine's own configuration, which its first connection takes. */
+  readonly configFile: string | null;
+  /** Whether expressions that are used again and again are compiled, which pays for long queries alone. */
+  readonly compilesExpressions: boolean;
+}
+
 /** The engine on one data directory. A process can hold only one, and a directory only one process. */
 export class Engine {
   /** The data directory, absolute. */
   readonly path: string;
   readonly #native: NativeAddon;
+  readonly #settings: string;
   /** Keeps the directory bound while no query runs. */
   readonly #anchor: NativeConnection;
 
   /**
-   * @param configFile the engine's own configuration, which its first connection takes
    * @throws {Error} when the addon is missing for this platform, or the directory can't be opened
    */
-  constructor(path: string, configFile?: string) {
+  constructor(path: string, { configFile, compilesExpressions }: EngineOptions) {
     this.#native = loadAddon();
     this.path = resolve(path);
-    this.#anchor = this.#createConnection(configFile === undefined ? [] : [`--config-file=${configFile}`]);
+    this.#settings = compilesExpressions ? "" : INTERPRETED;
+    this.#anchor = this.#createConnection(configFile === null ? [] : [`--config-file=${configFile}`]);
   }
 
   /** A fresh connection costs 0.15 ms and shares nothing with others: settings, parameters and the current database end with it. */
   connect(): Connection {
-    return new Connection(this.#native, this.#createConnection());
+    return new Connection(this.#native, this.#createConnection(), this.#settings);
   }
 
   /** Runs one of the server's own small queries; the response is parsed from JSONEachRow. */
@@ -103,10 +112,12 @@ export class Engine {
 export class Connection {
   readonly #native: NativeAddon;
   readonly #handle: NativeConnection;
+  readonly #settings: string;
 
-  constructor(native: NativeAddon, handle: NativeConnection) {
+  constructor(native: NativeAddon, handle: NativeConnection, settings: string) {
     this.#native = native;
     this.#handle = handle;
+    this.#settings = settings;
   }
 
   /** Runs a statement and returns its whole response. */
@@ -136,9 +147,9 @@ export class Connection {
     }
   }
 
-  /** Marks the queries of this connection, so that {@link Engine.kill} finds them. */
+  /** Marks the queries of this connection, so that {@link Engine.kill} finds them, and gives them the engine's settings. */
   async mark(marker: string): Promise<void> {
-    await this.query(`SET ${MARKER_SETTING} = ${literal(marker)}`, "Null");
+    await this.query(`SET ${MARKER_SETTING} = ${literal(marker)}${this.#settings}`, "Null");
   }
 
   close(): void {
@@ -180,6 +191,11 @@ export class BlockStream {
  * only by the NATS and Redis Streams tables, which leaves log_comment to the user.
  */
 const MARKER_SETTING = "stream_like_engine_insert_queue";
+
+/** More assignments of a SET. */
+const INTERPRETED = ["compile_expressions", "compile_aggregate_expressions", "compile_sort_description"]
+  .map((name) => `, ${name} = 0`)
+  .join("");
 
 function hasMarker(marker: string): string {
   return `Settings[${literal(MARKER_SETTING)}] = ${literal(marker)}`;
