@@ -52,7 +52,7 @@ export class Engine {
   /** The data directory, absolute. */
   readonly path: string;
   readonly #native: NativeAddon;
-  readonly #settings: string;
+  readonly #settings: readonly string[];
   /** Keeps the directory bound while no query runs. */
   readonly #anchor: NativeConnection;
 
@@ -62,7 +62,7 @@ export class Engine {
   constructor(path: string, { configFile, compilesExpressions }: EngineOptions) {
     this.#native = loadAddon();
     this.path = resolve(path);
-    this.#settings = compilesExpressions ? "" : INTERPRETED;
+    this.#settings = compilesExpressions ? [] : INTERPRETED;
     this.#anchor = this.#createConnection(configFile === null ? [] : [`--config-file=${configFile}`]);
   }
 
@@ -112,9 +112,9 @@ export class Engine {
 export class Connection {
   readonly #native: NativeAddon;
   readonly #handle: NativeConnection;
-  readonly #settings: string;
+  readonly #settings: readonly string[];
 
-  constructor(native: NativeAddon, handle: NativeConnection, settings: string) {
+  constructor(native: NativeAddon, handle: NativeConnection, settings: readonly string[]) {
     this.#native = native;
     this.#handle = handle;
     this.#settings = settings;
@@ -147,9 +147,9 @@ export class Connection {
     }
   }
 
-  /** Marks the queries of this connection, so that {@link Engine.kill} finds them, and gives them the engine's settings. */
-  async mark(marker: string): Promise<void> {
-    await this.query(`SET ${MARKER_SETTING} = ${literal(marker)}${this.#settings}`, "Null");
+  /** The assignments of a SET that marks the queries of this connection, so that {@link Engine.kill} finds them, and those of the engine. */
+  marking(marker: string): readonly string[] {
+    return [`${MARKER_SETTING} = ${literal(marker)}`, ...this.#settings];
   }
 
   close(): void {
@@ -192,10 +192,12 @@ export class BlockStream {
  */
 const MARKER_SETTING = "stream_like_engine_insert_queue";
 
-/** More assignments of a SET. */
-const INTERPRETED = ["compile_expressions", "compile_aggregate_expressions", "compile_sort_description"]
-  .map((name) => `, ${name} = 0`)
-  .join("");
+/** Assignments that leave expressions uncompiled. */
+const INTERPRETED: readonly string[] = [
+  "compile_expressions = 0",
+  "compile_aggregate_expressions = 0",
+  "compile_sort_description = 0",
+];
 
 function hasMarker(marker: string): string {
   return `Settings[${literal(MARKER_SETTING)}] = ${literal(marker)}`;

@@ -61,7 +61,6 @@ export class Query {
 
   async #applySettings(readOnly: boolean): Promise<void> {
     const { database, settings, queryParameters, user } = this.#parameters;
-    await this.#connection.mark(this.#marker);
     if (database !== undefined) await this.#connection.query(`USE ${identifier(database)}`, "Null");
     const assignments: string[] = [];
     for (const [name, value] of settings) {
@@ -72,7 +71,10 @@ export class Query {
       // Another name could not be written in a statement either.
       if (/^\w+$/.test(name)) assignments.push(`param_${name} = ${literal(value)}`);
     }
-    for (const statement of settingStatements(this.#users, user, assignments)) {
+    for (const statement of settingStatements(this.#users, user, {
+      first: this.#connection.marking(this.#marker),
+      own: assignments,
+    })) {
       await this.#connection.query(statement, "Null");
     }
     // As the server does for GET, so that a followed link changes nothing.

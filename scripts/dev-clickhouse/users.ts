@@ -61,14 +61,20 @@ export function engineConfiguration(users: Users, path: string): string | null {
 `;
 }
 
+/** Assignments of a query, as SQL. */
+export interface QueryAssignments {
+  /** Those that no profile binds. */
+  readonly first: readonly string[];
+  readonly own: readonly string[];
+}
+
 /**
  * The SET statements that put a connection under a user's profile and then apply a query's own settings. As few as can be:
  * the engine runs each under what the ones before have set, where a server applies all of them before it runs anything.
  * Only constraints and `readonly` need statements of their own, since they bind what comes after them. (The engine takes
  * constraints from a profile that is set, and no values.)
- * @param own assignments of the query, as SQL
  */
-export function settingStatements(users: Users, name: string, own: readonly string[]): string[] {
+export function settingStatements(users: Users, name: string, { first, own }: QueryAssignments): string[] {
   const { readonly, ...settings } = users.get(name)?.settings ?? {};
   const values = Object.entries(settings).map(([setting, value]) => `${setting} = ${literal(value)}`);
   const profile = profileOf(users, name);
@@ -77,7 +83,9 @@ export function settingStatements(users: Users, name: string, own: readonly stri
     ...(readonly === undefined ? [] : [`readonly = ${literal(readonly)}`]),
   ];
   const statements =
-    bounds.length === 0 ? [[...values, ...own]] : [values, ...bounds.map((bound) => [bound]), own];
+    bounds.length === 0
+      ? [[...first, ...values, ...own]]
+      : [[...first, ...values], ...bounds.map((bound) => [bound]), own];
   return statements
     .filter((assignments) => assignments.length > 0)
     .map((assignments) => `SET ${assignments.join(", ")}`);

@@ -94,7 +94,7 @@ const EXHAUSTED: readonly Case[] = [
 ];
 
 describe("an error that a retry cannot fix ends the run:", () => {
-  test.concurrent.each(sampled(FINAL, 6))("%s", async (_, match, fault, step, error) => {
+  test.concurrent.each(sampled(FINAL, 4))("%s", async (_, match, fault, step, error) => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on(match, fault);
     await failThenFinish(scenario, [], step, error);

@@ -121,7 +121,7 @@ describe("pages are copied again, and none is lost, when their INSERT", () => {
       },
     ],
   ];
-  test.concurrent.each(sampled(FAULTS, 6))("%s", async (_, fault) => {
+  test.concurrent.each(sampled(FAULTS, 4))("%s", async (_, fault) => {
     await using scenario = await Scenario.open();
     const rule = scenario.proxy.on({ on: "insert" }, fault);
     const said = await expectDone(scenario, "set");

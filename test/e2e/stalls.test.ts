@@ -4,6 +4,7 @@ import type { BackfillOptions } from "../../src/run/backfill-options.ts";
 import { backfill } from "../support/backfill.ts";
 import { Scenario } from "../support/cli-scenario.ts";
 import type { Match } from "../support/fault-proxy-rules.ts";
+import { sampled } from "../support/sampled.ts";
 
 /** No flag sets it, so these runs are in this process. Long enough for a busy machine to respond. */
 const STALL_TIMEOUT_MS = 1_000;
@@ -36,7 +37,7 @@ const PLACES: readonly (readonly [name: string, match: Match, afterBytes: number
 ];
 
 describe("a request to a server that falls silent is repeated:", () => {
-  test.concurrent.each(PLACES)("%s", async (_, match, afterBytes) => {
+  test.concurrent.each(sampled(PLACES, 4))("%s", async (_, match, afterBytes) => {
     await using scenario = await Scenario.open();
     const stall = scenario.proxy.on(match, { kind: "stall", afterBytes });
     const { report, events } = await backfill(options(scenario));
