@@ -209,7 +209,7 @@ function isJson({ column: { source } }: DerivedColumn): boolean {
 /** Whether `value` may be JSON, and neither side is certain to take it for JSON. */
 function isUnsureSql(keepsMixedArrays: boolean): string {
   const reasons = [
-    ...UNSURE_PATTERNS.map((pattern) => `match(value, ${literal(pattern)})`),
+    `match(value, ${literal(UNSURE_PATTERNS.join("|"))})`,
     `countSubstrings(value, '{') + countSubstrings(value, '[') > ${MAX_BRACKETS}`,
     ...(keepsMixedArrays ? [] : ["position(value, '[') > 0"]),
   ];

@@ -1,4 +1,4 @@
-import type { RowDigest, RowPair } from "./digest-stream.ts";
+import type { RowDigest, RowPair } from "./row-pairs.ts";
 
 /** How a row of the target may differ from what the sources call for. */
 export const DIFFERENCE_KINDS = ["missing", "unexpected", "stale", "differing", "newer"] as const;

@@ -8,6 +8,7 @@ import {
   type ExtraItem,
   enrichmentSql,
   isExactItem,
+  JSON_COLUMN,
 } from "../mapping/enrichment-sql.ts";
 import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 
@@ -78,12 +79,25 @@ export function targetRows(
 }
 
 /**
+ * How a digest takes JSON. `text`: two values have the same digest when they are the same. `stored`: two values that differ have
+ * different ones, and so may two that are the same, where the server stores one of them in another way: an array as `Array(Dynamic)` or as
+ * `Array(Nullable(String))`, for instance. That takes an eighth of the time.
+ */
+export type JsonHash = "text" | "stored";
+
+/**
  * A hash of 128 bits, as a number, over some columns of `r`; two rows have the same one when all values are the same. Of two hash
  * functions of 64 bits, which the server computes some ten times as fast as one of 128.
  */
-export function digestSql(columns: readonly ComparedColumn[]): string {
-  const values = columns.length === 0 ? "''" : columns.flatMap(hashedValues).join(", ");
+export function digestSql(columns: readonly ComparedColumn[], json: JsonHash = "text"): string {
+  const values =
+    columns.length === 0 ? "''" : columns.flatMap((column) => hashedValues(column, json)).join(", ");
   return `bitOr(bitShiftLeft(toUInt128(cityHash64(${values})), 64), toUInt128(farmHash64(${values})))`;
+}
+
+/** All columns but one that holds the merged metadata as JSON. */
+export function withoutJson(columns: readonly ComparedColumn[]): ComparedColumn[] {
+  return columns.filter(({ name }) => name !== JSON_COLUMN);
 }
 
 /** An array with the digest of each column, as text. */
@@ -99,10 +113,10 @@ export function hasKey(keys: readonly string[]): string {
   return `hex(${KEY_DIGEST}) IN (${keys.map(literal).join(", ")})`;
 }
 
-/** What the hash takes for a column: of a NULL it would be NULL, and JSON may be stored in several ways. */
-function hashedValues({ name, type }: ComparedColumn): string[] {
+/** What the hash takes for a column: of a NULL it would be NULL. */
+function hashedValues({ name, type }: ComparedColumn, json: JsonHash): string[] {
   const value = `r.${identifier(name)}`;
-  if (parseTypeName(type).name === "JSON") return [`toJSONString(${value})`];
+  if (parseTypeName(type).name === "JSON") return [json === "text" ? `toJSONString(${value})` : value];
   const inner = within("Nullable", within("LowCardinality", type) ?? type);
   return inner === null ? [value] : [`isNull(${value})`, `ifNull(${value}, ${defaultOf(inner)})`];
 }

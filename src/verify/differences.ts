@@ -1,19 +1,18 @@
 import { withRetry } from "../clickhouse/retry.ts";
+import type { QueryParams } from "../clickhouse/server.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
 import { hasJson, JSON_COLUMN, METADATA_ITEMS } from "../mapping/enrichment-sql.ts";
 import { type CellGroup, cellOf, describeSpan, spanOver } from "./cells.ts";
 import { classify, type DifferenceKind } from "./classify.ts";
 import {
-  CELL_SQL,
   type CellSpan,
-  type ComparedColumn,
   type ComparedRows,
-  digestSql,
   digestsSql,
   expectedRows,
   hasKey,
   IS_EXACT,
   isOursSql,
+  type JsonHash,
   KEY_DIGEST,
   keyTextsSql,
   microsSql,
@@ -22,17 +21,19 @@ import {
   spanCondition,
   targetRows,
 } from "./compared-rows.ts";
-import { joinDigests, type RowDigest, rowDigest } from "./digest-stream.ts";
 import { targetConditions } from "./fingerprints.ts";
 import { jsonThatIsSame } from "./json-rows.ts";
+import { type PairedRows, pairsSql, type RowPair, rowPair } from "./row-pairs.ts";
 import type { VerifyScope } from "./scope.ts";
 
-/** Rows of a side that the server sorts at once: some hundred bytes each. */
-const SORTED_ROWS = 2_000_000;
+/** Rows of a side that the server holds at once: some hundred bytes each. */
+const HELD_ROWS = 1_000_000;
 /** Rows whose columns one query reads: each takes a place in its text. */
 const DETAILED_ROWS = 1_000;
 /** Rows whose JSON is compared at a time. */
 const JSON_ROWS = 1_000;
+/** Rows of a group whose JSON is compared so, at most: for more of them comparing the text of all takes less time. */
+const MANY_JSON_ROWS = 2_000;
 
 /** A row that differs, for people to look at. */
 export interface Example {
@@ -68,7 +69,7 @@ export async function findDifferences(
   group: CellGroup,
   options: DifferenceOptions,
 ): Promise<GroupDifferences> {
-  const parts = Math.max(1, Math.ceil(group.rows / SORTED_ROWS));
+  const parts = Math.max(1, Math.ceil(group.rows / HELD_ROWS));
   const counts: DifferenceCounts = new Map();
   const examples: Example[] = [];
   let comparedHere = 0;
@@ -104,10 +105,12 @@ interface SpanPart {
   readonly parts: number;
 }
 
+/** Compares JSON by how it is stored, at first. Where many rows differ in it alone, all are compared by its text. */
 async function comparePart(
   scope: VerifyScope,
   part: SpanPart,
   options: DifferenceOptions,
+  json: JsonHash = "stored",
 ): Promise<GroupDifferences> {
   const keys = new Map<DifferenceKind, string[]>();
   const counts: DifferenceCounts = new Map();
@@ -119,12 +122,14 @@ async function comparePart(
   };
   /** The cells of rows by their keys. */
   const uncertain = new Map<string, string>();
-  const pairs = joinDigests(expectedDigests(scope, part), actualDigests(scope, part, options.sources));
-  for await (const pair of pairs) {
+  for await (const pair of differingPairs(scope, part, options.sources, json)) {
     const verdict = classify(pair, options.ignoreNewer);
-    const cell = (pair.expected[0] ?? pair.actual[0])?.cell ?? "";
-    if (verdict === "json") uncertain.set(pair.key, cell);
-    else if (verdict !== "equal") note(verdict, pair.key, cell);
+    if (verdict === "json") uncertain.set(pair.key, pair.cell);
+    else if (verdict !== "equal") note(verdict, pair.key, pair.cell);
+    if (json === "stored" && uncertain.size > MANY_JSON_ROWS) break;
+  }
+  if (json === "stored" && uncertain.size > MANY_JSON_ROWS) {
+    return await comparePart(scope, part, options, "text");
   }
   const same = await sameJson(scope, part, uncertain);
   for (const [key, cell] of uncertain) if (!same.has(key)) note("differing", key, cell);
@@ -193,42 +198,23 @@ function cellSides(scope: VerifyScope, { span, part, parts }: SpanPart, withMeta
   };
 }
 
-function withoutJson(columns: readonly ComparedColumn[]): ComparedColumn[] {
-  return columns.filter(({ name }) => name !== JSON_COLUMN);
-}
-
-function digestItems(scope: VerifyScope): string {
-  const { columns } = scope;
-  return `hex(${KEY_DIGEST}) AS key, hex(${digestSql(columns)}), hex(${digestSql(withoutJson(columns))}), toString(${microsSql("event_ts")})`;
-}
-
-async function* expectedDigests(scope: VerifyScope, part: SpanPart): AsyncGenerator<RowDigest, void, void> {
-  const { expected, where } = cellSides(scope, part);
-  const selects = expected.map(
-    ({ sql }) => `SELECT ${digestItems(scope)}, r.${IS_EXACT}, ${CELL_SQL} FROM (${sql}) AS r WHERE ${where}`,
-  );
-  const params = Object.assign({}, ...expected.map((rows) => rows.params));
-  yield* digests(scope, `SELECT * FROM (${selects.join(" UNION ALL ")}) ORDER BY key`, params);
-}
-
-async function* actualDigests(
+async function* differingPairs(
   scope: VerifyScope,
   part: SpanPart,
   sources: readonly string[],
-): AsyncGenerator<RowDigest, void, void> {
-  const { actual, where } = cellSides(scope, part);
-  const isOurs = isOursSql(scope.columns, sources);
-  const sql = `SELECT ${digestItems(scope)}, ${isOurs}, ${CELL_SQL} FROM (${actual.sql}) AS r WHERE ${where} ORDER BY key`;
-  yield* digests(scope, sql, actual.params);
-}
-
-async function* digests(
-  { server, retry, settings }: VerifyScope,
-  sql: string,
-  params: Readonly<Record<string, string | number>>,
-): AsyncGenerator<RowDigest, void, void> {
-  const rows = server.rows({ kind: "count", sql, params, settings }, retry.signal);
-  for await (const row of rows) yield rowDigest(row);
+  json: JsonHash,
+): AsyncGenerator<RowPair, void, void> {
+  const { server, columns, settings, retry } = scope;
+  const { expected, actual, where } = cellSides(scope, part);
+  const isDecided = json === "text" ? `r.${IS_EXACT}` : "0";
+  const sides: PairedRows[] = [
+    ...expected.map((rows): PairedRows => ({ side: "expected", ...rows, isCertain: isDecided })),
+    { side: "actual", ...actual, isCertain: isOursSql(columns, sources) },
+  ];
+  const params = Object.assign({}, ...sides.map((side) => side.params)) as QueryParams;
+  const sql = pairsSql(sides, columns, where, json);
+  for await (const row of server.rows({ kind: "count", sql, params, settings }, retry.signal))
+    yield rowPair(row);
 }
 
 /** A row's key as text, and a digest of each column. */

@@ -34,7 +34,7 @@ import { type DifferenceOptions, findDifferences } from "./differences.ts";
 import { type DifferingRange, dayMicrosOf } from "./differing-range.ts";
 import { compareExperiments } from "./experiments.ts";
 import { Findings, type FoundDifferences } from "./findings.ts";
-import { addFingerprints, addFingerprintsOf } from "./fingerprints.ts";
+import { addFingerprints, addFingerprintsOf, fingerprintSql } from "./fingerprints.ts";
 import type { VerifiedExperiments, VerifiedPhase, VerifyScope } from "./scope.ts";
 
 /** What a verification compares, and how. */
@@ -182,6 +182,7 @@ function subjectOf({ backfill, quick }: VerifyOptions, layout: LayoutName, scope
     layout,
     quick,
     columns: scope.columns,
+    fingerprint: fingerprintSql(scope.columns),
   });
 }
 
