@@ -144,10 +144,12 @@ async function compare(
       : await addFingerprintsOf(scope, cells, only);
   const groups = groupCells(cells, cells.differing(), GROUP_ROWS);
   if (groups.length > 0) emit({ kind: "notice", message: "Looking for the rows that differ" });
+  progress.plan(groups.reduce((sum, { rows }) => sum + rows, 0));
   const differences: DifferenceOptions = { ...options, sources: LAYOUTS[layout.name].sources };
   const found = new Findings(options.examples);
   await inParallel(groups, scope.parallelQueries, async (group) => {
     found.add(await findDifferences(scope, group, differences));
+    progress.add(group.rows);
   });
   const ofExperiments = await compareExperiments(scope, differences, found, tracesOf(options.only));
   const expectedRows = cells.rows("expected") + ofExperiments.expectedRows;

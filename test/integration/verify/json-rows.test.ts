@@ -2,6 +2,7 @@ import { beforeAll, expect, test } from "bun:test";
 import { runOptions } from "../../../scripts/testbed/run-options.ts";
 import { eventsTable } from "../../../scripts/testbed/schema.ts";
 import { type TestServer, testServer } from "../../../scripts/testbed/server.ts";
+import type { BackfillEvent } from "../../../src/run/events.ts";
 import { type VerifyResult, verify } from "../../../src/verify/verify.ts";
 import { backfill } from "../../support/backfill.ts";
 import { chooseSeed, generateDataset } from "../../support/generate.ts";
@@ -42,17 +43,24 @@ function options(): ReturnType<typeof runOptions> {
   return runOptions(server, database, PARTITION, { tables });
 }
 
-async function compare(): Promise<VerifyResult> {
+async function compare(emit: (event: BackfillEvent) => void = () => {}): Promise<VerifyResult> {
   return await verify(
     { backfill: options(), quick: false, ignoreNewer: false, examples: 10, only: null },
-    () => {},
+    emit,
     new AbortController().signal,
   );
 }
 
 test(`JSON that SQL does not decide is compared by this program, seed ${seed}`, async () => {
-  const result = await compare();
+  const counts: [rows: number, total: number][] = [];
+  const result = await compare((event) => {
+    if (event.kind === "compared") counts.push([event.rows, event.totalRows]);
+  });
   expect(result.examples).toEqual([]);
+  // Looking at rows one by one is work of its own, which the progress has in its total.
+  const [done = 0, total] = counts.at(-1) ?? [];
+  expect(total).toBe(done);
+  expect(done).toBeGreaterThan(result.expectedRows + result.actualRows);
   expect(result.comparedHere).toBeGreaterThanOrEqual(ODD_VALUES.length);
 });
 
