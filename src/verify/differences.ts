@@ -32,8 +32,6 @@ const HELD_ROWS = 1_000_000;
 const DETAILED_ROWS = 1_000;
 /** Rows whose JSON is compared at a time. */
 const JSON_ROWS = 1_000;
-/** Rows of a group whose JSON is compared so, at most: for more of them comparing the text of all takes less time. */
-const MANY_JSON_ROWS = 2_000;
 
 /** A row that differs, for people to look at. */
 export interface Example {
@@ -105,7 +103,10 @@ interface SpanPart {
   readonly parts: number;
 }
 
-/** Compares JSON by how it is stored, at first. Where many rows differ in it alone, all are compared by its text. */
+/**
+ * Compares JSON by how it is stored, at first. Where more rows differ in it alone than are looked at at a time, it is compared by its text
+ * in all rows, which then takes less time.
+ */
 async function comparePart(
   scope: VerifyScope,
   part: SpanPart,
@@ -122,15 +123,14 @@ async function comparePart(
   };
   /** The cells of rows by their keys. */
   const uncertain = new Map<string, string>();
+  const areMany = (): boolean => json === "stored" && uncertain.size > JSON_ROWS;
   for await (const pair of differingPairs(scope, part, options.sources, json)) {
     const verdict = classify(pair, options.ignoreNewer);
     if (verdict === "json") uncertain.set(pair.key, pair.cell);
     else if (verdict !== "equal") note(verdict, pair.key, pair.cell);
-    if (json === "stored" && uncertain.size > MANY_JSON_ROWS) break;
+    if (areMany()) break;
   }
-  if (json === "stored" && uncertain.size > MANY_JSON_ROWS) {
-    return await comparePart(scope, part, options, "text");
-  }
+  if (areMany()) return await comparePart(scope, part, options, "text");
   const same = await sameJson(scope, part, uncertain);
   for (const [key, cell] of uncertain) if (!same.has(key)) note("differing", key, cell);
   return { counts, examples: await examplesOf(scope, part, keys), comparedHere: uncertain.size };

@@ -22,7 +22,7 @@ const PLACES: readonly Place[] = [
 ];
 
 describe("after kill -9", () => {
-  test.concurrent.each(sampled(PLACES, 4))("%s, running again completes the copy", async (_, match, at) => {
+  test.concurrent.each(sampled(PLACES, 3))("%s, running again completes the copy", async (_, match, at) => {
     await using scenario = await Scenario.open();
     const hold = scenario.proxy.on(match, { kind: "hold", at });
     const killed = await scenario.startUntil(hold, ONE_BY_ONE);

@@ -74,13 +74,13 @@ test("JSON that SQL does not decide, and that is another one in the target, is f
 });
 
 test("of many such rows, too, one that differs is found", async () => {
-  await addObservations("many", '{"order":12345678901234567}', 2_100);
+  await addObservations("many", '{"order":12345678901234567}', 1_100);
   await backfill(options());
   const planter = new Planter(server, { database, target: "events", partition: PARTITION, seed });
-  const victim = await planter.victim("span_id = 'many-2099'");
+  const victim = await planter.victim("span_id = 'many-1099'");
   await planter.insert([{ victim, column: "metadata", sql: `CAST('{"value":{"order":"x"}}' AS JSON)` }]);
-  planter.plant("differing", "many-2099", ["metadata"]);
+  planter.plant("differing", "many-1099", ["metadata"]);
   const result = await compare();
   expect(inOrder(shown(result.examples))).toEqual(inOrder(planter.plants));
-  expect(result.comparedHere).toBeGreaterThan(2_100);
+  expect(result.comparedHere).toBeGreaterThan(1_100);
 });
