@@ -1,5 +1,6 @@
 import type { QueryParams } from "../clickhouse/server.ts";
 import { TransportError } from "../clickhouse/server-errors.ts";
+import type { Side } from "./cell.ts";
 import {
   CELL_SQL,
   type ComparedColumn,
@@ -24,8 +25,9 @@ export interface RowDigest {
 
 /** The rows of both sides that have one key. Several of a side: the target's sorting key does not tell them apart. */
 export interface RowPair {
-  /** The digest of the key, and the row's project and day, as text. */
+  /** The digest of the key. */
   readonly key: string;
+  /** The row's project and day, as text. */
   readonly cell: string;
   readonly expected: readonly RowDigest[];
   readonly actual: readonly RowDigest[];
@@ -33,7 +35,7 @@ export interface RowPair {
 
 /** Rows of a side, as a subquery; `isCertain` is an expression on its row `r`. */
 export interface PairedRows {
-  readonly side: "expected" | "actual";
+  readonly side: Side;
   readonly sql: string;
   readonly params: QueryParams;
   readonly isCertain: string;
@@ -49,16 +51,13 @@ export function pairsSql(
   where: string,
   json: JsonHash,
 ): string {
-  const selects = sides.map(
-    ({
-      side,
-      sql,
-      isCertain,
-    }) => `SELECT ${KEY_DIGEST} AS row_key, ${CELL_SQL} AS cell, toUInt8(${side === "expected" ? 1 : 0}) AS is_expected,
-      ${digestSql(columns, json)} AS whole, ${digestSql(withoutJson(columns))} AS rest, ${microsSql("event_ts")} AS version,
-      toUInt8(${isCertain}) AS is_certain
-    FROM (${sql}) AS r WHERE ${where}`,
-  );
+  const digests = `${digestSql(columns, json)} AS whole, ${digestSql(withoutJson(columns))} AS rest`;
+  const selects = sides.map(({ side, sql, isCertain }) => {
+    const isExpected = side === "expected" ? 1 : 0;
+    return `SELECT ${KEY_DIGEST} AS row_key, ${CELL_SQL} AS cell, toUInt8(${isExpected}) AS is_expected,
+      ${digests}, ${microsSql("event_ts")} AS version, toUInt8(${isCertain}) AS is_certain
+    FROM (${sql}) AS r WHERE ${where}`;
+  });
   const rows = "groupArray((is_expected, whole, rest, version, is_certain))";
   return `SELECT hex(row_key), any(cell),
       arrayMap(row -> [toString(row.1), hex(row.2), hex(row.3), toString(row.4), toString(row.5)], ${rows})
