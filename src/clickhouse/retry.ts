@@ -1,5 +1,11 @@
 import { pause } from "../abortable.ts";
-import { ERROR_CODE, isServerFailure, isTransient, ServerError } from "./server-errors.ts";
+import {
+  ERROR_CODE,
+  ForeignResponseError,
+  isServerFailure,
+  isTransient,
+  ServerError,
+} from "./server-errors.ts";
 
 /** A failed attempt that another one follows. */
 export interface RetryNotice {
@@ -63,6 +69,17 @@ export async function withRetry<T>(
 export function backoffMs(retries: number, jitter: number, firstDelayMs: number = FIRST_DELAY_MS): number {
   const full = Math.min(firstDelayMs * 2 ** retries, MAX_DELAY_MS);
   return Math.round(full / 2 + (full / 2) * jitter);
+}
+
+/**
+ * What ClickHouse itself says against an operation, so that it would say so again; null for any other failure: one that may pass, and what
+ * something in between responds, say nothing of the operation.
+ */
+export function refusalOfServer(error: unknown): ServerError | null {
+  const cause = error instanceof OperationError ? error.cause : error;
+  const isRefusal =
+    cause instanceof ServerError && !(cause instanceof ForeignResponseError) && !isTransient(cause);
+  return isRefusal ? cause : null;
 }
 
 /** Whether an operation failed for want of a right. */

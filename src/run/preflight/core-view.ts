@@ -1,6 +1,5 @@
-import { isAccessDenied, OperationError, type RetryPolicy } from "../../clickhouse/retry.ts";
+import { isAccessDenied, type RetryPolicy, refusalOfServer } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
-import { ServerError } from "../../clickhouse/server-errors.ts";
 import { qualifiedTable } from "../../clickhouse/sql.ts";
 
 /** Langfuse v4's shortened copy of `events_full`, which its pages read, and the view that fills it. */
@@ -79,9 +78,9 @@ async function failureOf(server: Server, view: TargetView, retry: RetryPolicy): 
       await server.query(operation, { sql }, retry);
     } catch (error) {
       if (isAccessDenied(error)) return null;
-      const cause = error instanceof OperationError ? error.cause : null;
-      if (!(cause instanceof ServerError)) throw error;
-      return cause.words;
+      const refusal = refusalOfServer(error);
+      if (refusal === null) throw error;
+      return refusal.words;
     }
   }
   return null;

@@ -1,6 +1,5 @@
-import { OperationError, type RetryPolicy } from "../../clickhouse/retry.ts";
+import { type RetryPolicy, refusalOfServer } from "../../clickhouse/retry.ts";
 import type { QuerySettings, Server } from "../../clickhouse/server.ts";
-import { ServerError } from "../../clickhouse/server-errors.ts";
 
 /** Dates stay text, and of a repeated key the first entry counts. */
 const TEXT = '{"a":"2024-1-1","b":1,"b":2}';
@@ -30,7 +29,7 @@ export async function castsJsonLikeData(server: Server, type: string, retry: Ret
     const [row] = await server.query("Trying how the server casts text to JSON", statement, retry);
     return row?.[0] === STORED;
   } catch (error) {
-    if (error instanceof OperationError && error.cause instanceof ServerError) return false;
+    if (refusalOfServer(error) !== null) return false;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { ByteWriter } from "../../bytes/byte-writer.ts";
 import { encodeColumnHeader } from "../../clickhouse/native/parser.ts";
-import { OperationError, type RetryPolicy } from "../../clickhouse/retry.ts";
+import { type RetryPolicy, refusalOfServer } from "../../clickhouse/retry.ts";
 import type { QuerySettings, Server } from "../../clickhouse/server.ts";
 import { ServerError } from "../../clickhouse/server-errors.ts";
 import { literal } from "../../clickhouse/sql.ts";
@@ -51,8 +51,9 @@ const REFUSALS: ReadonlyMap<number, string> = new Map([
 
 /**
  * Finds out what a server stores in a JSON column of type `type`, by having it read small blocks as INSERTs send them; nothing is
- * stored. Where that is not possible (the user may not use table functions, say), assumes the least.
- * Resolves to the problem, as text, when the server cannot fill such a column.
+ * stored. Where the server does not let this user try (table functions are not allowed, say), assumes the least.
+ * Resolves to the problem, as text, when the server cannot fill such a column. Rejects with an OperationError when it does not answer: less
+ * would be stored than the server takes.
  */
 export async function probeJson(
   server: Server,
@@ -91,14 +92,14 @@ export async function probeJson(
   };
 }
 
-/** The server's refusal as a value; null for any other error of the server, which says nothing of JSON. */
+/** The server's refusal as a value; null where it refuses for another reason than JSON. Rejects where it does not answer. */
 async function orRefusal(rows: Promise<unknown[][]>): Promise<unknown[][] | ServerError | null> {
   try {
     return await rows;
   } catch (error) {
-    const cause = error instanceof OperationError ? error.cause : error;
-    if (!(cause instanceof ServerError)) throw error;
-    return REFUSALS.has(cause.code) ? cause : null;
+    const refusal = refusalOfServer(error);
+    if (refusal === null) throw error;
+    return REFUSALS.has(refusal.code) ? refusal : null;
   }
 }
 

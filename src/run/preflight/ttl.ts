@@ -1,6 +1,5 @@
-import { OperationError, type RetryPolicy } from "../../clickhouse/retry.ts";
+import { isAccessDenied, type RetryPolicy, refusalOfServer } from "../../clickhouse/retry.ts";
 import type { Server } from "../../clickhouse/server.ts";
-import { ERROR_CODE, ServerError } from "../../clickhouse/server-errors.ts";
 import { identifier } from "../../clickhouse/sql.ts";
 import { sqlTokens } from "../../clickhouse/sql-tokens.ts";
 import { type TtlClause, ttlClauses } from "../../clickhouse/ttl-clauses.ts";
@@ -70,17 +69,12 @@ async function expired(
       .query(operation, { kind: "count", sql, params }, retry, ([row]) => Number(row?.[0] ?? 0))
       .catch((error: unknown) => {
         // An expression that the source's columns do not allow, such as one over a column of another type.
-        if (error instanceof OperationError && error.cause instanceof ServerError && !isDenied(error.cause))
-          return null;
+        if (refusalOfServer(error) !== null && !isAccessDenied(error)) return null;
         throw error;
       });
     if (rows !== 0) found.push({ clause, rows });
   }
   return found;
-}
-
-function isDenied({ code }: ServerError): boolean {
-  return code === ERROR_CODE.accessDenied;
 }
 
 function namesIn(sql: string): string[] {

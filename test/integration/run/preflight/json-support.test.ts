@@ -11,7 +11,7 @@ import { JSON_COLUMN_KEEPS, LEAST_KEPT } from "../../../../src/json/kept-json.ts
 import { type JsonSupport, probeJson } from "../../../../src/run/preflight/json-support.ts";
 import { backfill } from "../../../support/backfill.ts";
 import { FaultProxy } from "../../../support/fault-proxy.ts";
-import { type Fault, serverError } from "../../../support/fault-proxy-faults.ts";
+import { type Fault, gatewayError, serverError } from "../../../support/fault-proxy-faults.ts";
 import { chooseSeed, generateDataset } from "../../../support/generate.ts";
 import { writeReference } from "../../../support/reference.ts";
 import { sampled } from "../../../support/sampled.ts";
@@ -46,6 +46,13 @@ describe("what a server's JSON columns take", () => {
   test("is little where the user may not try", async () => {
     const denied = serverError(403, 497, "Not enough privileges", "ACCESS_DENIED");
     expect(await probe(denied)).toEqual({ takesPaths: false, keeps: LEAST_KEPT });
+  });
+
+  test("is not known where the server does not answer: less than it takes would be stored", async () => {
+    const passing = serverError(500, 242, "Table is in readonly mode", "TABLE_IS_READ_ONLY");
+    for (const fault of [passing, gatewayError(403), gatewayError(503)]) {
+      await expect(probe(fault)).rejects.toThrow("Trying what the server's JSON columns keep");
+    }
   });
 
   test("is nothing where the server does not read text from Native blocks, which a run is refused for", async () => {
