@@ -52,7 +52,7 @@ const REFUSALS: ReadonlyMap<number, string> = new Map([
 /**
  * Finds out what a server stores in a JSON column of type `type`, by having it read small blocks as INSERTs send them; nothing is
  * stored. Where the server does not let this user try (table functions are not allowed, say), assumes the least.
- * Resolves to the problem, as text, when the server cannot fill such a column. Rejects with an OperationError when it does not answer: less
+ * Resolves to the problem, as text, when the server cannot fill such a column. Rejects with an OperationError when it does not respond: less
  * would be stored than the server takes.
  */
 export async function probeJson(
@@ -92,7 +92,7 @@ export async function probeJson(
   };
 }
 
-/** The server's refusal as a value; null where it refuses for another reason than JSON. Rejects where it does not answer. */
+/** The server's refusal as a value; null where it refuses for another reason than JSON. Rejects where it does not respond. */
 async function orRefusal(rows: Promise<unknown[][]>): Promise<unknown[][] | ServerError | null> {
   try {
     return await rows;

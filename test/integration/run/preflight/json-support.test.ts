@@ -48,7 +48,7 @@ describe("what a server's JSON columns take", () => {
     expect(await probe(denied)).toEqual({ takesPaths: false, keeps: LEAST_KEPT });
   });
 
-  test("is not known where the server does not answer: less than it takes would be stored", async () => {
+  test("is not known where the server does not respond: less than it takes would be stored", async () => {
     const passing = serverError(500, 242, "Table is in readonly mode", "TABLE_IS_READ_ONLY");
     for (const fault of [passing, gatewayError(403), gatewayError(503)]) {
       await expect(probe(fault)).rejects.toThrow("Trying what the server's JSON columns keep");
