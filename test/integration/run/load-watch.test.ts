@@ -104,10 +104,12 @@ test("the query of --pause-when is run again and again; where it fails the run s
     /^Running the query of --pause-when: Code: 60\. .*; the run stays as it is$/,
   );
   expect(throttler.isPaused).toBe(true);
+  // It is run some more times.
+  await Bun.sleep(300);
   await server.command("CREATE TABLE load ENGINE = MergeTree ORDER BY () AS SELECT 0 AS busy", { database });
   await until(() => !throttler.isPaused);
   expect(throttler.isPaused).toBe(false);
-  // The same failure is not said twice.
-  expect(warnings).toHaveLength(1);
+  // The same failure is not said twice; while the table comes into being there may be another one.
+  expect(warnings.length).toBe(new Set(warnings).size);
   stopWatching();
 });
