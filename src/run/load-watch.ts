@@ -1,5 +1,5 @@
 import { pause } from "../abortable.ts";
-import { OperationError, type RetryPolicy } from "../clickhouse/retry.ts";
+import { OperationError, type RetryPolicy, refusalOfServer } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
 import { RunError } from "../errors.ts";
 import type { Throttler } from "../throttle/throttler.ts";
@@ -101,8 +101,10 @@ async function keepLooking(
     } catch (error) {
       if (signal.aborted) return;
       const message = error instanceof Error ? error.message : String(error);
-      if (message !== said) onWarning(`${message}; the run stays as it is`);
-      said = message;
+      // The words of a message hold the id of the query, which is another one each time.
+      const reason = refusalOfServer(error)?.code.toString() ?? message;
+      if (reason !== said) onWarning(`${message}; the run stays as it is`);
+      said = reason;
     }
   }
 }
