@@ -55,7 +55,10 @@ export function renderVerifyText(result: VerifyResult, subject: VerifySubject): 
     ...(result.comparedHere === 0
       ? []
       : [
-          figure("Rows compared here", `${formatCount(result.comparedHere)}, whose JSON SQL does not decide`),
+          figure(
+            "Rows compared here",
+            `${formatCount(result.comparedHere)}, whose JSON the server cannot compare`,
+          ),
         ]),
     figure("Duration", formatDuration(result.durationMs)),
     ...exampleLines(result),

@@ -1,6 +1,7 @@
 import { pause } from "../abortable.ts";
-import { OperationError, type RetryPolicy, refusalOfServer } from "../clickhouse/retry.ts";
+import { OperationError, type RetryPolicy } from "../clickhouse/retry.ts";
 import { Server } from "../clickhouse/server.ts";
+import { ServerError } from "../clickhouse/server-errors.ts";
 import { RunError } from "../errors.ts";
 import type { Throttler } from "../throttle/throttler.ts";
 import type { BackfillOptions } from "./backfill-options.ts";
@@ -101,12 +102,18 @@ async function keepLooking(
     } catch (error) {
       if (signal.aborted) return;
       const message = error instanceof Error ? error.message : String(error);
-      // The words of a message hold the id of the query, which is another one each time.
-      const reason = refusalOfServer(error)?.code.toString() ?? message;
-      if (reason !== said) onWarning(`${message}; the run stays as it is`);
-      said = reason;
+      const kind = kindOf(error);
+      if (kind !== said) onWarning(`${message}; the run stays as it is`);
+      said = kind;
     }
   }
+}
+
+/** What stays the same while a look fails in one way: the server's message holds the id of the query, and how much memory it took. */
+function kindOf(error: unknown): string {
+  const cause = error instanceof OperationError ? error.cause : error;
+  if (cause instanceof ServerError) return `${cause.httpStatus} ${cause.code}`;
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** One attempt: the next look comes by itself. */

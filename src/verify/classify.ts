@@ -9,7 +9,7 @@ export const DIFFERENCE_KINDS = ["missing", "unexpected", "stale", "differing", 
  */
 export type DifferenceKind = (typeof DIFFERENCE_KINDS)[number];
 
-/** The verdict on a row. `json`: alike but for JSON of which the server's SQL is not certain. */
+/** The verdict on a row. `json`: alike but for JSON that the server's SQL cannot compare for certain, or that may be equal though stored otherwise. */
 export type Verdict = "equal" | "json" | DifferenceKind;
 
 /** Compares the rows of one key. Of several expected ones the newest counts, as in the target, whichever of equally new ones it is. */

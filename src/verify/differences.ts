@@ -48,7 +48,7 @@ export type DifferenceCounts = Map<string, Map<DifferenceKind, number>>;
 export interface GroupDifferences {
   readonly counts: DifferenceCounts;
   readonly examples: readonly Example[];
-  /** Rows that the server's SQL is not certain of, and that this program compared. */
+  /** Rows that are alike but for JSON that the server's SQL cannot compare for certain: this program compared it. */
   readonly comparedHere: number;
 }
 

@@ -17,8 +17,8 @@ export interface JsonSides {
 const USUAL_QUERY_BYTES = 200_000;
 
 /**
- * Which of these keys have the JSON that a run inserts, made here as a run makes it, since the server's SQL is not certain of it. There may
- * be some thousand keys: each takes a place in a query's text. Rejects with an OperationError.
+ * Which of these keys have the JSON that a run inserts, made here as a run makes it, since the server's SQL cannot compare it for certain.
+ * There may be some thousand keys: each takes a place in a query's text. Rejects with an OperationError.
  */
 export async function jsonThatIsSame(
   scope: VerifyScope,

@@ -114,3 +114,22 @@ test("the query of --pause-when is run again and again; where it fails the run s
   expect(codes).toEqual([...new Set(codes)]);
   stopWatching();
 });
+
+test("a failure of the query of --pause-when that may pass is said once, too", async () => {
+  const pauseWhen = `SELECT throwIf(max(busy) = 2, 'too busy', 241::Int16) FROM load
+    SETTINGS allow_custom_error_code_in_throwif = 1`;
+  const limits = { pauseWhen, maxActiveParts: null };
+  const { server, database, warnings, watch } = await watched(0, limits, async (database) => {
+    await (await testServer()).command(
+      "CREATE TABLE load ENGINE = MergeTree ORDER BY () AS SELECT 0::UInt8 AS busy",
+      { database },
+    );
+  });
+  const stopWatching = await watch;
+  await server.command("INSERT INTO load VALUES (2)", { database });
+  await until(() => warnings.length > 0);
+  // It is run some more times.
+  await Bun.sleep(500);
+  stopWatching();
+  expect(warnings).toEqual([expect.stringMatching(/: Code: 241\. .*; the run stays as it is$/)]);
+});
