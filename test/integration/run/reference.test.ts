@@ -14,8 +14,8 @@ import { writeReference } from "../../support/reference.ts";
 import { sampled } from "../../support/sampled.ts";
 
 const seed = chooseSeed();
-const OBSERVATIONS = 1_200;
-const TRACES = 350;
+const OBSERVATIONS = 800;
+const TRACES = 250;
 const PARTITION = "202511";
 
 let server: TestServer;
@@ -128,7 +128,7 @@ describe(`pipelines that share threads, seed ${seed}`, () => {
 
   beforeAll(async () => {
     database = await server.createDatabase("shared");
-    await generateDataset(server, { database, seed, observations: 600, traces: 150 });
+    await generateDataset(server, { database, seed, observations: 400, traces: 100 });
     await server.command(eventsTable("events", { mergesOff: true }), { database });
     await writeReference(server, { database, partition: PARTITION, target: "events" }, "expected");
   });
@@ -155,7 +155,7 @@ describe(`pipelines that share threads, seed ${seed}`, () => {
 describe(`other tables, seed ${seed}`, () => {
   test("events_full as of July 2026", async () => {
     const database = await server.createDatabase("full");
-    await generateDataset(server, { database, seed, observations: 800, traces: 200 });
+    await generateDataset(server, { database, seed, observations: 500, traces: 150 });
     await server.command(eventsFullTable("events_full", { mergesOff: true }), { database });
     await writeReference(server, { database, partition: PARTITION, target: "events_full" }, "expected");
     await runAndCompare(database, "events_full", { streamBlockSizeRows: 200 });
@@ -163,7 +163,7 @@ describe(`other tables, seed ${seed}`, () => {
 
   test("a source without the newer columns", async () => {
     const database = await server.createDatabase("old");
-    const sizes = { observations: 800, traces: 200 };
+    const sizes = { observations: 500, traces: 150 };
     await generateDataset(server, { database, seed, ...sizes, generation: "old" });
     await server.command(eventsFullTable("events_full", { mergesOff: true }), { database });
     await writeReference(server, { database, partition: PARTITION, target: "events_full" }, "expected");
@@ -172,7 +172,7 @@ describe(`other tables, seed ${seed}`, () => {
 
   test("a target without tags gets them as metadata", async () => {
     const database = await server.createDatabase("tagless");
-    await generateDataset(server, { database, seed, observations: 800, traces: 200 });
+    await generateDataset(server, { database, seed, observations: 500, traces: 150 });
     await server.command(eventsTable("events", { mergesOff: true }), { database });
     await server.command("ALTER TABLE events DROP COLUMN tags", { database });
     await writeReference(server, { database, partition: PARTITION, target: "events" }, "expected");
@@ -181,7 +181,7 @@ describe(`other tables, seed ${seed}`, () => {
 
   test("events of one sorting key collapse to one, whichever way they came", async () => {
     const database = await server.createDatabase("colliding");
-    const sizes = { observations: 800, traces: 200 };
+    const sizes = { observations: 500, traces: 150 };
     await generateDataset(server, { database, seed, ...sizes, collidingEvents: true });
     await server.command(eventsTable("events", { mergesOff: true }), { database });
     await writeReference(server, { database, partition: PARTITION, target: "events" }, "expected");
