@@ -10,6 +10,7 @@
  *   bun run bench --traces-load    loading five million traces, and the memory they take
  *   bun run bench --far            the tool over simulated networks, with each compression and other sizes
  *   bun run bench --verify         verify of a copied month, beside reading the same columns
+ *   bun run bench --v4             the phases of Langfuse v4: root rows, observations beside the other layout, dataset runs
  *
  * The data is made once and kept under .local/bench; so are the results. Only ratios carry over to other machines: client
  * and server share the cores of this one.
@@ -41,6 +42,7 @@ import { type PeakQuery, watchMemory } from "./bench/server-memory.ts";
 import { spreadOf } from "./bench/statistics.ts";
 import { type Figure, figuresOf, isMet, renderFigures } from "./bench/targets.ts";
 import { measureTraces } from "./bench/traces-load.ts";
+import { measureV4 } from "./bench/v4.ts";
 import { measureVerify } from "./bench/verify.ts";
 import { buildBinary } from "./build/binary.ts";
 
@@ -72,6 +74,7 @@ const ARGS = {
   "traces-load": { type: "boolean", default: false, description: "measure loading traces" },
   far: { type: "boolean", default: false, description: "measure over simulated networks" },
   verify: { type: "boolean", default: false, description: "measure comparing a month that was copied" },
+  v4: { type: "boolean", default: false, description: "measure the phases of Langfuse v4" },
 } as const satisfies ArgsDef;
 
 await runMain(
@@ -131,6 +134,7 @@ interface Mode {
   readonly "traces-load": boolean;
   readonly far: boolean;
   readonly verify: boolean;
+  readonly v4: boolean;
 }
 
 function usualObservations({ linear, far }: Mode): number {
@@ -147,6 +151,7 @@ async function measure(plan: Plan, mode: Mode, only: readonly Kind[]): Promise<R
   if (mode.far) return await measureFar(plan, say);
   if (mode.linear) return await measureLinearity(plan, say);
   if (mode.verify) return await measureVerify(plan, say);
+  if (mode.v4) return await measureV4(plan, say);
   return mode["traces-load"] ? await measureTraces(plan, say) : await compare(plan, only);
 }
 

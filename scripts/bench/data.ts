@@ -1,5 +1,6 @@
 /** Statements that make a month of data to measure with, on the server itself, from numbers and hashes. */
 import {
+  datasetRunItemsTable,
   eventsCoreTables,
   eventsFullTable,
   eventsTable,
@@ -12,18 +13,23 @@ export interface DataSize {
   readonly traces: number;
   /** Other seeds, other data. */
   readonly seed: number;
-  /** "group": all observations are of one (project, type, day). "wide": each has an input of 50 kB. */
-  readonly shape: "month" | "group" | "wide";
+  /**
+   * "group": all observations are of one (project, type, day). "wide": each has an input of 50 kB. "runs": the traces have an input and an
+   * output of their own, the observations are those of the first traces, and an item of a dataset run names each of these.
+   */
+  readonly shape: "month" | "group" | "wide" | "runs";
 }
 
 export const PARTITION = "202511";
 /** Raised when the statements below change, so that old data is replaced. */
-export const DATA_VERSION = 4;
+export const DATA_VERSION = 5;
 
 const MONTH_START = "toDateTime64('2025-11-01 00:00:00', 3)";
 const MONTH_MS = 30 * 86_400_000;
 const DAY_MS = 86_400_000;
 const WIDE_INPUT_BYTES = 50_000;
+const TRACE_TEXT_BYTES = 200;
+const OBSERVATIONS_OF_A_RUN_TRACE = 50;
 
 /** How many of every 64 traces each project has. */
 const PROJECT_SHARES = {
@@ -68,6 +74,8 @@ export const TABLES = {
   eventsCore: "events_core",
   eventsNull: "events_null",
   eventsPlain: "events_plain",
+  eventsFullNull: "events_full_null",
+  datasetRunItems: "dataset_run_items_rmt",
   observationsNull: "observations_null",
 } as const;
 
@@ -84,6 +92,8 @@ export function tableStatements(): string[] {
       view: `${TABLES.eventsCore}_mv`,
     }),
     eventsTable(TABLES.eventsNull, { engine: "Null" }),
+    eventsFullTable(TABLES.eventsFullNull, { engine: "Null" }),
+    datasetRunItemsTable(TABLES.datasetRunItems),
     plainEventsTable(),
     observationsTable(TABLES.observationsNull, { engine: "Null" }),
   ];
@@ -102,10 +112,22 @@ export function dataStatements(size: DataSize): { what: string; sql: string }[] 
     { what: `${size.observations.toLocaleString("en-US")} observations`, sql: observations(size) },
     { what: "traces in one part", sql: "OPTIMIZE TABLE traces FINAL" },
     { what: "observations in one part", sql: "OPTIMIZE TABLE observations FINAL" },
+    ...(size.shape === "runs" ? [{ what: "the items of a dataset run", sql: ITEMS }] : []),
   ];
 }
 
-function traces({ traces: count, seed, shape }: DataSize): string {
+/** Traces that have observations: the first ones. */
+function tracesWithSpans({ observations: count, traces, shape }: DataSize): number {
+  return shape === "runs" ? Math.ceil(count / OBSERVATIONS_OF_A_RUN_TRACE) : traces;
+}
+
+const ITEMS = `INSERT INTO ${TABLES.datasetRunItems}
+  (id, project_id, dataset_run_id, dataset_item_id, dataset_id, trace_id, dataset_run_name, dataset_run_created_at, event_ts, is_deleted)
+SELECT concat('item-', id), project_id, 'run', id, 'dataset', id, 'run', ${MONTH_START}, ${MONTH_START}, 0
+FROM traces WHERE id IN (SELECT trace_id FROM observations)`;
+
+function traces(size: DataSize): string {
+  const { traces: count, seed, shape } = size;
   return withHashes(
     seed,
     `INSERT INTO traces
@@ -118,7 +140,7 @@ SELECT ${traceId("n")}, started, ['chat', 'rag-answer', 'agent run', 'summarise 
     'experiment', concat('{"arm":', toString(H('arm') % 3), ',"enrolled":true}')),
   concat('2.', toString(H('release') % 20)), if(H('version') % 3 = 0, NULL, '2025-11'),
   ${projectId("n", shape)}, ['production', 'production', 'staging'][1 + H('environment') % 3], H('public') % 20 = 0, H('bookmarked') % 15 = 0,
-  arrayFilter(tag -> cityHash64(tag, ${seed}, n) % 3 = 0, ['vip', 'beta', 'needs review', 'eu']), NULL, NULL,
+  arrayFilter(tag -> cityHash64(tag, ${seed}, n) % 3 = 0, ['vip', 'beta', 'needs review', 'eu']), ${traceText("question", size)}, ${traceText("response", size)},
   if(H('no session') % 4 = 0, NULL, lower(hex(cityHash64('session', ${seed}, intDiv(n, 4))))),
   started, started, started, 0
 FROM numbers(${count})`,
@@ -126,7 +148,8 @@ FROM numbers(${count})`,
 }
 
 function observations(size: DataSize): string {
-  const { observations: count, traces: traceCount, seed, shape } = size;
+  const { observations: count, seed, shape } = size;
+  const traceCount = tracesWithSpans(size);
   const type =
     shape === "group"
       ? "'GENERATION'"
@@ -170,6 +193,12 @@ function input({ seed, shape }: DataSize): string {
   const words = text("input", seed, 26);
   const content = shape === "wide" ? `substring(repeat(${words}, 500), 1, ${WIDE_INPUT_BYTES})` : words;
   return `concat('[{"role":"user","content":"', ${content}, '"}]')`;
+}
+
+function traceText(purpose: string, { seed, shape }: DataSize): string {
+  return shape === "runs"
+    ? `substring(${text(purpose, seed, TRACE_TEXT_BYTES / 4)}, 1, ${TRACE_TEXT_BYTES})`
+    : "NULL";
 }
 
 /** Words of the vocabulary, many texts short and few long: `scale` words at least, twelve times as many at most. */

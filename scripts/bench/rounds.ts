@@ -55,7 +55,7 @@ function known(value: number): number | null {
 }
 
 /** The rows that the tool's report or a script's JSON counts; null when it has no count. */
-function rowsOf(stdout: string): number | null {
+export function rowsOf(stdout: string): number | null {
   const text = /Events inserted\s+([\d,]+)/.exec(stdout)?.[1] ?? /"rows":(\d+)/.exec(stdout)?.[1];
   return text === undefined ? null : Number(text.replaceAll(",", ""));
 }
