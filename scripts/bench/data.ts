@@ -122,8 +122,9 @@ function tracesWithSpans({ observations: count, traces, shape }: DataSize): numb
 }
 
 const ITEMS = `INSERT INTO ${TABLES.datasetRunItems}
-  (id, project_id, dataset_run_id, dataset_item_id, dataset_id, trace_id, dataset_run_name, dataset_run_created_at, event_ts, is_deleted)
-SELECT concat('item-', id), project_id, 'run', id, 'dataset', id, 'run', ${MONTH_START}, ${MONTH_START}, 0
+  (id, project_id, dataset_run_id, dataset_item_id, dataset_id, trace_id, created_at, updated_at, dataset_run_name, dataset_run_created_at,
+   event_ts, is_deleted)
+SELECT concat('item-', id), project_id, 'run', id, 'dataset', id, timestamp, timestamp, 'run', ${MONTH_START}, ${MONTH_START}, 0
 FROM traces WHERE id IN (SELECT trace_id FROM observations)`;
 
 function traces(size: DataSize): string {
