@@ -1,5 +1,4 @@
 import { pause } from "../abortable.ts";
-import type { Condition } from "../clickhouse/key-range-sql.ts";
 import { type WaitNotice, waitForMerges } from "../clickhouse/merge-wait.ts";
 import { backoffMs, OperationError, type RetryPolicy, withRetry } from "../clickhouse/retry.ts";
 import type { QueryParams, QuerySettings, Server } from "../clickhouse/server.ts";
@@ -12,9 +11,10 @@ import {
   enrichmentSql,
   fromHex,
   hasJson,
-  isExactItem,
   JSON_COLUMN,
   METADATA_ITEMS,
+  observationsNamed,
+  ROW_ID,
 } from "../mapping/enrichment-sql.ts";
 import type { ResolvedMapping } from "../mapping/resolve-mapping.ts";
 import { describeRange, type KeyRange } from "../plan/key-range.ts";
@@ -123,8 +123,10 @@ export class ServerCopier {
   /** Inserts a page's rows. Resolves to null once they are stored, or to the refusal of the server. */
   async #insert(operation: string, page: Page): Promise<Refusal | null> {
     const { mapping, castsJson, retry, maxWaitMs, admit, onWait, onCopied, onRefused, dryRun } = this.#copy;
-    const { done, inexact } = await this.#count(page.range);
-    if (inexact > MAX_INEXACT_ROWS || (hasJson(mapping) && !castsJson)) {
+    const { done, inexact, inexactIds } = await this.#count(page.range);
+    const isCertain = inexact <= MAX_INEXACT_ROWS && (castsJson || !hasJson(mapping));
+    const texts = isCertain ? await this.#inexactTexts(operation, page.range, inexactIds) : null;
+    if (texts === null) {
       onRefused(page, "its metadata holds JSON that the server's SQL may read differently");
       return null;
     }
@@ -137,7 +139,7 @@ export class ServerCopier {
     const refusal = await withRetry(operation, retry, async () => {
       const wait = { maxWaitMs, onWait, signal: retry.signal };
       try {
-        await waitForMerges(operation, wait, () => this.#insertOnce(page.range, inexact > 0));
+        await waitForMerges(operation, wait, () => this.#insertOnce(page.range, texts));
         return null;
       } catch (error) {
         // Halves come next instead of the same rows.
@@ -150,58 +152,53 @@ export class ServerCopier {
     return refusal;
   }
 
-  async #insertOnce(range: KeyRange, hasInexact: boolean): Promise<void> {
+  async #insertOnce(range: KeyRange, texts: ReadonlyMap<string, string>): Promise<void> {
     const { mapping, enrichment, scope } = this.#copy;
     const condition = rangeCondition(scope.key, range);
-    const isExact = isExactItem(mapping, "__is_exact");
-    const { sql, params, columns } = enrichmentSql(mapping, enrichment, condition, [isExact]);
-    const names = columns.filter((name) => name !== isExact.name);
-    const list = names.map(identifier).join(", ");
-    await this.#run(names, `SELECT ${list} FROM (${sql})${hasInexact ? " WHERE __is_exact" : ""}`, params);
-    if (hasInexact) await this.#insertInexact(condition, names);
-  }
-
-  /** Inserts the rows of whose JSON the server's SQL is not certain, with JSON that is made here. */
-  async #insertInexact(condition: Condition, names: readonly string[]): Promise<void> {
-    const { mapping, enrichment } = this.#copy;
-    const items = [isExactItem(mapping, "__is_exact"), ROW_ITEM];
-    const rows = enrichmentSql(mapping, enrichment, condition, items);
-    for (const texts of await this.#inexactTexts(condition)) {
-      const [keys, values] = [
-        [...texts.keys()].map(literal).join(", "),
-        [...texts.values()].map(literal).join(", "),
-      ];
-      const list = names.map((name) =>
-        name === JSON_COLUMN ? `transform(__row, [${keys}], [${values}], '')` : identifier(name),
-      );
-      const sql = `SELECT ${list.join(", ")} FROM (${rows.sql}) WHERE NOT __is_exact AND __row IN (${keys})`;
-      await this.#run(names, sql, rows.params, { max_query_size: MAX_QUERY_BYTES });
+    if (texts.size === 0) {
+      const { sql, params, columns } = enrichmentSql(mapping, enrichment, condition);
+      await this.#run(columns, sql, params);
+      return;
     }
+    const { sql, params, columns } = enrichmentSql(mapping, enrichment, condition, [ROW_ID]);
+    const names = columns.filter((name) => name !== ROW_ID.name);
+    const [ids, values] = [texts.keys(), texts.values()].map((all) => [...all].map(literal).join(", "));
+    const json = `transform(${ROW_ID.name}, [${ids}], [${values}], ${identifier(JSON_COLUMN)})`;
+    const list = names.map((name) => (name === JSON_COLUMN ? json : identifier(name))).join(", ");
+    await this.#run(names, `SELECT ${list} FROM (${sql})`, params, { max_query_size: MAX_QUERY_BYTES });
   }
 
-  /** The JSON of the inexact rows by their keys, in batches that a statement can hold. */
-  async #inexactTexts(condition: Condition): Promise<Map<string, string>[]> {
-    const { server, mapping, enrichment, settings, retry } = this.#copy;
-    const items = [isExactItem(mapping, "__is_exact"), ROW_ITEM, ...METADATA_ITEMS];
-    const { sql, params } = enrichmentSql({ ...mapping, copied: [] }, enrichment, condition, items);
+  /**
+   * The JSON, made here, of rows of whose JSON the server's SQL is not certain, by their ids. Null where a statement cannot hold it. Rejects
+   * with an OperationError.
+   */
+  async #inexactTexts(
+    operation: string,
+    range: KeyRange,
+    ids: readonly string[],
+  ): Promise<ReadonlyMap<string, string> | null> {
+    if (ids.length === 0) return new Map();
+    const { server, scope, mapping, enrichment, settings, retry } = this.#copy;
+    const rows = observationsNamed(rangeCondition(scope.key, range), ids);
+    const items = [ROW_ID, ...METADATA_ITEMS];
+    const { sql, params } = enrichmentSql({ ...mapping, copied: [] }, enrichment, rows, items);
     const statement = {
       kind: "count",
-      sql: `SELECT __row, __names, __values FROM (${sql}) WHERE NOT __is_exact`,
+      sql: `SELECT ${ROW_ID.name}, __names, __values FROM (${sql})`,
       params,
       settings: joinSettings(settings),
     } as const;
-    const batches: Map<string, string>[] = [new Map()];
-    let bytes = 0;
-    for (const [key, names, values] of await server.allRows(statement, retry.signal)) {
-      const text = objectText(fromHex(names), fromHex(values), mapping.keptJson).toString();
-      bytes += 2 * text.length;
-      if (bytes > MAX_QUERY_BYTES / 4) {
-        batches.push(new Map());
-        bytes = 2 * text.length;
+    return await server.query(operation, statement, retry, (found) => {
+      const texts = new Map<string, string>();
+      let bytes = 0;
+      for (const [id, names, values] of found) {
+        const text = objectText(fromHex(names), fromHex(values), mapping.keptJson).toString();
+        bytes += 2 * text.length;
+        if (bytes > MAX_QUERY_BYTES / 4) return null;
+        texts.set(String(id), text);
       }
-      batches.at(-1)?.set(String(key), text);
-    }
-    return batches.filter(({ size }) => size > 0);
+      return texts;
+    });
   }
 
   async #run(
@@ -228,7 +225,7 @@ export class ServerCopier {
   }
 
   /** Counts a range's rows in the source and those that are inserted, before they are. */
-  async #count(range: KeyRange): Promise<{ done: PageResult; inexact: number }> {
+  async #count(range: KeyRange): Promise<PageCounts> {
     const { mapping, enrichment, scope } = this.#copy;
     const condition = rangeCondition(scope.key, range);
     const operation = `Counting ${scope.table}, ${describeRange(range)}`;
@@ -242,39 +239,43 @@ export class ServerCopier {
     const all = `SELECT count(), countIf(${isLeftOut})
       FROM ${scope.table} AS ${alias} FINAL WHERE ${alias}._partition_id = {partition:String} AND ${condition.sql}`;
     const params = { ...condition.params, partition: scope.partition };
-    const [rows = 0, leftOut = 0] = await this.#numbers(operation, all, params);
-    const counts = enrichedCountsSql(mapping, enrichment, condition);
-    const [inserted = 0, withoutTrace = 0, exact = 0] = await this.#numbers(
+    const [[rows = 0, leftOut = 0]] = await this.#counts(operation, all, params);
+    const enriched = enrichedCountsSql(mapping, enrichment, condition, MAX_INEXACT_ROWS);
+    const [[inserted = 0, withoutTrace = 0, inexact = 0], inexactIds] = await this.#counts(
       operation,
-      counts.sql,
-      counts.params,
+      enriched.sql,
+      enriched.params,
     );
     const superseded = Math.max(0, rows - inserted - leftOut);
-    return { done: { rows, leftOut, superseded, withoutTrace, bytes: 0 }, inexact: inserted - exact };
+    return { done: { rows, leftOut, superseded, withoutTrace, bytes: 0 }, inexact, inexactIds };
   }
 
-  async #numbers(operation: string, sql: string, params: QueryParams): Promise<number[]> {
+  /** The numbers of a query's row, and the ids that follow them. */
+  async #counts(operation: string, sql: string, params: QueryParams): Promise<[number[], string[]]> {
     const { server, settings, retry } = this.#copy;
     const statement = { kind: "count", sql, params, settings: joinSettings(settings) } as const;
     return await server.query(operation, statement, retry, ([row]) => {
-      const numbers = (row ?? []).map(Number);
+      const items: readonly unknown[] = row ?? [];
+      const numbers = items.filter((item) => !Array.isArray(item)).map(Number);
       if (numbers.length === 0 || !numbers.every(Number.isSafeInteger)) {
         throw new TransportError("No numbers came back");
       }
-      return numbers;
+      return [numbers, items.filter(Array.isArray).flat().map(String)];
     });
   }
+}
+
+/** What a page holds, before it is copied. */
+interface PageCounts {
+  readonly done: PageResult;
+  /** Rows of whose JSON the server's SQL is not certain, and the ids of as many of them as are copied one by one. */
+  readonly inexact: number;
+  readonly inexactIds: readonly string[];
 }
 
 /** More of them are copied by this program: each takes a place in the text of a statement. */
 const MAX_INEXACT_ROWS = 1_000;
 const MAX_QUERY_BYTES = 4 * 2 ** 20;
-
-/** Identifies a row of the source. */
-const ROW_ITEM = {
-  name: "__row",
-  sql: "hex(sipHash128(o.project_id, CAST(o.type AS String), toDate(o.start_time), o.id))",
-} as const;
 
 /** A page of no more than this multiple of the size at hand is copied as it is. */
 const SPLIT_FROM_SIZES = 1.5;

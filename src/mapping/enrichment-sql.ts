@@ -79,16 +79,32 @@ export function enrichmentSql(
 /** A column of the joined traces: 0 where an observation has none. */
 const IS_FOUND = { name: "is_found", sql: "toUInt8(1)" } as const;
 
-/** A SELECT that counts the rows that `enrichmentSql` yields: all of them, those without a trace, and those that are exact. */
+/** Identifies an observation of the source: a hash of its sorting key, in hexadecimal. */
+const OBSERVATION_ID = "hex(sipHash128(o.project_id, CAST(o.type AS String), toDate(o.start_time), o.id))";
+
+/** An item that identifies a row: of observations, the only ones that may not be exact. */
+export const ROW_ID: SelectItem = { name: "__row", sql: OBSERVATION_ID };
+
+/** Of the observations that meet a condition those that are named by their `ROW_ID`. */
+export function observationsNamed({ sql, params }: Condition, ids: readonly string[]): Condition {
+  return { sql: `${sql} AND ${OBSERVATION_ID} IN (${ids.map(literal).join(", ")})`, params };
+}
+
+/**
+ * A SELECT that counts the rows that `enrichmentSql` yields: all of them, those without a trace, and those that are not exact; of up to
+ * `maxIds` of these it gives the `ROW_ID` as well.
+ */
 export function enrichedCountsSql(
   mapping: ResolvedMapping,
   scope: EnrichmentScope,
   rows: Condition,
+  maxIds: number,
 ): Omit<Enrichment, "columns"> {
   const isMissing = scope.phase === "roots" ? "0" : `t.${IS_FOUND.name} = 0`;
   const items = [
     { name: "is_missing", sql: isMissing, ofTrace: true },
     isExactItem(mapping, "is_exact"),
+    hasJson(mapping) ? ROW_ID : { name: ROW_ID.name, sql: "''" },
   ] as const;
   const { sql, params } = enrichmentSql(
     { ...mapping, copied: [], derived: mapping.derived.filter(isJson) },
@@ -96,7 +112,8 @@ export function enrichedCountsSql(
     rows,
     items,
   );
-  return { sql: `SELECT count(), countIf(is_missing), countIf(is_exact) FROM (${sql})`, params };
+  const ids = `groupArrayIf(${maxIds})(${ROW_ID.name}, NOT is_exact)`;
+  return { sql: `SELECT count(), countIf(is_missing), countIf(NOT is_exact), ${ids} FROM (${sql})`, params };
 }
 
 /** All rows of the month. */
@@ -213,7 +230,7 @@ function isUnsureSql(keepsMixedArrays: boolean): string {
     `countSubstrings(value, '{') + countSubstrings(value, '[') > ${MAX_BRACKETS}`,
     ...(keepsMixedArrays ? [] : ["position(value, '[') > 0"]),
   ];
-  return `${BEGINS_LIKE_JSON} AND (${reasons.join(" OR ")})`;
+  return `${MAY_BE_JSON} AND (${reasons.join(" OR ")})`;
 }
 
 /**
@@ -230,8 +247,12 @@ const UNSURE_PATTERNS = [
 /** No more than this program embeds as JSON when they are all nested. */
 const MAX_BRACKETS = 512;
 
-/** JSON text may begin with these, or with space before them. */
-const BEGINS_LIKE_JSON = `match(value, ${literal(String.raw`^[ \t\n\r]*[{\["0-9tfn-]`)})`;
+/**
+ * JSON text is an object, an array or a string by its first character, or else a number or a word as a whole: an id of hexadecimal digits,
+ * which may look like an exponent somewhere, is none.
+ */
+const JSON_PATTERN = String.raw`^[ \t\n\r]*([{\["]|(-?[0-9][0-9.eE+-]*|true|false|null)[ \t\n\r]*$)`;
+const MAY_BE_JSON = `match(value, ${literal(JSON_PATTERN)})`;
 
 /** A JSON string as a run writes it. */
 function jsonString(text: string): string {
@@ -260,7 +281,7 @@ function metadataAliases(mapping: ResolvedMapping): string[] {
     `arrayMap(value -> ${isUnsureSql(mapping.keptJson.mixedArrays)}, json_values) AS are_unsure`,
     // What is unsure becomes a string, which no server refuses.
     `concat('{', arrayStringConcat(arrayMap((name, value, is_unsure) -> concat(${jsonString("name")}, ':',
-    if(NOT is_unsure AND ${BEGINS_LIKE_JSON} AND isValidJSON(value), value, ${jsonString("value")})), json_names, json_values, are_unsure), ','), '}') AS merged_json`,
+    if(NOT is_unsure AND ${MAY_BE_JSON} AND isValidJSON(value), value, ${jsonString("value")})), json_names, json_values, are_unsure), ','), '}') AS merged_json`,
     "if(has(merged.1, 'resourceAttributes'), 'otel', 'ingestion-api') AS merged_source",
   ];
 }

@@ -69,6 +69,26 @@ describe(`the server's engine, seed ${seed}`, () => {
     });
   }
 
+  test("leaves no page to this program for the sake of ids that look like exponents", async () => {
+    const own = await server.createDatabase("server_ids");
+    await generateDataset(server, { database: own, seed, observations: 20, traces: 10, largeInputs: 0 });
+    // Their metadata is odd, and would be that of many rows.
+    await server.command("TRUNCATE TABLE traces", { database: own });
+    await server.command(
+      `INSERT INTO observations SELECT o.* REPLACE (concat(o.id, '-', toString(n.number)) AS id,
+         map('thread_id', concat('12e345f', lower(hex(n.number)))) AS metadata)
+       FROM observations AS o, numbers(200) AS n`,
+      { database: own },
+    );
+    await server.command(eventsTable("events", { mergesOff: true }), { database: own });
+    await writeReference(server, { database: own, partition: PARTITION, target: "events" }, "expected");
+    const { report, events } = await backfill(runOptions(server, own, PARTITION, { engine: "server" }));
+    expect(report.observationsRead).toBeGreaterThan(1_000);
+    const notices = events.flatMap((event) => (event.kind === "notice" ? [event.message] : []));
+    expect(notices.filter((message) => message.includes("that the server cannot"))).toEqual([]);
+    await expectSameRows(server, { database: own, actual: "events", expected: "expected" }, "final");
+  });
+
   test("a dry run inserts nothing and counts the same", async () => {
     await server.command(eventsFullTable("dry", { mergesOff: true }), { database });
     const { report } = await run("dry", { dryRun: true, only: ["roots", "observations"] });

@@ -36,5 +36,5 @@ test("traces are read where a column comes from them, and only there", () => {
   for (const name of ["user_id", "source", "metadata"]) {
     expect(enrichmentSql(withDerived(name), SCOPE, ROWS).sql).toContain("LEFT JOIN");
   }
-  expect(enrichedCountsSql(OF_SOURCE, SCOPE, ROWS).sql).toContain("LEFT JOIN");
+  expect(enrichedCountsSql(OF_SOURCE, SCOPE, ROWS, 10).sql).toContain("LEFT JOIN");
 });
