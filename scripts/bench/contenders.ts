@@ -15,6 +15,8 @@ export interface Contender {
   readonly kind: Kind;
   readonly name: string;
   readonly target: string;
+  /** The rows that it writes; all observations unless given. */
+  readonly rows?: number;
   /** The command of one run; `directory` is an empty one of the run's own. */
   command(directory: string): string[];
 }

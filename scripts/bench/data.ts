@@ -117,7 +117,7 @@ export function dataStatements(size: DataSize): { what: string; sql: string }[] 
 }
 
 /** Traces that have observations: the first ones. */
-function tracesWithSpans({ observations: count, traces, shape }: DataSize): number {
+export function tracesWithSpans({ observations: count, traces, shape }: DataSize): number {
   return shape === "runs" ? Math.ceil(count / OBSERVATIONS_OF_A_RUN_TRACE) : traces;
 }
 

@@ -1,27 +1,26 @@
-import { runProcess } from "./child.ts";
-import { withDirectory } from "./contenders.ts";
-import { type DataSize, PARTITION, TABLES } from "./data.ts";
+import type { Contender } from "./contenders.ts";
+import { type DataSize, PARTITION, TABLES, tracesWithSpans } from "./data.ts";
 import { DATABASE, openDataset } from "./dataset.ts";
 import type { Plan, Tell } from "./plan.ts";
-import { rowsOf } from "./rounds.ts";
+import { runRounds } from "./rounds.ts";
 import { type Spread, spreadOf } from "./statistics.ts";
 import type { Figure } from "./targets.ts";
 
-/** Runs into a table that keeps nothing. */
+/** Milliseconds of runs into a table that keeps nothing. */
 interface V4Measurement {
   /** Root rows, made of traces. */
-  readonly roots: Copies;
+  readonly roots: Spread;
   /** A month's observations, in each layout. */
-  readonly observations: { readonly v4: Copies; readonly events: Copies };
+  readonly observations: { readonly v4: Spread; readonly events: Spread };
   /** Traces of dataset runs, root rows included, and their observations copied plain. */
-  readonly experiments: { readonly v4: Copies; readonly plain: Copies };
+  readonly experiments: { readonly v4: Spread; readonly plain: Spread };
   readonly figures: Figure[];
 }
 
-/** What several runs of one kind wrote, each of them, and how long they took. */
-interface Copies {
+/** A way to run the tool, and how many rows it writes. */
+interface Way {
+  readonly flags: readonly string[];
   readonly rows: number;
-  readonly wallMs: Spread;
 }
 
 /** 200,000 root rows a second. */
@@ -34,16 +33,18 @@ export async function measureV4(plan: Plan, tell: Tell): Promise<V4Measurement> 
   const { observations: count, traces, seed } = plan;
   const month: DataSize = { observations: count, traces, seed, shape: "month" };
   const observations = await inTurn(plan, month, tell, {
-    v4: ["--layout", "v4", "--only", "observations"],
-    events: ["--layout", "events"],
+    v4: { flags: ["--layout", "v4", "--only", "observations"], rows: count },
+    events: { flags: ["--layout", "events"], rows: count },
   });
   const ofRuns: DataSize = { observations: count, traces: count, seed, shape: "runs" };
+  const named = tracesWithSpans(ofRuns);
+  const rootRows = ofRuns.traces - named;
   const { roots, ...experiments } = await inTurn(plan, ofRuns, tell, {
-    roots: ["--layout", "v4", "--only", "roots"],
-    v4: ["--layout", "v4", "--only", "experiments"],
-    plain: ["--layout", "events"],
+    roots: { flags: ["--layout", "v4", "--only", "roots"], rows: rootRows },
+    v4: { flags: ["--layout", "v4", "--only", "experiments"], rows: named + count },
+    plain: { flags: ["--layout", "events"], rows: count },
   });
-  const ratio = (one: Copies, other: Copies): number => one.wallMs.median / other.wallMs.median;
+  const ratio = (one: Spread, other: Spread): number => one.median / other.median;
   return {
     roots,
     observations,
@@ -51,7 +52,7 @@ export async function measureV4(plan: Plan, tell: Tell): Promise<V4Measurement> 
     figures: [
       {
         name: "root rows into Null: time per million",
-        value: roots.wallMs.median / 1000 / (roots.rows / 1e6),
+        value: roots.median / 1000 / (rootRows / 1e6),
         unit: "s",
         limit: MAX_ROOT_SECONDS,
       },
@@ -71,46 +72,37 @@ export async function measureV4(plan: Plan, tell: Tell): Promise<V4Measurement> 
   };
 }
 
-/** Runs the tool with each of the flags in turn, `plan.runs` times. */
+/** Times of the tool with each of the flags, in turn. */
 async function inTurn<Name extends string>(
   plan: Plan,
   size: DataSize,
   tell: Tell,
-  flagsOf: Readonly<Record<Name, readonly string[]>>,
-): Promise<Record<Name, Copies>> {
+  ways: Readonly<Record<Name, Way>>,
+): Promise<Record<Name, Spread>> {
   const dataset = await openDataset(size, tell);
-  const names = Object.keys(flagsOf) as Name[];
-  const runs = new Map(names.map((name) => [name, [] as { rows: number; wallMs: number }[]]));
-  const { server } = dataset;
-  const tables = [
-    "--clickhouse-db",
-    DATABASE,
-    "--target-table",
-    TABLES.eventsFullNull,
-    "--allow-missing-view",
-  ];
-  const command = [plan.binary, "--partition", PARTITION, "--clickhouse-url", server.url, ...tables];
+  const names = Object.keys(ways) as Name[];
+  const { url } = dataset.server;
+  const target = TABLES.eventsFullNull;
+  const source = ["--partition", PARTITION, "--clickhouse-url", url, "--clickhouse-db", DATABASE];
+  const command = [plan.binary, ...source, "--target-table", target, "--allow-missing-view"];
+  const contenders = names.map((name): Contender => {
+    const { flags, rows } = ways[name];
+    return {
+      kind: "tool",
+      name: flags.join(" "),
+      target,
+      rows,
+      command: (directory) => [...command, "--cursor-state-dir", directory, ...flags],
+    };
+  });
   try {
-    for (let round = 0; round < plan.runs; round++) {
-      const first = round % names.length;
-      for (const name of [...names.slice(first), ...names.slice(0, first)]) {
-        const { stdout, wallMs } = await withDirectory((directory) =>
-          runProcess([...command, "--cursor-state-dir", directory, ...flagsOf[name]]),
-        );
-        const rows = rowsOf(stdout) ?? Number.NaN;
-        runs.get(name)?.push({ rows, wallMs });
-        const seconds = (wallMs / 1000).toFixed(2);
-        tell(
-          `round ${round + 1}: ${flagsOf[name].join(" ")}, ${rows.toLocaleString("en-US")} rows in ${seconds} s`,
-        );
-      }
-    }
+    const runs = await runRounds(dataset, contenders, plan.runs, tell);
+    const times = contenders.map(({ name }, i) => {
+      const own = runs.filter(({ contender }) => contender === name);
+      return [names[i], spreadOf(own.map(({ wallMs }) => wallMs))];
+    });
+    return Object.fromEntries(times) as Record<Name, Spread>;
   } finally {
     await dataset.stop();
   }
-  const copies = [...runs].map(([name, all]) => [
-    name,
-    { rows: all[0]?.rows ?? Number.NaN, wallMs: spreadOf(all.map(({ wallMs }) => wallMs)) },
-  ]);
-  return Object.fromEntries(copies) as Record<Name, Copies>;
 }

@@ -24,14 +24,7 @@ describe(`a run of the v4 layout, seed ${seed}`, () => {
   for (const [name, options] of datasets) {
     test(`leaves the rows of the reference: ${name}`, async () => {
       const database = await server.createDatabase("v4byhand");
-      await generateV4Dataset(server, {
-        database,
-        seed,
-        observations: 300,
-        traces: 100,
-        largeInputs: 0,
-        ...options,
-      });
+      await generateV4Dataset(server, { database, seed, observations: 300, traces: 100, ...options });
       await server.command(eventsFullTable("events_full", { mergesOff: true }), { database });
       await writeV4Reference(server, { database, partition: PARTITION, target: "events_full" }, "expected");
       const startedAt = new Date();
